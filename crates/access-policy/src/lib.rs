@@ -1,0 +1,1 @@
+//! Roles x actions x attributes.

@@ -1,0 +1,1 @@
+//! One declaration per resource: attributes, validation, filters, policy names.

@@ -1,0 +1,1 @@
+//! Reconcile loops: watch -> plan -> diff -> apply -> report.

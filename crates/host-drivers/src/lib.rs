@@ -1,0 +1,1 @@
+//! Thin clients: OVSDB, OpenFlow, netlink, namespaces, nft, conntrack.

@@ -1,0 +1,1 @@
+//! HostViews from the store: watch streams, readiness, scheduling, liveness.

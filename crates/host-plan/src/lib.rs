@@ -1,0 +1,1 @@
+//! HostView -> bridges, flows, namespaces, nat, dhcp; and the difference.

@@ -1,0 +1,1 @@
+//! DHCP served from inside the agent, a socket per namespace.

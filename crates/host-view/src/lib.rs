@@ -1,0 +1,1 @@
+//! What one host must realise, as one value: the contract of server and agent.

@@ -1,0 +1,1 @@
+//! Keystone v3 subset: tokens, catalogue, projects, users, roles.

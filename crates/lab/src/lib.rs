@@ -1,0 +1,1 @@
+//! Simulated hosts: namespaces, their Open vSwitch, agent and server.

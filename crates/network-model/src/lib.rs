@@ -1,0 +1,1 @@
+//! Networks, subnets, ports, routers, groups: invariants and allocation, pure.

@@ -1,0 +1,1 @@
+//! Typed nftables tables, chains, sets, maps; one atomic script.

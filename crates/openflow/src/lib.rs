@@ -1,0 +1,1 @@
+//! OpenFlow 1.4 with Nicira extensions: matches, actions, bundles; sans-I/O.

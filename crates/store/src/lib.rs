@@ -1,0 +1,1 @@
+//! Migrations, the unit of work with group commit, the change log; SQLite.
