@@ -1,0 +1,18 @@
+//! The tables of networking, one file per resource in the order in which they refer to each other.
+//!
+//! Every column is explained in the SQL. Who reads them: the API's engine (by the declarations), this crate's units of
+//! work, and host-feed (what a host must realise).
+
+use store::Migration;
+
+/// What to pass to [`store::Store::migrate`]; the names are what a database remembers and never change.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "network/0001-network", sql: include_str!("schema/network.sql") },
+    Migration { name: "network/0002-subnet", sql: include_str!("schema/subnet.sql") },
+    Migration { name: "network/0003-security-group", sql: include_str!("schema/security_group.sql") },
+    Migration { name: "network/0004-port", sql: include_str!("schema/port.sql") },
+    Migration { name: "network/0005-agent", sql: include_str!("schema/agent.sql") },
+    Migration { name: "network/0006-router", sql: include_str!("schema/router.sql") },
+    Migration { name: "network/0007-floating-ip", sql: include_str!("schema/floating_ip.sql") },
+    Migration { name: "network/0008-quota", sql: include_str!("schema/quota.sql") },
+];
