@@ -1,0 +1,180 @@
+//! SQLite behind the `Session` trait: connections with their pragmas, statements from the cache, errors by meaning.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+
+use crate::error::Cause;
+use crate::session::{RowVisitor, Session};
+use crate::value::{Columns, Row};
+use crate::{StoreError, Value};
+
+/// How long to wait for another process that holds the file (a backup, `neutronium db`).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Statements kept prepared per connection; the whole API has a few hundred texts.
+const STATEMENT_CACHE: usize = 512;
+
+/// One connection.
+pub(crate) struct Sqlite {
+    connection: Connection,
+}
+
+impl Sqlite {
+    /// The connection of the one writer. Creates the file.
+    pub(crate) fn open_writer(path: &Path) -> Result<Self, StoreError> {
+        let opened = || -> rusqlite::Result<Self> {
+            let connection = Connection::open_with_flags(
+                path,
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            )?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            // WAL: readers never wait for the writer. FULL: COMMIT returns after fdatasync of the log, so that what was
+            // answered survives a power cut (NORMAL would sync at checkpoints only).
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            Self::set_up(connection)
+        };
+        opened().map_err(|source| open_error(path, source))
+    }
+
+    /// A connection for readers: SQLite itself refuses writes through it.
+    pub(crate) fn open_reader(path: &Path) -> Result<Self, StoreError> {
+        let opened = || -> rusqlite::Result<Self> {
+            let connection =
+                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.pragma_update(None, "query_only", true)?;
+            Self::set_up(connection)
+        };
+        opened().map_err(|source| open_error(path, source))
+    }
+
+    fn set_up(connection: Connection) -> rusqlite::Result<Self> {
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+        Ok(Self { connection })
+    }
+
+    /// Opens a transaction for reading: the snapshot is taken by its first SELECT and lasts until `commit`.
+    pub(crate) fn begin_read(&self) -> Result<(), StoreError> {
+        self.control("BEGIN DEFERRED")
+    }
+
+    fn control(&self, sql: &str) -> Result<(), StoreError> {
+        self.execute(sql, &[]).map(|_| ()).map_err(|error| match error {
+            StoreError::Busy | StoreError::Full | StoreError::ForeignKeyViolation => error,
+            other => StoreError::Transaction { source: Box::new(other) },
+        })
+    }
+
+    /// Limits the file to so many pages: what a full disk looks like, for tests.
+    pub(crate) fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        self.connection
+            .pragma_update(None, "max_page_count", pages)
+            .map_err(|source| statement_error("PRAGMA max_page_count", source))
+    }
+}
+
+fn open_error(path: &Path, source: rusqlite::Error) -> StoreError {
+    StoreError::Open { path: path.display().to_string(), source: Box::new(source) }
+}
+
+/// The meaning of SQLite's error codes for callers that know only intents.
+fn statement_error(sql: &str, source: rusqlite::Error) -> StoreError {
+    let rusqlite::Error::SqliteFailure(failure, ref message) = source else {
+        return StoreError::Statement { sql: sql.to_owned(), source: Box::new(source) as Cause };
+    };
+    let detail = || {
+        let text = message.clone().unwrap_or_default();
+        text.split_once(": ").map_or(text.clone(), |(_, what)| what.to_owned())
+    };
+    match (failure.code, failure.extended_code) {
+        (
+            ErrorCode::ConstraintViolation,
+            rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE
+            | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            | rusqlite::ffi::SQLITE_CONSTRAINT_ROWID,
+        ) => StoreError::UniqueViolation { columns: detail() },
+        (ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => {
+            StoreError::ForeignKeyViolation
+        }
+        (ErrorCode::ConstraintViolation, _) => StoreError::CheckViolation { what: detail() },
+        (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => StoreError::Busy,
+        (ErrorCode::DiskFull, _) => StoreError::Full,
+        _ => StoreError::Statement { sql: sql.to_owned(), source: Box::new(source) },
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Integer(v) => ValueRef::Integer(*v),
+            Value::Real(v) => ValueRef::Real(*v),
+            Value::Text(v) => ValueRef::Text(v.as_bytes()),
+            Value::Blob(v) => ValueRef::Blob(v),
+        }))
+    }
+}
+
+impl Columns for rusqlite::Row<'_> {
+    fn column(&self, index: usize) -> Result<Value<'_>, StoreError> {
+        let value = self.get_ref(index).map_err(|source| StoreError::Column {
+            index,
+            expected: "a column",
+            found: source.to_string(),
+        })?;
+        Ok(match value {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(v) => Value::Integer(v),
+            ValueRef::Real(v) => Value::Real(v),
+            ValueRef::Text(v) => Value::Text(String::from_utf8_lossy(v)),
+            ValueRef::Blob(v) => Value::Blob(Cow::Borrowed(v)),
+        })
+    }
+}
+
+impl Session for Sqlite {
+    fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<usize, StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(params)))
+            .map_err(|source| statement_error(sql, source))
+    }
+
+    fn query(&self, sql: &str, params: &[Value<'_>], each: RowVisitor<'_>) -> Result<(), StoreError> {
+        let failed = |source| statement_error(sql, source);
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            if !each(&Row::new(row))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn script(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection.execute_batch(sql).map_err(|source| statement_error(sql, source))
+    }
+
+    fn begin(&self) -> Result<(), StoreError> {
+        // IMMEDIATE takes the write lock now: a transaction that read first and wrote later could fail half way.
+        self.control("BEGIN IMMEDIATE")
+    }
+
+    fn commit(&self) -> Result<(), StoreError> {
+        self.control("COMMIT")
+    }
+
+    fn rollback(&self) -> Result<(), StoreError> {
+        self.control("ROLLBACK")
+    }
+
+    fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+}

@@ -1,0 +1,234 @@
+//! [`Store`]: the handle that the rest of the program holds.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::StoreError;
+use crate::change_log;
+use crate::migration::{self, Migration};
+use crate::session::{Session, Snapshot, Tx};
+use crate::sqlite::Sqlite;
+use crate::writer::{Counters, Job, Unit, Writer, panic_message};
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections kept open for reading, and so many asynchronous reads at a time.
+    pub readers: usize,
+    /// The database may not grow beyond so many pages of 4096 bytes; writes then fail with [`StoreError::Full`].
+    pub max_pages: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { readers: 8, max_pages: None }
+    }
+}
+
+/// Counters since the store was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// COMMITs that succeeded.
+    pub commits: u64,
+    /// Units of work that those commits answered.
+    pub units: u64,
+}
+
+/// The database. Cheap to clone; the last clone to go closes it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    /// `None` only while dropping.
+    queue: Option<mpsc::Sender<Box<dyn Unit>>>,
+    writer: Option<thread::JoinHandle<()>>,
+    readers: Mutex<Vec<Sqlite>>,
+    max_readers: usize,
+    permits: Semaphore,
+    revision: watch::Receiver<u64>,
+    counters: Arc<Counters>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        // Wait for the writer, so that the file is closed when the last handle is gone; unless this *is* the writer
+        // (a unit of work held the last handle), which ends by itself.
+        if let Some(writer) = self.writer.take()
+            && writer.thread().id() != thread::current().id()
+            && writer.join().is_err()
+        {
+            tracing::error!("the database writer ended by a panic");
+        }
+    }
+}
+
+impl Store {
+    /// Opens or creates the database at `path` and brings the store's own tables up to date.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path, &Options::default())
+    }
+
+    /// Like [`Store::open`], with settings.
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_path_buf();
+        let session = Sqlite::open_writer(&path)?;
+        session.script(migration::BOOTSTRAP)?;
+        session.begin()?;
+        migration::apply(&Tx::new(&session), &[change_log::MIGRATION], jiff::Timestamp::now())?;
+        session.commit()?;
+        if let Some(pages) = options.max_pages {
+            session.limit_pages(pages)?;
+        }
+
+        let (revision_sender, revision) = watch::channel(Snapshot::new(&session).revision()?);
+        let (queue, receiver) = mpsc::channel();
+        let counters = Arc::new(Counters::default());
+        let writer = Writer { session, queue: receiver, revision: revision_sender, counters: Arc::clone(&counters) };
+        let writer = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| StoreError::Open { path: path.display().to_string(), source: Box::new(source) })?;
+        let max_readers = options.readers.max(1);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path,
+                queue: Some(queue),
+                writer: Some(writer),
+                readers: Mutex::new(Vec::new()),
+                max_readers,
+                permits: Semaphore::new(max_readers),
+                revision,
+                counters,
+            }),
+        })
+    }
+
+    /// Applies those of `migrations` that this database does not have yet, in order, all or none. For the program's start:
+    /// it blocks.
+    pub fn migrate(&self, migrations: &[Migration]) -> Result<(), StoreError> {
+        let migrations = migrations.to_vec();
+        let applied = self.write_blocking(move |tx| migration::apply(tx, &migrations, jiff::Timestamp::now()))?;
+        for name in applied {
+            tracing::info!(name, "migration applied");
+        }
+        Ok(())
+    }
+
+    /// Runs a unit of work; answers after its COMMIT is on the disk. `Err` from `work` undoes all that it wrote.
+    ///
+    /// `work` may run more than once, and runs to its end even if the caller goes away. It must not wait for anything but
+    /// the database: every other write waits for it.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        self.submit(work, move |outcome| drop(sender.send(outcome)))?;
+        receiver.await.unwrap_or_else(|_| Err(E::from(StoreError::Closed)))
+    }
+
+    /// [`Store::write`] for threads that may block.
+    pub fn write_blocking<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.submit(work, move |outcome| drop(sender.send(outcome)))?;
+        receiver.recv().unwrap_or_else(|_| Err(E::from(StoreError::Closed)))
+    }
+
+    fn submit<T, E, F, R>(&self, work: F, reply: R) -> Result<(), E>
+    where
+        F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        R: FnOnce(Result<T, E>) + Send + 'static,
+    {
+        let unit: Box<dyn Unit> = Box::new(Job { work, outcome: None, reply });
+        match &self.inner.queue {
+            Some(queue) => queue.send(unit).map_err(|_| E::from(StoreError::Closed)),
+            None => Err(E::from(StoreError::Closed)),
+        }
+    }
+
+    /// Runs `look` on one consistent view, on a thread that may block.
+    pub async fn read<T, E, F>(&self, look: F) -> Result<T, E>
+    where
+        F: FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let _permit = self.inner.permits.acquire().await.map_err(|_| E::from(StoreError::Closed))?;
+        let store = self.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            catch_unwind(AssertUnwindSafe(|| store.read_blocking(look))).unwrap_or_else(|payload| {
+                Err(E::from(StoreError::Panicked { message: panic_message(payload.as_ref()) }))
+            })
+        });
+        looked.await.unwrap_or_else(|_| Err(E::from(StoreError::Closed)))
+    }
+
+    /// Runs `look` on one consistent view, on this thread: for blocking threads, and for asynchronous code when the reading
+    /// is a matter of microseconds (a row by its key), cheaper than changing threads.
+    pub fn read_blocking<T, E, F>(&self, look: F) -> Result<T, E>
+    where
+        F: FnOnce(&Snapshot<'_>) -> Result<T, E>,
+        E: From<StoreError>,
+    {
+        let idle = self.readers().pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => Sqlite::open_reader(&self.inner.path)?,
+        };
+        reader.begin_read()?;
+        // If `look` panics the connection is closed by unwinding, which ends its transaction.
+        let outcome = look(&Snapshot::new(&reader));
+        if reader.commit().is_ok() {
+            let mut readers = self.readers();
+            if readers.len() < self.inner.max_readers {
+                readers.push(reader);
+            }
+        }
+        outcome
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Sqlite>> {
+        // Nothing can panic while the list is held half-changed.
+        self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows the newest committed revision: woken after each COMMIT that logged a change. Only a signal: what changed is
+    /// read by [`Snapshot::changes_since`].
+    #[must_use]
+    pub fn revision_watch(&self) -> watch::Receiver<u64> {
+        self.inner.revision.clone()
+    }
+
+    /// Commits and units of work so far: their ratio is what group commit saves.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            commits: self.inner.counters.commits.load(Ordering::Relaxed),
+            units: self.inner.counters.units.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
