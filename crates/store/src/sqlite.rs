@@ -178,3 +178,29 @@ impl Session for Sqlite {
         !self.connection.is_autocommit()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What "an answered write survives power loss" rests on.
+    #[test]
+    fn the_writer_syncs_its_log_at_every_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let writer = Sqlite::open_writer(&path).unwrap();
+        let reader = Sqlite::open_reader(&path).unwrap();
+        let pragma = |session: &Sqlite, name: &str| -> String {
+            session
+                .connection
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0).map(|v| format!("{v:?}")))
+                .unwrap()
+        };
+        assert_eq!(pragma(&writer, "journal_mode"), r#"Text("wal")"#);
+        assert_eq!(pragma(&writer, "synchronous"), "Integer(2)", "FULL");
+        for session in [&writer, &reader] {
+            assert_eq!(pragma(session, "foreign_keys"), "Integer(1)");
+        }
+        assert_eq!(pragma(&reader, "query_only"), "Integer(1)");
+    }
+}

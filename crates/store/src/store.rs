@@ -22,11 +22,14 @@ pub struct Options {
     pub readers: usize,
     /// The database may not grow beyond so many pages of 4096 bytes; writes then fail with [`StoreError::Full`].
     pub max_pages: Option<u32>,
+    /// At most so many units of work share one COMMIT. It bounds what a failed COMMIT repeats and how long the first unit
+    /// of a group waits; 1 turns group commit off (to measure it).
+    pub max_group: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 8, max_pages: None }
+        Self { readers: 8, max_pages: None, max_group: 256 }
     }
 }
 
@@ -92,7 +95,13 @@ impl Store {
         let (revision_sender, revision) = watch::channel(Snapshot::new(&session).revision()?);
         let (queue, receiver) = mpsc::channel();
         let counters = Arc::new(Counters::default());
-        let writer = Writer { session, queue: receiver, revision: revision_sender, counters: Arc::clone(&counters) };
+        let writer = Writer {
+            max_group: options.max_group.max(1),
+            session,
+            queue: receiver,
+            revision: revision_sender,
+            counters: Arc::clone(&counters),
+        };
         let writer = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())

@@ -22,9 +22,6 @@ use tokio::sync::watch;
 use crate::StoreError;
 use crate::session::{Session, Tx};
 
-/// More units than this are not put behind one COMMIT: it bounds what a failed COMMIT repeats, and how long the first waits.
-const MAX_GROUP: usize = 256;
-
 /// What the writer did so far.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -78,6 +75,8 @@ where
 
 /// What the thread needs.
 pub(crate) struct Writer<S> {
+    /// [`crate::Options::max_group`].
+    pub(crate) max_group: usize,
     pub(crate) session: S,
     pub(crate) queue: mpsc::Receiver<Box<dyn Unit>>,
     pub(crate) revision: watch::Sender<u64>,
@@ -138,7 +137,7 @@ impl<S: Session> Writer<S> {
         let mut newest = None;
         while let Some(unit) = group.last_mut() {
             newest = self.unit(unit.as_mut())?.or(newest);
-            if !gather || group.len() >= MAX_GROUP {
+            if !gather || group.len() >= self.max_group {
                 break;
             }
             match self.queue.try_recv() {
