@@ -1,1 +1,11 @@
-//! Networks, subnets, ports, routers, groups: invariants and allocation, pure.
+//! The rules of the networking API: invariants, defaults and allocation, as functions of what a transaction has read.
+//!
+//! In: typed values from the API's body and from the store's rows. Out: what to write, or the refusal with Neutron's name
+//! and words ([`ModelError`]). Nothing here may do I/O, read a clock or draw a random number: randomness is a parameter.
+
+mod error;
+pub mod free_addresses;
+mod ip_range;
+
+pub use error::{Fault, ModelError};
+pub use ip_range::IpRange;
