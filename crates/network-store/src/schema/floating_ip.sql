@@ -9,7 +9,6 @@ CREATE TABLE floating_ips (
     fixed_ip_address TEXT,                      -- which of that port's addresses
     router_id TEXT REFERENCES routers (id),     -- whose namespace translates; NULL: not associated
     status TEXT NOT NULL,                       -- ACTIVE | DOWN | ERROR
-    tags TEXT NOT NULL,                         -- JSON: sorted list of strings
     revision_number BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,

@@ -17,7 +17,6 @@ CREATE TABLE networks (
     vlan_transparent BIGINT,                   -- 0, 1 or NULL (not asked for)
     availability_zone_hints TEXT NOT NULL,      -- JSON: list of names
     dns_domain TEXT NOT NULL,                   -- '' or a name with a trailing dot
-    tags TEXT NOT NULL,                         -- JSON: sorted list of strings
     revision_number BIGINT NOT NULL,           -- grows by one with every change of this object
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
@@ -38,3 +37,10 @@ CREATE TABLE network_segments (
 CREATE UNIQUE INDEX network_segments_allocation
     ON network_segments (network_type, COALESCE(physical_network, ''), COALESCE(segmentation_id, 0))
     WHERE network_type <> 'local';
+
+-- Tags of any object that has them (networks, subnets, ports, routers, floating IPs, security groups).
+CREATE TABLE tags (
+    object_id TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    PRIMARY KEY (object_id, tag)
+);

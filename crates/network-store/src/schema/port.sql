@@ -15,7 +15,6 @@ CREATE TABLE ports (
     binding_profile TEXT NOT NULL,              -- JSON object, from the client
     binding_vif_type TEXT NOT NULL,             -- unbound | ovs | binding_failed
     binding_vif_details TEXT NOT NULL,          -- JSON object
-    tags TEXT NOT NULL,                         -- JSON: sorted list of strings
     revision_number BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,

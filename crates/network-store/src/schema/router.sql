@@ -11,7 +11,6 @@ CREATE TABLE routers (
     ha BIGINT NOT NULL,
     flavor_id TEXT,
     availability_zone_hints TEXT NOT NULL,      -- JSON: list of names
-    tags TEXT NOT NULL,                         -- JSON: sorted list of strings
     revision_number BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL

@@ -5,7 +5,6 @@ CREATE TABLE security_groups (
     description TEXT NOT NULL,
     stateful BIGINT NOT NULL,
     is_default BIGINT NOT NULL,                -- made by itself for every project, one each, cannot be deleted
-    tags TEXT NOT NULL,                         -- JSON: sorted list of strings
     revision_number BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL

@@ -13,7 +13,6 @@ CREATE TABLE subnets (
     subnetpool_id TEXT,
     segment_id TEXT,
     dns_publish_fixed_ip BIGINT NOT NULL,
-    tags TEXT NOT NULL,                         -- JSON: sorted list of strings
     revision_number BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
