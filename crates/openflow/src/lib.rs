@@ -11,6 +11,7 @@
 
 mod action;
 pub mod ct_state;
+mod diff;
 mod error;
 mod field;
 mod flow;
@@ -21,6 +22,7 @@ pub mod text;
 
 pub use action::{Action, Ct, CtZone, Learn, LearnSpec, LearnValue, Nat, NatPorts, NatSide, SubField};
 pub use ct_state::CtState;
+pub use diff::{CookieOwner, FlowDiff, apply, diff, sort};
 pub use error::Error;
 pub use field::{Field, FieldInfo, Format, OxmId};
 pub use flow::{Flow, FlowFlags, FlowKey};
