@@ -1,0 +1,51 @@
+//! Keeps a noisy client from filling the log: so many lines at once, then one a second, and a count of what was left out.
+
+use std::time::{Duration, Instant};
+
+const BURST: u32 = 20;
+const REFILL: Duration = Duration::from_secs(1);
+
+/// A token bucket; the clock comes in through the parameter.
+#[derive(Debug)]
+pub(crate) struct LogLimit {
+    tokens: u32,
+    refilled: Instant,
+    suppressed: u64,
+}
+
+impl LogLimit {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { tokens: BURST, refilled: now, suppressed: 0 }
+    }
+
+    /// `Some(n)` when a line may be written now, `n` lines having been left out since the last one.
+    pub(crate) fn pass(&mut self, now: Instant) -> Option<u64> {
+        let earned = now.saturating_duration_since(self.refilled).as_millis() / REFILL.as_millis();
+        if earned > 0 {
+            self.tokens = BURST.min(self.tokens.saturating_add(u32::try_from(earned).unwrap_or(BURST)));
+            self.refilled = now;
+        }
+        if self.tokens == 0 {
+            self.suppressed += 1;
+            return None;
+        }
+        self.tokens -= 1;
+        Some(std::mem::take(&mut self.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_then_one_a_second() {
+        let start = Instant::now();
+        let mut limit = LogLimit::new(start);
+        let passed = (0..100).filter(|_| limit.pass(start).is_some()).count();
+        assert_eq!(passed, 20);
+        let later = start + REFILL;
+        assert_eq!(limit.pass(later), Some(80));
+        assert_eq!(limit.pass(later), None);
+    }
+}

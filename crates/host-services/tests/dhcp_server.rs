@@ -1,0 +1,203 @@
+//! The server in a real namespace, asked by a client in another one over a veth pair without checksum offload.
+//!
+//! Needs root, iproute2 and ethtool.
+
+use dhcproto::v4::{Decodable, DhcpOption, Encodable, Flags, Message, MessageType};
+use host_services::{DhcpLease, DhcpServer, DhcpSockets, DhcpSubnet, DhcpTable};
+use net_types::MacAddr;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::process::Command;
+use std::time::Duration;
+
+const CLIENT: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 0x11]);
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 2);
+
+fn sh(command: &str) {
+    let output = Command::new("sh").args(["-ec", command]).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Two namespaces and the wire between them; gone when dropped.
+struct Wire {
+    server: String,
+    client: String,
+}
+
+impl Wire {
+    fn new() -> Self {
+        let id = std::process::id();
+        let wire = Self { server: format!("dhcps-{id}"), client: format!("dhcpc-{id}") };
+        let (server, client) = (&wire.server, &wire.client);
+        sh(&format!(
+            "ip netns add {server}; ip netns add {client}
+             ip -n {server} link add tap0 type veth peer name eth0 netns {client}
+             ip -n {client} link set eth0 address {CLIENT}
+             ip netns exec {server} ethtool -K tap0 tx off; ip netns exec {client} ethtool -K eth0 tx off
+             ip -n {server} addr add {SERVER}/24 dev tap0
+             ip -n {server} link set tap0 up; ip -n {client} link set eth0 up"
+        ));
+        wire
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        for name in [&self.server, &self.client] {
+            let _ = Command::new("ip").args(["netns", "del", name]).status();
+        }
+    }
+}
+
+/// Runs on a thread of its own inside the namespace.
+fn inside<T: Send + 'static>(namespace: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let file = std::fs::File::open(format!("/run/netns/{namespace}")).unwrap();
+    std::thread::spawn(move || {
+        nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        work()
+    })
+    .join()
+    .unwrap()
+}
+
+/// A client's socket. Like udhcpc in its first state it has no address; it hears what its device delivers to port 68.
+fn client_socket(namespace: &str) -> UdpSocket {
+    inside(namespace, || {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
+        socket.set_broadcast(true).unwrap();
+        socket.bind_device(Some(b"eth0")).unwrap();
+        socket.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68).into()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        socket.into()
+    })
+}
+
+fn table(addresses: &[Ipv4Addr]) -> DhcpTable {
+    let subnet = DhcpSubnet {
+        cidr: "10.7.0.0/24".parse().unwrap(),
+        server: SERVER,
+        gateway: Some(Ipv4Addr::new(10, 7, 0, 1)),
+        dns: vec![],
+        routes: vec![],
+    };
+    let lease = DhcpLease { addresses: addresses.to_vec(), hostname: Some("probe".to_owned()) };
+    let clients = if addresses.is_empty() { [].into() } else { [(CLIENT, lease)].into() };
+    DhcpTable { mtu: 1450, lease_seconds: 600, domain: String::new(), subnets: vec![subnet], clients }
+}
+
+fn message(kind: MessageType, broadcast: bool) -> Message {
+    let none = Ipv4Addr::UNSPECIFIED;
+    let mut message = Message::new(none, none, none, none, &CLIENT.0);
+    message.opts_mut().insert(DhcpOption::MessageType(kind));
+    if broadcast {
+        message.set_flags(Flags::default().set_broadcast());
+    }
+    message
+}
+
+/// Sends and waits for the reply of the same transaction; none when nobody answers.
+fn exchange(socket: &UdpSocket, to: Ipv4Addr, message: &Message, attempts: u32) -> Option<Message> {
+    let mut buffer = [0; 2048];
+    for _ in 0..attempts {
+        socket.send_to(&message.to_vec().unwrap(), (to, 67)).unwrap();
+        while let Ok(length) = socket.recv(&mut buffer) {
+            let reply = Message::from_bytes(&buffer[..length]).unwrap();
+            if reply.xid() == message.xid() {
+                return Some(reply);
+            }
+        }
+    }
+    None
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_gets_its_address_and_keeps_it_when_the_table_changes() {
+    let wire = Wire::new();
+    let ours = Ipv4Addr::new(10, 7, 0, 17);
+    let sockets = inside(&wire.server, || DhcpSockets::open("tap0")).unwrap();
+    let server = DhcpServer::start("net1", sockets, table(&[])).unwrap();
+    let client = client_socket(&wire.client);
+    let broadcast = Ipv4Addr::BROADCAST;
+
+    assert!(
+        exchange(&client, broadcast, &message(MessageType::Discover, true), 1).is_none(),
+        "not a port of the network"
+    );
+
+    // A port is made: it is answered by the same server.
+    server.set_table(table(&[ours]));
+    let offer = exchange(&client, broadcast, &message(MessageType::Discover, true), 5).expect("an offer");
+    assert_eq!((offer.opts().msg_type(), offer.yiaddr()), (Some(MessageType::Offer), ours));
+
+    let mut request = message(MessageType::Request, true);
+    request.opts_mut().insert(DhcpOption::RequestedIpAddress(ours));
+    request.opts_mut().insert(DhcpOption::ServerIdentifier(SERVER));
+    let ack = exchange(&client, broadcast, &request, 5).expect("an acknowledgement");
+    assert_eq!((ack.opts().msg_type(), ack.yiaddr()), (Some(MessageType::Ack), ours));
+
+    // The client takes the address and renews by unicast.
+    let client_namespace = &wire.client;
+    sh(&format!("ip -n {client_namespace} addr add {ours}/24 dev eth0"));
+    let mut renew = message(MessageType::Request, false);
+    renew.set_ciaddr(ours);
+    let ack = exchange(&client, SERVER, &renew, 5).expect("a renewal");
+    assert_eq!((ack.opts().msg_type(), ack.yiaddr()), (Some(MessageType::Ack), ours));
+
+    // Without the broadcast flag the frame goes to the client's hardware address and the datagram to the address given,
+    // which the kernel of this namespace takes because it has that address.
+    let offer = exchange(&client, broadcast, &message(MessageType::Discover, false), 5).expect("a unicast offer");
+    assert_eq!(offer.yiaddr(), ours);
+
+    let counters = server.counters();
+    assert!(counters.answered >= 4 && counters.ignored >= 1 && counters.failed == 0, "{counters:?}");
+
+    // Stopped, the port is free at once.
+    server.stop().await;
+    let again = inside(&wire.server, || DhcpSockets::open("tap0")).unwrap();
+    let second = inside(&wire.server, || DhcpSockets::open("tap0")).unwrap_err();
+    assert!(second.to_string().contains("port 67"), "{second}");
+    drop(again);
+    let absent = inside(&wire.server, || DhcpSockets::open("tap9")).unwrap_err();
+    assert!(absent.to_string().contains("tap9"), "{absent}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_without_any_address_is_reached_by_its_hardware_address() {
+    let wire = Wire::new();
+    let ours = Ipv4Addr::new(10, 7, 0, 23);
+    let sockets = inside(&wire.server, || DhcpSockets::open("tap0")).unwrap();
+    let server = DhcpServer::start("net1", sockets, table(&[ours])).unwrap();
+    // A packet socket sees the frame even though the kernel would not take a datagram for an address it lacks.
+    let link = inside(&wire.client, || {
+        let link = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(0x0003u16.to_be())))).unwrap();
+        link.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        link
+    });
+    let sender = client_socket(&wire.client);
+    let discover = message(MessageType::Discover, false);
+    let mut frame = None;
+    for _ in 0..5 {
+        sender.send_to(&discover.to_vec().unwrap(), (Ipv4Addr::BROADCAST, 67)).unwrap();
+        let mut buffer = [0u8; 2048];
+        let mut link = &link;
+        while let Ok(length) = std::io::Read::read(&mut link, &mut buffer) {
+            if buffer[..6] == CLIENT.0 && buffer[12..14] == [8, 0] {
+                frame = Some(buffer[..length].to_vec());
+                break;
+            }
+        }
+        if frame.is_some() {
+            break;
+        }
+    }
+    let frame = frame.expect("a frame to the client");
+    let packet = etherparse::SlicedPacket::from_ethernet(&frame).unwrap();
+    let Some(etherparse::NetSlice::Ipv4(ip)) = &packet.net else { panic!("not IPv4") };
+    let Some(etherparse::TransportSlice::Udp(udp)) = &packet.transport else { panic!("not UDP") };
+    assert_eq!((ip.header().source_addr(), ip.header().destination_addr()), (SERVER, ours));
+    assert_eq!((udp.source_port(), udp.destination_port()), (67, 68));
+    let checksum = udp.to_header().calc_checksum_ipv4(&ip.header().to_header(), udp.payload()).unwrap();
+    assert_eq!(udp.checksum(), checksum);
+    assert_eq!(Message::from_bytes(udp.payload()).unwrap().yiaddr(), ours);
+    drop(server);
+}
