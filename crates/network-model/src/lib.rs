@@ -3,9 +3,13 @@
 //! In: typed values from the API's body and from the store's rows. Out: what to write, or the refusal with Neutron's name
 //! and words ([`ModelError`]). Nothing here may do I/O, read a clock or draw a random number: randomness is a parameter.
 
+pub mod device_owner;
 mod error;
+pub mod fixed_ips;
 pub mod free_addresses;
-mod ip_range;
+pub mod ip_range;
+pub mod mac;
+pub mod subnet;
 
 pub use error::{Fault, ModelError};
 pub use ip_range::IpRange;
