@@ -3,12 +3,16 @@
 //! In: typed values from the API's body and from the store's rows. Out: what to write, or the refusal with Neutron's name
 //! and words ([`ModelError`]). Nothing here may do I/O, read a clock or draw a random number: randomness is a parameter.
 
+pub mod binding;
 pub mod device_owner;
 mod error;
 pub mod fixed_ips;
 pub mod free_addresses;
+pub mod in_use;
 pub mod ip_range;
 pub mod mac;
+pub mod quota;
+pub mod segment;
 pub mod subnet;
 
 pub use error::{Fault, ModelError};
