@@ -1,0 +1,75 @@
+//! Which hosts a change concerns. Called before and after the change is taken, so that those that lose something are told
+//! too. Pure; together with `compute` the one place that decides what a change costs.
+
+use crate::row::{PortRow, RowChange};
+use crate::topology::Topology;
+use net_types::{NetworkId, RouterId, SecurityGroupId};
+use std::collections::BTreeSet;
+
+/// Hosts whose view may differ because of `change`, as the topology stands now.
+pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<String>) {
+    match change {
+        RowChange::Network(id, _) => of_network(topology, id, found),
+        RowChange::Subnet(id, row) => {
+            let networks =
+                topology.subnet(id).map(|old| old.network).into_iter().chain(row.as_ref().map(|r| r.network));
+            networks.for_each(|network| of_network(topology, &network, found));
+        }
+        RowChange::Port(id, row) => {
+            let old = topology.port(id);
+            // Its status is what the hosts themselves told.
+            if old.zip(row.as_ref()).is_some_and(|(old, new)| old != new && old.realises_like(new)) {
+                return;
+            }
+            old.into_iter().chain(row).for_each(|port| of_port(topology, port, found));
+        }
+        RowChange::Group(id, _) => of_group(topology, id, found),
+        RowChange::Router(id, _) => of_router(topology, id, found),
+        RowChange::FloatingIp(id, row) => {
+            let old = topology.floating_ip(id).and_then(|old| old.router);
+            let new = row.as_ref().and_then(|row| row.router);
+            old.into_iter().chain(new).for_each(|router| of_router(topology, &router, found));
+        }
+        // Rare, and every host that shares a tunnel network with it must know.
+        RowChange::Host(name, _) => {
+            found.insert(name.clone());
+            found.extend(topology.hosts().map(|(name, _)| name.clone()));
+        }
+        RowChange::DhcpHosts(network, hosts) => {
+            found.extend(topology.dhcp_hosts(network).cloned());
+            found.extend(hosts.iter().cloned());
+        }
+        RowChange::RouterHosts(router, hosts) => {
+            found.extend(topology.router_hosts(router).cloned());
+            found.extend(hosts.iter().cloned());
+        }
+    }
+}
+
+fn of_network(topology: &Topology, id: &NetworkId, found: &mut BTreeSet<String>) {
+    found.extend(topology.ports_of_network(id).filter_map(|(_, port)| port.host.clone()));
+    found.extend(topology.dhcp_hosts(id).cloned());
+}
+
+fn of_port(topology: &Topology, port: &PortRow, found: &mut BTreeSet<String>) {
+    found.extend(port.host.clone());
+    if let Some(router) = port.router() {
+        of_router(topology, &router, found);
+    }
+    // Hosts that reach it through a tunnel, and those that answer its DHCP requests. A router's interface also tells the
+    // network's DHCP servers where metadata is.
+    of_network(topology, &port.network, found);
+    for group in &port.security_groups {
+        for referring in topology.groups_that_refer_to(group) {
+            of_group(topology, referring, found);
+        }
+    }
+}
+
+fn of_group(topology: &Topology, id: &SecurityGroupId, found: &mut BTreeSet<String>) {
+    found.extend(topology.ports_of_group(id).filter_map(|(_, port)| port.host.clone()));
+}
+
+fn of_router(topology: &Topology, id: &RouterId, found: &mut BTreeSet<String>) {
+    found.extend(topology.router_hosts(id).cloned());
+}

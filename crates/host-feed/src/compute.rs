@@ -1,0 +1,172 @@
+//! The view of one host, from the whole topology. Pure; what a change costs is decided here and in `affected`.
+
+use crate::row::{OWNER_DHCP, OWNER_ROUTER_GATEWAY, OWNER_ROUTER_INTERFACE, PortRow};
+use crate::topology::{Topology, remote_groups};
+use host_view::{Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Network, Port, RemotePort, Router, TunnelPeer};
+use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId};
+use std::collections::BTreeSet;
+
+/// What the deployment says about DHCP, for all networks.
+#[derive(Debug, Clone)]
+pub struct DhcpDefaults {
+    /// `dns_domain` without the trailing dot.
+    pub domain: String,
+    /// `dhcp_lease_duration` in seconds.
+    pub lease_seconds: u32,
+}
+
+/// All that `host` must realise.
+pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostView {
+    let mut view = HostView::default();
+    for (id, row) in topology.ports_of_host(host) {
+        view.ports.insert(*id, port(row));
+    }
+    let networks: BTreeSet<NetworkId> = view.ports.values().map(|port| port.network).collect();
+    for id in &networks {
+        add_network(topology, host, id, &mut view);
+    }
+    add_groups(topology, &mut view);
+    for id in topology.networks_of_dhcp_host(host) {
+        add_dhcp(topology, host, id, dhcp, &mut view);
+    }
+    for id in topology.routers_of_host(host) {
+        add_router(topology, host, id, &mut view);
+    }
+    view
+}
+
+fn port(row: &PortRow) -> Port {
+    Port {
+        network: row.network,
+        mac: row.mac,
+        fixed_ips: row.fixed_ips.clone(),
+        device_owner: row.device_owner.clone(),
+        device_id: row.device_id.clone(),
+        admin_state_up: row.admin_state_up,
+        port_security: row.port_security,
+        security_groups: row.security_groups.clone(),
+        allowed_address_pairs: row.allowed_address_pairs.clone(),
+    }
+}
+
+/// A network with a port here: itself, its subnets and, when it is tunnelled, who else is on it and where.
+fn add_network(topology: &Topology, host: &str, id: &NetworkId, view: &mut HostView) {
+    let Some(row) = topology.network(id) else { return };
+    view.networks.insert(
+        *id,
+        Network {
+            segment: row.segment.clone(),
+            mtu: row.mtu,
+            admin_state_up: row.admin_state_up,
+            external: row.external,
+        },
+    );
+    view.subnets.extend(topology.subnets_of(id).map(|(id, subnet)| (*id, subnet.clone())));
+    if row.segment.tunnel_key().is_none() {
+        return;
+    }
+    for (port_id, port) in topology.ports_of_network(id) {
+        let Some(other) = port.host.as_ref().filter(|other| *other != host) else { continue };
+        if !port.admin_state_up {
+            continue;
+        }
+        let Some(row) = topology.host(other) else { continue };
+        let Some(address) = row.tunnel_address else { continue };
+        view.tunnel_peers.entry(other.clone()).or_insert_with(|| TunnelPeer {
+            address,
+            mac: row.endpoint_mac,
+            types: row.tunnel_types.clone(),
+        });
+        let addresses = port.fixed_ips.iter().map(|fixed| fixed.address).collect();
+        view.remote_ports.insert(*port_id, RemotePort { network: *id, host: other.clone(), mac: port.mac, addresses });
+    }
+}
+
+/// The groups of the secured ports here, and the members of those that their rules refer to.
+fn add_groups(topology: &Topology, view: &mut HostView) {
+    let in_use: BTreeSet<SecurityGroupId> = view
+        .ports
+        .values()
+        .filter(|port| port.port_security)
+        .flat_map(|port| port.security_groups.iter().copied())
+        .collect();
+    for id in in_use {
+        let Some(group) = topology.group(&id) else { continue };
+        for remote in remote_groups(group) {
+            view.group_members.entry(remote).or_insert_with(|| members(topology, &remote));
+        }
+        view.security_groups.insert(id, group.clone());
+    }
+}
+
+fn members(topology: &Topology, group: &SecurityGroupId) -> BTreeSet<IpNet> {
+    let ports = topology.ports_of_group(group).map(|(_, port)| port);
+    ports
+        .flat_map(|port| {
+            let own = port.fixed_ips.iter().map(|fixed| IpNet::from(fixed.address));
+            let pairs = port.allowed_address_pairs.iter().map(|pair| pair.address.trunc());
+            own.chain(pairs)
+        })
+        .collect()
+}
+
+/// A network that this host serves with DHCP, once the server's own port is here.
+fn add_dhcp(topology: &Topology, host: &str, id: &NetworkId, defaults: &DhcpDefaults, view: &mut HostView) {
+    let servers_port = topology
+        .ports_of_network(id)
+        .find(|(_, port)| port.device_owner == OWNER_DHCP && port.host.as_deref() == Some(host));
+    let Some((server, _)) = servers_port else { return };
+    let routers = topology
+        .ports_of_network(id)
+        .filter(|(_, port)| port.device_owner == OWNER_ROUTER_INTERFACE)
+        .flat_map(|(_, port)| port.fixed_ips.iter().map(|fixed| fixed.address))
+        .collect();
+    view.dhcp.insert(
+        *id,
+        Dhcp { port: *server, domain: defaults.domain.clone(), lease_seconds: defaults.lease_seconds, routers },
+    );
+    for (port_id, port) in topology.ports_of_network(id) {
+        if let Some(client) = dhcp_client(topology, id, port) {
+            view.dhcp_clients.insert(*port_id, client);
+        }
+    }
+}
+
+/// What DHCP may answer a port, if anything.
+fn dhcp_client(topology: &Topology, network: &NetworkId, port: &PortRow) -> Option<DhcpClient> {
+    if port.device_owner == OWNER_DHCP {
+        return None;
+    }
+    let served = |subnet| topology.subnet(subnet).is_some_and(|subnet| subnet.enable_dhcp);
+    let fixed_ips: Vec<_> = port.fixed_ips.iter().filter(|fixed| served(&fixed.subnet)).cloned().collect();
+    (!fixed_ips.is_empty()).then(|| DhcpClient {
+        network: *network,
+        mac: port.mac,
+        fixed_ips,
+        hostname: port.hostname.clone(),
+    })
+}
+
+/// A router here, with those of its ports that are bound here.
+fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostView) {
+    let Some(row) = topology.router(id) else { return };
+    let here = |owner: &'static str| {
+        topology
+            .ports_of_router(id)
+            .filter(move |(_, port)| port.device_owner == owner && port.host.as_deref() == Some(host))
+            .map(|(port_id, _)| *port_id)
+    };
+    let interfaces: BTreeSet<PortId> = here(OWNER_ROUTER_INTERFACE).collect();
+    let gateway = here(OWNER_ROUTER_GATEWAY).next().map(|port| Gateway { port, enable_snat: row.enable_snat });
+    let floating_ips = topology
+        .floating_ips_of_router(id)
+        .filter_map(|(id, row)| {
+            let fixed_address = row.fixed_address?;
+            Some((*id, FloatingIp { floating_address: row.floating_address, fixed_address }))
+        })
+        .collect();
+    view.routers.insert(
+        *id,
+        Router { admin_state_up: row.admin_state_up, interfaces, gateway, routes: row.routes.clone(), floating_ips },
+    );
+}

@@ -1,0 +1,249 @@
+//! The tasks around [`State`], and the handle that the rest of the server holds.
+//!
+//! ```text
+//! follow    change log ──► State::take_rows ──► signal of each host with something new, and of settle
+//! settle    signal ──► State::verdicts ──► unit of work: status
+//! schedule  change log, timer ──► unit of work: DHCP and L3 bindings            (module schedule)
+//! http      watch ◄── State::lines_after;   report ──► State::take_report, agents' rows, signal of settle
+//! ```
+//!
+//! Each task is woken by a signal or a timer that carries no input and looks for itself; none can miss anything by being
+//! late.
+
+use crate::compute::DhcpDefaults;
+use crate::row::RowChange;
+use crate::state::State;
+use crate::{FeedConfig, FeedError, agents, load, schedule, status};
+use host_view::{HostReport, ReportAnswer, WatchEvent};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use store::{Changes, Store};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// Entries of the change log read at a time.
+const PAGE: usize = 1000;
+/// How long a task waits before it tries again what the store refused.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The running feed; its tasks end when the last handle is dropped.
+#[derive(Clone)]
+pub struct Feed {
+    hub: Arc<Hub>,
+    _tasks: Arc<Tasks>,
+}
+
+pub(crate) struct Hub {
+    pub(crate) store: Store,
+    pub(crate) config: FeedConfig,
+    state: Mutex<State>,
+    hosts: Mutex<BTreeMap<String, HostSignals>>,
+    settle: Notify,
+    /// Woken when scheduling may have something to do.
+    pub(crate) schedule: Notify,
+}
+
+/// What the change log gave.
+enum Step {
+    /// Rows that changed up to a revision, and whether there are more.
+    Rows { to: u64, rows: Vec<RowChange>, more: bool },
+    /// The log no longer reaches back: all rows there are.
+    Everything { to: u64, rows: Vec<RowChange> },
+}
+
+/// What belongs to a host but not to its view.
+struct HostSignals {
+    /// Woken when its stream has something to send.
+    news: watch::Sender<()>,
+    last_report: Option<Instant>,
+    last_heartbeat: Option<Instant>,
+}
+
+struct Tasks(Vec<JoinHandle<()>>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Feed {
+    /// Reads everything, then follows the change log.
+    pub async fn start(store: Store, config: FeedConfig) -> Result<Self, FeedError> {
+        let (revision, rows) =
+            store.read(|snapshot| Ok::<_, FeedError>((snapshot.revision()?, load::everything(snapshot)?))).await?;
+        let dhcp = DhcpDefaults {
+            domain: config.dns_domain.trim_end_matches('.').to_owned(),
+            lease_seconds: u32::try_from(config.dhcp_lease_duration).unwrap_or(u32::MAX),
+        };
+        let hub = Arc::new(Hub {
+            store,
+            config,
+            state: Mutex::new(State::new(dhcp, revision, rows)),
+            hosts: Mutex::new(BTreeMap::new()),
+            settle: Notify::new(),
+            schedule: Notify::new(),
+        });
+        let tasks = vec![
+            tokio::spawn(Arc::clone(&hub).follow()),
+            tokio::spawn(Arc::clone(&hub).settle()),
+            tokio::spawn(schedule::run(Arc::clone(&hub))),
+        ];
+        Ok(Self { hub, _tasks: Arc::new(Tasks(tasks)) })
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+}
+
+impl Hub {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // Every method of State leaves it whole, whatever it was given.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, BTreeMap<String, HostSignals>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The signal of a host's stream.
+    pub(crate) fn news(&self, host: &str) -> watch::Receiver<()> {
+        self.signals(host, |signals| signals.news.subscribe())
+    }
+
+    fn signals<T>(&self, host: &str, with: impl FnOnce(&mut HostSignals) -> T) -> T {
+        let mut hosts = self.hosts();
+        with(hosts.entry(host.to_owned()).or_insert_with(|| HostSignals {
+            news: watch::Sender::new(()),
+            last_report: None,
+            last_heartbeat: None,
+        }))
+    }
+
+    /// The lines that a host's agent lacks.
+    pub(crate) fn lines_after(&self, host: &str, had: Option<u64>) -> Vec<WatchEvent> {
+        self.state().lines_after(host, had)
+    }
+
+    fn is_alive(&self, host: &str) -> bool {
+        let limit = Duration::from_secs(self.config.agent_down_time);
+        self.hosts().get(host).and_then(|signals| signals.last_report).is_some_and(|at| at.elapsed() < limit)
+    }
+
+    /// Takes a host's report: its agents' rows first, so that a host that is known is listed.
+    pub(crate) async fn take_report(&self, host: &str, report: HostReport) -> Result<ReportAnswer, FeedError> {
+        let now = Timestamp::now();
+        if let Some(description) = report.description.clone().filter(|_| report.full) {
+            let name = host.to_owned();
+            self.store.write(move |tx| agents::register(tx, &name, &description, now).map_err(FeedError::from)).await?;
+            self.signals(host, |signals| signals.last_heartbeat = Some(Instant::now()));
+        } else if self.heartbeat_is_due(host) {
+            let name = host.to_owned();
+            self.store.write(move |tx| agents::heartbeat(tx, &name, now).map_err(FeedError::from)).await?;
+        }
+        for error in &report.errors {
+            tracing::warn!(host, error, "a host cannot realise something");
+        }
+        let answer = self.state().take_report(host, &report);
+        self.signals(host, |signals| signals.last_report = Some(Instant::now()));
+        self.settle.notify_one();
+        Ok(answer)
+    }
+
+    /// Reports come with every change; liveness needs only some of them.
+    fn heartbeat_is_due(&self, host: &str) -> bool {
+        let interval = Duration::from_secs(self.config.agent_down_time / 10);
+        self.signals(host, |signals| {
+            let due = signals.last_heartbeat.is_none_or(|at| at.elapsed() >= interval);
+            if due {
+                signals.last_heartbeat = Some(Instant::now());
+            }
+            due
+        })
+    }
+
+    async fn follow(self: Arc<Self>) {
+        let mut revisions = self.store.revision_watch();
+        loop {
+            match self.catch_up().await {
+                Ok(()) => {
+                    if revisions.changed().await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the change log cannot be followed");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Takes every change up to now.
+    async fn catch_up(&self) -> Result<(), FeedError> {
+        loop {
+            let from = self.state().revision();
+            let step = self
+                .store
+                .read(move |snapshot| match snapshot.changes_since(from, PAGE)? {
+                    Changes::Page(page) => Ok::<_, FeedError>(Step::Rows {
+                        to: page.last().map_or(from, |change| change.revision),
+                        rows: load::changed(snapshot, &page)?,
+                        more: page.len() == PAGE,
+                    }),
+                    Changes::Trimmed { .. } => {
+                        Ok(Step::Everything { to: snapshot.revision()?, rows: load::everything(snapshot)? })
+                    }
+                })
+                .await?;
+            let (told, more) = match step {
+                Step::Rows { to, .. } if to == from => return Ok(()),
+                Step::Rows { to, rows, more } => {
+                    if rows.iter().any(schedule::concerns) {
+                        self.schedule.notify_one();
+                    }
+                    (self.state().take_rows(to, rows), more)
+                }
+                Step::Everything { to, rows } => {
+                    self.schedule.notify_one();
+                    (self.state().start_again(to, rows), false)
+                }
+            };
+            let hosts = self.hosts();
+            for signals in told.iter().filter_map(|host| hosts.get(host)) {
+                signals.news.send_replace(());
+            }
+            drop(hosts);
+            self.settle.notify_one();
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn settle(self: Arc<Self>) {
+        loop {
+            self.settle.notified().await;
+            let verdicts = self.state().verdicts(|host| self.is_alive(host));
+            if verdicts.ports.is_empty() && verdicts.floating_ips.is_empty() {
+                continue;
+            }
+            let verdicts = Arc::new(verdicts);
+            let (now, work) = (Timestamp::now(), Arc::clone(&verdicts));
+            let written = self
+                .store
+                .write(move |tx| status::write(tx, &work.ports, &work.floating_ips, now).map_err(FeedError::from))
+                .await;
+            if let Err(error) = written {
+                tracing::error!(error = &error as &dyn std::error::Error, "statuses cannot be written");
+                self.state().look_again(&verdicts);
+                tokio::time::sleep(RETRY).await;
+                self.settle.notify_one();
+            }
+        }
+    }
+}

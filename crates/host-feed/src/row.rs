@@ -1,0 +1,126 @@
+//! Rows as the feed needs them: typed, without what hosts do not care about.
+
+use host_view::{AddressPair, FixedIp, HostRoute, SecurityGroup, Segment, Subnet};
+use net_types::{FloatingIpId, MacAddr, NetworkId, NetworkType, PortId, RouterId, SecurityGroupId, SubnetId};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// `device_owner` of the ports that DHCP servers answer from.
+pub const OWNER_DHCP: &str = "network:dhcp";
+/// `device_owner` of a router's internal ports.
+pub const OWNER_ROUTER_INTERFACE: &str = "network:router_interface";
+/// `device_owner` of a router's gateway port.
+pub const OWNER_ROUTER_GATEWAY: &str = "network:router_gateway";
+
+/// A network's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkRow {
+    /// What carries it.
+    pub segment: Segment,
+    /// MTU in bytes.
+    pub mtu: u16,
+    /// `admin_state_up`.
+    pub admin_state_up: bool,
+    /// `router:external`.
+    pub external: bool,
+}
+
+/// A port's row and what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortRow {
+    /// Its network.
+    pub network: NetworkId,
+    /// Its MAC address.
+    pub mac: MacAddr,
+    /// Its addresses.
+    pub fixed_ips: Vec<FixedIp>,
+    /// `device_owner`.
+    pub device_owner: String,
+    /// `device_id`.
+    pub device_id: String,
+    /// `admin_state_up`.
+    pub admin_state_up: bool,
+    /// `port_security_enabled`.
+    pub port_security: bool,
+    /// `security_groups`.
+    pub security_groups: BTreeSet<SecurityGroupId>,
+    /// `allowed_address_pairs`.
+    pub allowed_address_pairs: BTreeSet<AddressPair>,
+    /// The host that it is successfully bound to; none: unbound, or the binding failed.
+    pub host: Option<String>,
+    /// `dns_name`, when it has one.
+    pub hostname: Option<String>,
+    /// Whether `status` is ACTIVE.
+    pub active: bool,
+}
+
+impl PortRow {
+    /// The router that it is a port of, if it is one's.
+    pub fn router(&self) -> Option<RouterId> {
+        let is_routers = self.device_owner == OWNER_ROUTER_INTERFACE || self.device_owner == OWNER_ROUTER_GATEWAY;
+        if is_routers { self.device_id.parse().ok() } else { None }
+    }
+
+    /// Whether what decides about hosts is the same; status is not.
+    pub fn realises_like(&self, other: &Self) -> bool {
+        Self { active: other.active, ..self.clone() } == *other
+    }
+}
+
+/// A router's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouterRow {
+    /// `admin_state_up`.
+    pub admin_state_up: bool,
+    /// `enable_snat` of its gateway.
+    pub enable_snat: bool,
+    /// Extra routes.
+    pub routes: BTreeSet<HostRoute>,
+}
+
+/// A floating IP's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FloatingIpRow {
+    /// The outside address.
+    pub floating_address: IpAddr,
+    /// The inside address, when associated.
+    pub fixed_address: Option<IpAddr>,
+    /// The router that realises it, when associated.
+    pub router: Option<RouterId>,
+    /// Whether `status` is ACTIVE.
+    pub active: bool,
+}
+
+/// A host with an L2 agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostRow {
+    /// Its tunnel endpoint.
+    pub tunnel_address: Option<IpAddr>,
+    /// The MAC behind it.
+    pub endpoint_mac: Option<MacAddr>,
+    /// Tunnel types that it takes part in.
+    pub tunnel_types: BTreeSet<NetworkType>,
+}
+
+/// The new state of one row (and of the rows that belong to it); none: it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowChange {
+    /// A network.
+    Network(NetworkId, Option<NetworkRow>),
+    /// A subnet.
+    Subnet(SubnetId, Option<Subnet>),
+    /// A port.
+    Port(PortId, Option<PortRow>),
+    /// A security group with its rules.
+    Group(SecurityGroupId, Option<SecurityGroup>),
+    /// A router.
+    Router(RouterId, Option<RouterRow>),
+    /// A floating IP.
+    FloatingIp(FloatingIpId, Option<FloatingIpRow>),
+    /// A host.
+    Host(String, Option<HostRow>),
+    /// The hosts whose DHCP agents serve a network.
+    DhcpHosts(NetworkId, BTreeSet<String>),
+    /// The hosts that a router lives on.
+    RouterHosts(RouterId, BTreeSet<String>),
+}

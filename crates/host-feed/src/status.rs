@@ -1,0 +1,114 @@
+//! What the hosts have realised becomes `status` of ports and floating IPs.
+//!
+//! `port` and `floating_ip` decide, purely; `write` is the unit of work.
+
+use crate::published::Published;
+use crate::row::{FloatingIpRow, OWNER_DHCP, PortRow};
+use crate::topology::Topology;
+use host_view::PortState;
+use jiff::Timestamp;
+use net_types::{FloatingIpId, PortId};
+use std::collections::{BTreeMap, BTreeSet};
+use store::{Operation, StoreError, Tx, params};
+
+/// `ACTIVE` or `DOWN`, as a port's or floating IP's row should say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Realised.
+    Active,
+    /// Not (any more).
+    Down,
+}
+
+impl Status {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Down => "DOWN",
+        }
+    }
+}
+
+/// What a port's status should be, if the hosts' word makes it another one than its row has.
+///
+/// ACTIVE needs everything that must be realised for it: its own host's device and flows and, where DHCP serves its
+/// addresses, the servers that are to answer it. A server on a host that is not there (`is_alive`) is not waited for.
+pub fn port(
+    topology: &Topology,
+    hosts: &BTreeMap<String, Published>,
+    is_alive: impl Fn(&str) -> bool,
+    id: &PortId,
+    row: &PortRow,
+) -> Option<Status> {
+    let state = row.host.as_ref().and_then(|host| hosts.get(host)).and_then(|host| host.port_state(id));
+    match state {
+        Some(PortState::Up) if row.admin_state_up => {
+            let served = row.device_owner != OWNER_DHCP
+                && row.fixed_ips.iter().any(|f| topology.subnet(&f.subnet).is_some_and(|subnet| subnet.enable_dhcp));
+            let waits = served
+                && topology.dhcp_hosts(&row.network).any(|host| {
+                    is_alive(host) && hosts.get(host).is_some_and(|host| host.has_session() && !host.answers_dhcp(id))
+                });
+            (!row.active && !waits).then_some(Status::Active)
+        }
+        Some(_) => row.active.then_some(Status::Down),
+        None if row.host.is_none() => row.active.then_some(Status::Down),
+        // Its host has not spoken yet: what was true stays true.
+        None => None,
+    }
+}
+
+/// What a floating IP's status should be, if another one than its row has.
+pub fn floating_ip(
+    topology: &Topology,
+    hosts: &BTreeMap<String, Published>,
+    id: &FloatingIpId,
+    row: &FloatingIpRow,
+) -> Option<Status> {
+    let Some(router) = row.router else { return row.active.then_some(Status::Down) };
+    let realised = topology.router_hosts(&router).filter_map(|host| hosts.get(host)).any(|host| {
+        host.has_router(&router)
+            && host.view().routers.get(&router).is_some_and(|view| view.floating_ips.contains_key(id))
+    });
+    (realised && !row.active).then_some(Status::Active)
+}
+
+/// Writes the new statuses; each is a change that clients see.
+pub fn write(
+    tx: &Tx<'_>,
+    ports: &[(PortId, Status)],
+    floating_ips: &[(FloatingIpId, Status)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for (id, status) in ports {
+        // The row may have been unbound, or deleted, since: then the hosts' word is about something else.
+        let changed = tx.execute(
+            "UPDATE ports SET status = ?2, revision_number = revision_number + 1, updated_at = ?3
+             WHERE id = ?1 AND status <> ?2 AND status <> 'N/A' AND (?2 = 'DOWN' OR binding_host <> '')",
+            params![id.0, status.as_str(), now],
+        )?;
+        if changed > 0 {
+            tx.log_change("port", &id.to_string(), Operation::Update, None)?;
+        }
+    }
+    for (id, status) in floating_ips {
+        let changed = tx.execute(
+            "UPDATE floating_ips SET status = ?2, revision_number = revision_number + 1, updated_at = ?3
+             WHERE id = ?1 AND status <> ?2 AND (?2 = 'DOWN' OR router_id IS NOT NULL)",
+            params![id.0, status.as_str(), now],
+        )?;
+        if changed > 0 {
+            tx.log_change("floatingip", &id.to_string(), Operation::Update, None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ports and floating IPs whose status may have to change; kept until it has been looked at.
+#[derive(Debug, Default)]
+pub struct Dirty {
+    /// Ports.
+    pub ports: BTreeSet<PortId>,
+    /// Floating IPs.
+    pub floating_ips: BTreeSet<FloatingIpId>,
+}

@@ -1,0 +1,320 @@
+//! Everything that decides what hosts must realise, held in memory, with the indexes that make one change cheap.
+//!
+//! In: [`RowChange`]s, one at a time. Out: look-ups for `compute` and `affected`. Pure: who reads the rows
+//! from the store is `load`.
+
+use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterRow, RowChange};
+use host_view::{SecurityGroup, Subnet};
+use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All rows that matter, and their indexes.
+#[derive(Debug, Default)]
+pub struct Topology {
+    networks: BTreeMap<NetworkId, NetworkRow>,
+    subnets: BTreeMap<SubnetId, Subnet>,
+    ports: BTreeMap<PortId, PortRow>,
+    groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    routers: BTreeMap<RouterId, RouterRow>,
+    floating_ips: BTreeMap<FloatingIpId, FloatingIpRow>,
+    hosts: BTreeMap<String, HostRow>,
+    dhcp_hosts: Index<NetworkId, String>,
+    router_hosts: Index<RouterId, String>,
+
+    subnets_of_network: Index<NetworkId, SubnetId>,
+    ports_of_network: Index<NetworkId, PortId>,
+    ports_of_host: Index<String, PortId>,
+    ports_of_group: Index<SecurityGroupId, PortId>,
+    ports_of_router: Index<RouterId, PortId>,
+    floating_ips_of_router: Index<RouterId, FloatingIpId>,
+    networks_of_dhcp_host: Index<String, NetworkId>,
+    routers_of_host: Index<String, RouterId>,
+    groups_that_refer_to: Index<SecurityGroupId, SecurityGroupId>,
+}
+
+/// Keys to sets of values; keys without values are not kept.
+#[derive(Debug)]
+struct Index<K, V>(BTreeMap<K, BTreeSet<V>>);
+
+impl<K, V> Default for Index<K, V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Clone, V: Ord + Clone> Index<K, V> {
+    fn insert(&mut self, key: &K, value: &V) {
+        self.0.entry(key.clone()).or_default().insert(value.clone());
+    }
+
+    fn remove<Q: Ord + ?Sized>(&mut self, key: &Q, value: &V)
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        if let Some(values) = self.0.get_mut(key) {
+            values.remove(value);
+            if values.is_empty() {
+                self.0.remove(key);
+            }
+        }
+    }
+
+    fn of<Q: Ord + ?Sized>(&self, key: &Q) -> impl Iterator<Item = &V> + use<'_, K, V, Q>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.0.get(key).into_iter().flatten()
+    }
+
+    /// Replaces the set of `key`; answers whether it differed.
+    fn replace(&mut self, key: &K, values: BTreeSet<V>) -> bool {
+        if self.0.get(key).map_or(values.is_empty(), |old| *old == values) {
+            return false;
+        }
+        if values.is_empty() {
+            self.0.remove(key);
+        } else {
+            self.0.insert(key.clone(), values);
+        }
+        true
+    }
+}
+
+impl Topology {
+    /// A network.
+    pub fn network(&self, id: &NetworkId) -> Option<&NetworkRow> {
+        self.networks.get(id)
+    }
+
+    /// All networks.
+    pub fn networks(&self) -> impl Iterator<Item = (&NetworkId, &NetworkRow)> {
+        self.networks.iter()
+    }
+
+    /// A subnet.
+    pub fn subnet(&self, id: &SubnetId) -> Option<&Subnet> {
+        self.subnets.get(id)
+    }
+
+    /// A port.
+    pub fn port(&self, id: &PortId) -> Option<&PortRow> {
+        self.ports.get(id)
+    }
+
+    /// A group.
+    pub fn group(&self, id: &SecurityGroupId) -> Option<&SecurityGroup> {
+        self.groups.get(id)
+    }
+
+    /// A router.
+    pub fn router(&self, id: &RouterId) -> Option<&RouterRow> {
+        self.routers.get(id)
+    }
+
+    /// All routers.
+    pub fn routers(&self) -> impl Iterator<Item = (&RouterId, &RouterRow)> {
+        self.routers.iter()
+    }
+
+    /// A floating IP.
+    pub fn floating_ip(&self, id: &FloatingIpId) -> Option<&FloatingIpRow> {
+        self.floating_ips.get(id)
+    }
+
+    /// A host that has an agent.
+    pub fn host(&self, name: &str) -> Option<&HostRow> {
+        self.hosts.get(name)
+    }
+
+    /// All hosts that have an agent.
+    pub fn hosts(&self) -> impl Iterator<Item = (&String, &HostRow)> {
+        self.hosts.iter()
+    }
+
+    /// Subnets of a network.
+    pub fn subnets_of(&self, network: &NetworkId) -> impl Iterator<Item = (&SubnetId, &Subnet)> {
+        self.subnets_of_network.of(network).filter_map(|id| self.subnets.get_key_value(id))
+    }
+
+    /// Ports of a network.
+    pub fn ports_of_network(&self, network: &NetworkId) -> impl Iterator<Item = (&PortId, &PortRow)> {
+        self.ports_of_network.of(network).filter_map(|id| self.ports.get_key_value(id))
+    }
+
+    /// Ports bound to a host.
+    pub fn ports_of_host(&self, host: &str) -> impl Iterator<Item = (&PortId, &PortRow)> {
+        self.ports_of_host.of(host).filter_map(|id| self.ports.get_key_value(id))
+    }
+
+    /// Ports in a group.
+    pub fn ports_of_group(&self, group: &SecurityGroupId) -> impl Iterator<Item = (&PortId, &PortRow)> {
+        self.ports_of_group.of(group).filter_map(|id| self.ports.get_key_value(id))
+    }
+
+    /// A router's ports, gateway included.
+    pub fn ports_of_router(&self, router: &RouterId) -> impl Iterator<Item = (&PortId, &PortRow)> {
+        self.ports_of_router.of(router).filter_map(|id| self.ports.get_key_value(id))
+    }
+
+    /// Floating IPs that a router realises.
+    pub fn floating_ips_of_router(&self, router: &RouterId) -> impl Iterator<Item = (&FloatingIpId, &FloatingIpRow)> {
+        self.floating_ips_of_router.of(router).filter_map(|id| self.floating_ips.get_key_value(id))
+    }
+
+    /// Hosts whose DHCP agents serve a network.
+    pub fn dhcp_hosts(&self, network: &NetworkId) -> impl Iterator<Item = &String> {
+        self.dhcp_hosts.of(network)
+    }
+
+    /// Networks that a host's DHCP agent serves.
+    pub fn networks_of_dhcp_host(&self, host: &str) -> impl Iterator<Item = &NetworkId> {
+        self.networks_of_dhcp_host.of(host)
+    }
+
+    /// Hosts that a router lives on.
+    pub fn router_hosts(&self, router: &RouterId) -> impl Iterator<Item = &String> {
+        self.router_hosts.of(router)
+    }
+
+    /// Routers that live on a host.
+    pub fn routers_of_host(&self, host: &str) -> impl Iterator<Item = &RouterId> {
+        self.routers_of_host.of(host)
+    }
+
+    /// Groups with a rule whose remote group is this one.
+    pub fn groups_that_refer_to(&self, group: &SecurityGroupId) -> impl Iterator<Item = &SecurityGroupId> {
+        self.groups_that_refer_to.of(group)
+    }
+
+    /// Takes one row's new state.
+    pub fn apply(&mut self, change: RowChange) {
+        match change {
+            RowChange::Network(id, row) => self.put_network(id, row),
+            RowChange::Subnet(id, row) => self.put_subnet(id, row),
+            RowChange::Port(id, row) => self.put_port(id, row),
+            RowChange::Group(id, row) => self.put_group(id, row),
+            RowChange::Router(id, row) => self.put_router(id, row),
+            RowChange::FloatingIp(id, row) => self.put_floating_ip(id, row),
+            RowChange::Host(name, row) => self.put_host(name, row),
+            RowChange::DhcpHosts(network, hosts) => self.put_dhcp_hosts(network, hosts),
+            RowChange::RouterHosts(router, hosts) => self.put_router_hosts(router, hosts),
+        }
+    }
+
+    fn put_network(&mut self, id: NetworkId, row: Option<NetworkRow>) {
+        match row {
+            Some(row) => self.networks.insert(id, row),
+            None => self.networks.remove(&id),
+        };
+    }
+
+    fn put_subnet(&mut self, id: SubnetId, row: Option<Subnet>) {
+        if let Some(old) = self.subnets.remove(&id) {
+            self.subnets_of_network.remove(&old.network, &id);
+        }
+        if let Some(row) = row {
+            self.subnets_of_network.insert(&row.network, &id);
+            self.subnets.insert(id, row);
+        }
+    }
+
+    fn put_port(&mut self, id: PortId, row: Option<PortRow>) {
+        if let Some(old) = self.ports.remove(&id) {
+            self.ports_of_network.remove(&old.network, &id);
+            if let Some(host) = &old.host {
+                self.ports_of_host.remove(host, &id);
+            }
+            if let Some(router) = old.router() {
+                self.ports_of_router.remove(&router, &id);
+            }
+            for group in &old.security_groups {
+                self.ports_of_group.remove(group, &id);
+            }
+        }
+        if let Some(row) = row {
+            self.ports_of_network.insert(&row.network, &id);
+            if let Some(host) = &row.host {
+                self.ports_of_host.insert(host, &id);
+            }
+            if let Some(router) = row.router() {
+                self.ports_of_router.insert(&router, &id);
+            }
+            for group in &row.security_groups {
+                self.ports_of_group.insert(group, &id);
+            }
+            self.ports.insert(id, row);
+        }
+    }
+
+    fn put_group(&mut self, id: SecurityGroupId, row: Option<SecurityGroup>) {
+        if let Some(old) = self.groups.remove(&id) {
+            for remote in remote_groups(&old) {
+                self.groups_that_refer_to.remove(&remote, &id);
+            }
+        }
+        if let Some(row) = row {
+            for remote in remote_groups(&row) {
+                self.groups_that_refer_to.insert(&remote, &id);
+            }
+            self.groups.insert(id, row);
+        }
+    }
+
+    fn put_router(&mut self, id: RouterId, row: Option<RouterRow>) {
+        match row {
+            Some(row) => self.routers.insert(id, row),
+            None => self.routers.remove(&id),
+        };
+    }
+
+    fn put_floating_ip(&mut self, id: FloatingIpId, row: Option<FloatingIpRow>) {
+        if let Some(router) = self.floating_ips.remove(&id).and_then(|old| old.router) {
+            self.floating_ips_of_router.remove(&router, &id);
+        }
+        if let Some(row) = row {
+            if let Some(router) = &row.router {
+                self.floating_ips_of_router.insert(router, &id);
+            }
+            self.floating_ips.insert(id, row);
+        }
+    }
+
+    fn put_host(&mut self, name: String, description: Option<HostRow>) {
+        match description {
+            Some(description) => self.hosts.insert(name, description),
+            None => self.hosts.remove(&name),
+        };
+    }
+
+    fn put_dhcp_hosts(&mut self, network: NetworkId, hosts: BTreeSet<String>) {
+        for old in self.dhcp_hosts.of(&network).cloned().collect::<Vec<_>>() {
+            self.networks_of_dhcp_host.remove(&old, &network);
+        }
+        for host in &hosts {
+            self.networks_of_dhcp_host.insert(host, &network);
+        }
+        self.dhcp_hosts.replace(&network, hosts);
+    }
+
+    fn put_router_hosts(&mut self, router: RouterId, hosts: BTreeSet<String>) {
+        for old in self.router_hosts.of(&router).cloned().collect::<Vec<_>>() {
+            self.routers_of_host.remove(&old, &router);
+        }
+        for host in &hosts {
+            self.routers_of_host.insert(host, &router);
+        }
+        self.router_hosts.replace(&router, hosts);
+    }
+}
+
+/// The groups that a group's rules refer to.
+pub fn remote_groups(group: &SecurityGroup) -> BTreeSet<SecurityGroupId> {
+    group
+        .rules
+        .values()
+        .filter_map(|rule| match rule.remote {
+            host_view::Remote::Group(id) => Some(id),
+            _ => None,
+        })
+        .collect()
+}
