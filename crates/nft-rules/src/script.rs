@@ -1,0 +1,187 @@
+//! Tables as text for `nft -f -`.
+//!
+//! ```text
+//! table ip neutronium             make sure there is one, so that the next line cannot fail
+//! delete table ip neutronium      nft 1.0.6 has no `destroy`
+//! table ip neutronium { ... }     all in one transaction: a packet sees the old table or the new one, never none
+//! ```
+//! Every statement stands on a line of its own, for nft 1.0.6 refuses `; } }` on one.
+
+use crate::{Base, Chain, Field, Map, Match, Nat, NatAddress, Operator, Rule, Set, Statement, Table, Value};
+use std::fmt::{self, Display, Formatter, Write};
+
+impl Table {
+    /// What replaces the table, or makes it, in one transaction.
+    pub fn install_script(&self) -> String {
+        let name = format!("table {} {}", self.family.as_str(), self.name);
+        format!("{name}\ndelete {name}\n{self}")
+    }
+
+    /// What removes the table, whether it is there or not.
+    pub fn remove_script(&self) -> String {
+        let name = format!("table {} {}", self.family.as_str(), self.name);
+        format!("{name}\ndelete {name}\n")
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(out, "table {} {} {{", self.family.as_str(), self.name)?;
+        for (name, set) in &self.sets {
+            writeln!(out, "\tset {name} {{\n{set}\t}}")?;
+        }
+        for (name, map) in &self.maps {
+            writeln!(out, "\tmap {name} {{\n{map}\t}}")?;
+        }
+        // Rules may jump to any chain, so all are there before the first rule is.
+        for (name, chain) in &self.chains {
+            match &chain.base {
+                Some(base) => writeln!(out, "\tchain {name} {{\n{base}\t}}")?,
+                None => writeln!(out, "\tchain {name} {{\n\t}}")?,
+            }
+        }
+        for (name, Chain { rules, .. }) in &self.chains {
+            if !rules.is_empty() {
+                writeln!(out, "\tchain {name} {{")?;
+                for rule in rules {
+                    writeln!(out, "\t\t{rule}")?;
+                }
+                writeln!(out, "\t}}")?;
+            }
+        }
+        writeln!(out, "}}")
+    }
+}
+
+/// `elements = { a, b }` on a line of its own, or nothing.
+fn elements(out: &mut Formatter<'_>, items: impl Iterator<Item = impl Display>) -> fmt::Result {
+    let mut text = String::new();
+    for item in items {
+        write!(text, "{}{item}", if text.is_empty() { "" } else { ", " })?;
+    }
+    if text.is_empty() { Ok(()) } else { writeln!(out, "\t\telements = {{ {text} }}") }
+}
+
+impl Display for Set {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(out, "\t\ttype {}", self.of.as_str())?;
+        if self.interval {
+            writeln!(out, "\t\tflags interval")?;
+        }
+        elements(out, self.elements.iter())
+    }
+}
+
+impl Display for Map {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(out, "\t\ttype {} : {}", self.from.as_str(), self.to.as_str())?;
+        elements(out, self.elements.iter().map(|(key, value)| format!("{key} : {value}")))
+    }
+}
+
+impl Display for Base {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        write!(out, "\t\ttype {} hook {}", self.kind.as_str(), self.hook.as_str())?;
+        if let Some(device) = &self.device {
+            write!(out, " device \"{device}\"")?;
+        }
+        let policy = match self.policy {
+            crate::Policy::Accept => "accept",
+            crate::Policy::Drop => "drop",
+        };
+        writeln!(out, " priority {}; policy {policy};", self.priority)
+    }
+}
+
+impl Display for Value {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(out, "{address}"),
+            Self::Prefix(prefix) => write!(out, "{prefix}"),
+            Self::Mac(mac) => write!(out, "{mac}"),
+            Self::Number(number) => write!(out, "{number}"),
+            Self::Word(word) => write!(out, "{word}"),
+            Self::Set(name) => write!(out, "@{name}"),
+            Self::AnyOf(values) => {
+                let mut separator = "";
+                for value in values {
+                    write!(out, "{separator}{value}")?;
+                    separator = ",";
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Display for Field {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let (object, key) = self.words();
+        write!(out, "{object} {key}")
+    }
+}
+
+impl Display for Match {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.field)?;
+        if let Some(mask) = self.mask {
+            write!(out, " & {mask:#x}")?;
+        }
+        match self.operator {
+            Operator::Is | Operator::Has => write!(out, " ")?,
+            Operator::IsNot => write!(out, " != ")?,
+            Operator::HasNot => write!(out, " ! ")?,
+        }
+        match (&self.value, self.field, self.operator) {
+            (Value::Word(name), Field::IifName | Field::OifName, _) => write!(out, "\"{name}\""),
+            (Value::AnyOf(_), _, Operator::Is | Operator::IsNot) => write!(out, "{{ {} }}", self.value),
+            _ => write!(out, "{}", self.value),
+        }
+    }
+}
+
+impl Display for Nat {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match &self.to {
+            NatAddress::Address(address) => write!(out, "to {address}")?,
+            NatAddress::Map { key, map } => write!(out, "to {key} map @{map}")?,
+        }
+        if self.fully_random { write!(out, " fully-random") } else { Ok(()) }
+    }
+}
+
+impl Display for Statement {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accept => write!(out, "accept"),
+            Self::Drop => write!(out, "drop"),
+            Self::Return => write!(out, "return"),
+            Self::Counter => write!(out, "counter"),
+            Self::Jump(chain) => write!(out, "jump {chain}"),
+            Self::Goto(chain) => write!(out, "goto {chain}"),
+            Self::SetMark { value, mask: u32::MAX } => write!(out, "meta mark set {value:#x}"),
+            Self::SetMark { value, mask } => write!(out, "meta mark set meta mark & {:#x} | {value:#x}", !mask),
+            Self::Snat(nat) => write!(out, "snat {nat}"),
+            Self::Dnat(nat) => write!(out, "dnat {nat}"),
+            Self::Redirect(port) => write!(out, "redirect to :{port}"),
+        }
+    }
+}
+
+impl Display for Rule {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for condition in &self.matches {
+            write!(out, "{separator}{condition}")?;
+            separator = " ";
+        }
+        for statement in &self.statements {
+            write!(out, "{separator}{statement}")?;
+            separator = " ";
+        }
+        match &self.comment {
+            Some(comment) => write!(out, "{separator}comment \"{}\"", comment.replace('"', "'")),
+            None => Ok(()),
+        }
+    }
+}
