@@ -77,11 +77,11 @@ pub fn diff(installed: &[Flow], desired: &[Flow], owner: CookieOwner) -> FlowDif
     let mut present = vec![false; desired.len()];
     for flow in installed {
         match wanted.get(&flow.key()).and_then(|index| Some((desired.get(*index)?, present.get_mut(*index)?))) {
+            // A switch does not report a key twice, but if it did, one answer would be enough.
+            Some((_, true)) => {}
             Some((want, present)) => {
-                // A switch does not report a key twice, but if it did, one answer would be enough.
-                if !std::mem::replace(present, true) && want != flow {
-                    result.modify.push(want.clone());
-                }
+                *present = true;
+                result.modify.extend((want != flow).then(|| want.clone()));
             }
             None if owner.owns(flow.cookie) && flow.idle_timeout == 0 && flow.hard_timeout == 0 => {
                 result.delete.push(flow.clone());

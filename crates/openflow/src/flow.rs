@@ -21,9 +21,9 @@ impl FlowFlags {
     /// Each flag and its name in `ovs-ofctl`, in the order of printing.
     pub(crate) const NAMES: [(Self, &'static str); 4] = [
         (Self::SEND_FLOW_REM, "send_flow_rem"),
+        (Self::RESET_COUNTS, "reset_counts"),
         (Self::NO_PACKET_COUNTS, "no_packet_counts"),
         (Self::NO_BYTE_COUNTS, "no_byte_counts"),
-        (Self::RESET_COUNTS, "reset_counts"),
     ];
 
     /// Of a wire value; bits that do not stay with a flow are dropped.

@@ -18,6 +18,7 @@ mod flow;
 mod masked;
 mod matching;
 mod port;
+mod serde_text;
 pub mod text;
 
 pub use action::{Action, Ct, CtZone, Learn, LearnSpec, LearnValue, Nat, NatPorts, NatSide, SubField};

@@ -73,6 +73,7 @@ impl Match {
         let (value, mask) = (condition.value(), condition.mask());
         match field {
             Field::InPortNxm => self.put(Field::InPort, PortNo::from_u16(value as u16).into()),
+            Field::VlanTci => self.put_vlan(condition.within(0xffff)),
             Field::VlanVid => self.merge_vlan(condition.within(0x1fff)),
             Field::VlanPcp if mask & 7 != 0 => {
                 self.merge_vlan(Masked::new((value & 7) << 13 | 0x1000, (mask & 7) << 13 | 0x1000))
@@ -128,7 +129,13 @@ impl Match {
     fn merge_vlan(&mut self, piece: Masked) {
         let old = self.get(Field::VlanTci).unwrap_or(Masked::new(0, 0));
         let value = old.value() & !piece.mask() | piece.value();
-        self.put(Field::VlanTci, Masked::new(value, old.mask() | piece.mask()));
+        self.put_vlan(Masked::new(value, old.mask() | piece.mask()));
+    }
+
+    /// Without a tag (or without saying that there is one) a priority means nothing, and the switch drops it.
+    fn put_vlan(&mut self, condition: Masked) {
+        let tagged = condition.value() & 0x1000 != 0;
+        self.put(Field::VlanTci, if tagged { condition } else { condition.within(0x1fff) });
     }
 
     fn with(mut self, field: Field, condition: impl Into<Masked>) -> Self {

@@ -4,9 +4,18 @@
 //! [`Names`], parsing a closure from name to number. Without either, numbers are used and everything printed parses
 //! back to an equal flow.
 
+mod lex;
+mod parse;
+mod parse_action;
+mod parse_learn;
+mod parse_value;
 mod print_action;
 mod print_match;
+#[cfg(test)]
+mod tests;
 mod value;
+
+pub use parse::{PortByName, parse_flow, parse_match};
 
 use crate::{Action, Flow, Match, PortNo};
 use std::fmt;

@@ -5,7 +5,7 @@ use super::{
     value::{Hex, write_port, write_subfield, write_table, write_value},
 };
 use crate::{Action, Ct, CtZone, Learn, LearnSpec, LearnValue, Masked, Nat, NatPorts, NatSide, PortNo, SubField};
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 pub(super) fn write_actions(out: &mut dyn fmt::Write, actions: &[Action], names: &dyn Names) -> fmt::Result {
     if actions.is_empty() {
@@ -130,7 +130,7 @@ fn write_ct(out: &mut dyn fmt::Write, ct: &Ct, names: &dyn Names) -> fmt::Result
         69 => parts.push("alg=tftp".into()),
         other => parts.push(format!("alg={other}")),
     }
-    if parts.is_empty() { out.write_str("ct") } else { write!(out, "ct({})", parts.join(",")) }
+    write!(out, "ct({})", parts.join(","))
 }
 
 fn nat_text(nat: &Nat) -> String {
@@ -141,8 +141,8 @@ fn nat_text(nat: &Nat) -> String {
     });
     if let Some((first, last)) = nat.addresses {
         let bracket = first.is_ipv6() && nat.ports.is_some();
-        let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
-        text += &if bracket { format!("=[{range}]") } else { format!("={range}") };
+        let show = |address: IpAddr| if bracket { format!("[{address}]") } else { address.to_string() };
+        text += &if first == last { format!("={}", show(first)) } else { format!("={}-{}", show(first), show(last)) };
         if let Some((first, last)) = nat.ports {
             text += &if first == last { format!(":{first}") } else { format!(":{first}-{last}") };
         }

@@ -143,6 +143,10 @@ impl Comma {
 fn write_condition(out: &mut dyn fmt::Write, field: Field, condition: Masked, names: &dyn Names) -> fmt::Result {
     match field {
         Field::VlanTci => return write_vlan(out, condition),
+        Field::EthType => return write!(out, "dl_type={:#06x}", condition.value()),
+        Field::Ipv6Label if condition.mask() == field.full_mask() => {
+            return write!(out, "ipv6_label={:#07x}", condition.value());
+        }
         Field::IpDscp => return write!(out, "nw_tos={}", condition.value() << 2),
         _ => {}
     }
@@ -156,7 +160,6 @@ pub(super) fn match_name(field: Field) -> &'static str {
         Field::InPort => "in_port",
         Field::EthSrc => "dl_src",
         Field::EthDst => "dl_dst",
-        Field::EthType => "dl_type",
         Field::Ipv4Src => "nw_src",
         Field::Ipv4Dst => "nw_dst",
         Field::IpFrag => "nw_frag",

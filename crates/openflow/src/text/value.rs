@@ -67,13 +67,13 @@ pub(super) fn write_value(out: &mut dyn fmt::Write, field: Field, condition: Mas
         Format::Port if exact && field == Field::InPortNxm => write_port(out, PortNo::from_u16(value as u16), names),
         Format::Port if exact => write_port(out, PortNo(value as u32), names),
         Format::CtState => write_flags(out, &ct_state::NAMES, value, mask),
+        Format::TcpFlags if exact => write_flag_list(out, &TCP_FLAGS, value),
         Format::TcpFlags => write_flags(out, &TCP_FLAGS, value, mask),
         Format::Fragment => match FRAGMENTS.iter().find(|known| known.1 == value && known.2 == mask) {
             Some((name, _, _)) => out.write_str(name),
             None => write!(out, "{}/{}", Hex(value), Hex(mask)),
         },
         Format::Decimal if exact => write!(out, "{value}"),
-        Format::Hex if exact && field == Field::EthType => write!(out, "{value:#06x}"),
         Format::Hex if exact => write!(out, "{}", Hex(value)),
         Format::Decimal | Format::Hex | Format::Port => write!(out, "{}/{}", Hex(value), Hex(mask)),
     }
@@ -98,6 +98,14 @@ fn write_address<A: fmt::Display>(
     }
 }
 
+/// `syn|ack`: the flags that are set, all others being clear.
+fn write_flag_list(out: &mut dyn fmt::Write, names: &[&str], value: u128) -> fmt::Result {
+    let set: Vec<_> =
+        names.iter().enumerate().filter(|(bit, _)| value >> bit & 1 == 1).map(|(_, name)| *name).collect();
+    if set.is_empty() { out.write_str("0") } else { out.write_str(&set.join("|")) }
+}
+
+/// `+syn-ack`: which flags are set and which are clear.
 fn write_flags(out: &mut dyn fmt::Write, names: &[&str], value: u128, mask: u128) -> fmt::Result {
     for (bit, name) in names.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1) {
         write!(out, "{}{name}", if value >> bit & 1 == 1 { '+' } else { '-' })?;
