@@ -1,0 +1,196 @@
+//! One attribute of a resource: what it takes, who may write it, where it is kept.
+//!
+//! Attributes are built by constant functions, so that a declaration reads as a table and costs nothing at run time.
+
+use crate::kind::Kind;
+
+/// What a POST without the attribute means.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Post {
+    /// The attribute may not be in a POST.
+    Refused,
+    /// The attribute must be in a POST.
+    Required,
+    /// Absent means this constant; giving the constant counts as not giving the attribute when policy looks.
+    Default(Literal),
+    /// Absent is told apart from every value: the rules decide (Neutron's `ATTR_NOT_SPECIFIED`).
+    Unset,
+}
+
+/// A constant default.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Literal {
+    /// JSON null.
+    Null,
+    /// true or false.
+    Bool(bool),
+    /// An integer.
+    Integer(i64),
+    /// A string.
+    Text(&'static str),
+    /// `[]`.
+    EmptyList,
+    /// `{}`.
+    EmptyObject,
+}
+
+/// What JSON null in a body means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Null {
+    /// It is checked like any other value, which refuses it.
+    Refused,
+    /// It is a value of its own.
+    Kept,
+    /// It stands for the empty list or object.
+    Empty,
+}
+
+/// Where an attribute's value comes from when an object is shown. Every `&str` is an SQL expression over
+/// [`crate::Resource::from`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Stored {
+    /// A text, or NULL.
+    Text(&'static str),
+    /// A number, or NULL.
+    Integer(&'static str),
+    /// 0 or 1, or NULL.
+    Boolean(&'static str),
+    /// Microseconds since 1970, shown as `2026-11-21T10:00:00Z`.
+    Time(&'static str),
+    /// Like [`Stored::Time`], shown as agents show it: `2026-11-21 10:00:00`.
+    AgentTime(&'static str),
+    /// Text that is JSON already and goes out as it is.
+    Json(&'static str),
+    /// Rows of another table that belong to the object.
+    Children(Children),
+    /// The same for every object.
+    Constant(Literal),
+    /// Not shown: only a request has it.
+    Nowhere,
+}
+
+/// Rows of a table that belong to an object, shown as a list.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Children {
+    /// Table, or tables joined.
+    pub table: &'static str,
+    /// The column that holds the object's id.
+    pub owner: &'static str,
+    /// JSON key and column of each member; with one field and the key `""` the list is of bare strings.
+    pub fields: &'static [(&'static str, &'static str)],
+    /// The column that orders the list.
+    pub order: &'static str,
+}
+
+/// One attribute; see [`Attribute::new`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Attribute {
+    /// The API's name (`binding:host_id`).
+    pub name: &'static str,
+    /// What values it takes, and how they are written.
+    pub kind: Kind,
+    /// What null means.
+    pub null: Null,
+    /// What a POST may do.
+    pub post: Post,
+    /// Whether a PUT may change it.
+    pub put: bool,
+    /// Whether it is shown (policy may still hide it).
+    pub visible: bool,
+    /// Whether lists can be filtered by it.
+    pub filter: bool,
+    /// Whether lists can be sorted by it.
+    pub sort: bool,
+    /// Whether setting it asks policy for `<action>_<resource>:<attribute>`.
+    pub policy: bool,
+    /// The extension that brings it; `None`: it belongs to the resource itself.
+    pub alias: Option<&'static str>,
+    /// Where it is kept.
+    pub stored: Stored,
+}
+
+impl Attribute {
+    /// A visible attribute that no request may write; the functions below add what it can do.
+    pub const fn new(name: &'static str, kind: Kind, stored: Stored) -> Self {
+        Self {
+            name,
+            kind,
+            null: Null::Refused,
+            post: Post::Refused,
+            put: false,
+            visible: true,
+            filter: false,
+            sort: false,
+            policy: false,
+            alias: None,
+            stored,
+        }
+    }
+
+    /// Must be in a POST.
+    pub const fn required(mut self) -> Self {
+        self.post = Post::Required;
+        self
+    }
+
+    /// May be in a POST; absent means `literal`.
+    pub const fn default(mut self, literal: Literal) -> Self {
+        self.post = Post::Default(literal);
+        self
+    }
+
+    /// May be in a POST; absent is told apart.
+    pub const fn optional(mut self) -> Self {
+        self.post = Post::Unset;
+        self
+    }
+
+    /// May be in a PUT.
+    pub const fn put(mut self) -> Self {
+        self.put = true;
+        self
+    }
+
+    /// Null is a value of its own.
+    pub const fn nullable(mut self) -> Self {
+        self.null = Null::Kept;
+        self
+    }
+
+    /// Null stands for the empty list or object.
+    pub const fn null_is_empty(mut self) -> Self {
+        self.null = Null::Empty;
+        self
+    }
+
+    /// Lists can be filtered by it.
+    pub const fn filter(mut self) -> Self {
+        self.filter = true;
+        self
+    }
+
+    /// Lists can be filtered and sorted by it.
+    pub const fn sort(mut self) -> Self {
+        self.filter = true;
+        self.sort = true;
+        self
+    }
+
+    /// Setting it asks policy.
+    pub const fn policy(mut self) -> Self {
+        self.policy = true;
+        self
+    }
+
+    /// It is never shown.
+    pub const fn hidden(mut self) -> Self {
+        self.visible = false;
+        self
+    }
+
+    /// It comes with an extension.
+    pub const fn from_extension(mut self, alias: &'static str) -> Self {
+        self.alias = Some(alias);
+        self
+    }
+}

@@ -1,0 +1,217 @@
+//! Bodies: from the JSON that a client sent to the values that the rules read.
+//!
+//! The order of the checks is Neutron's, because with several mistakes in one body clients see the first.
+
+use crate::attribute::{Attribute, Literal, Null, Post};
+use crate::resource::Resource;
+use crate::{SchemaError, python_display};
+use serde_json::{Map, Value};
+
+/// Who writes, as far as bodies depend on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Author<'a> {
+    /// The project of the token.
+    pub project_id: &'a str,
+    /// Whether another project's id may be given.
+    pub any_project: bool,
+}
+
+/// One object of a body, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Attribute name to canonical value. Absent attributes without a default are absent. `project_id` is always there in
+    /// a creation of something owned; `tenant_id` never is.
+    pub values: Map<String, Value>,
+    /// What the client really asked for, for policy: given, and not just the default repeated.
+    pub explicit: Vec<&'static Attribute>,
+}
+
+/// A POST's body: one object, or several.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Creation {
+    /// `{"port": {...}}`
+    One(Request),
+    /// `{"ports": [{...}, ...]}`
+    Bulk(Vec<Request>),
+}
+
+fn bad(message: impl Into<String>) -> SchemaError {
+    SchemaError::BadRequest(message.into())
+}
+
+/// Reads the body of a POST on the collection.
+pub fn creation(resource: &Resource, author: Author<'_>, body: Value) -> Result<Creation, SchemaError> {
+    let mut members = members(body)?;
+    if let Some(items) = members.remove(resource.collection) {
+        let Value::Array(items) = items else { return Err(bad("Body contains invalid data")) };
+        if items.is_empty() {
+            return Err(bad("Resources required"));
+        }
+        let requests = items.into_iter().map(|item| {
+            let object = match item {
+                // Both forms are read: [{"port": {...}}] and [{...}].
+                Value::Object(mut wrapped) if wrapped.contains_key(resource.name) => {
+                    wrapped.remove(resource.name).unwrap_or(Value::Null)
+                }
+                bare => bare,
+            };
+            create_one(resource, author, object)
+        });
+        return requests.collect::<Result<_, _>>().map(Creation::Bulk);
+    }
+    create_one(resource, author, take(resource, &mut members)?).map(Creation::One)
+}
+
+/// Reads the body of a PUT on an object.
+pub fn update(resource: &Resource, author: Author<'_>, body: Value) -> Result<Request, SchemaError> {
+    let mut members = members(body)?;
+    if members.contains_key(resource.collection) {
+        return Err(bad("Bulk operation not supported"));
+    }
+    let mut object = object(resource, take(resource, &mut members)?)?;
+    own(author, &mut object)?;
+    known(resource, &object)?;
+    for attribute in resource.attributes {
+        if object.contains_key(attribute.name) && !attribute.put {
+            return Err(bad(format!("Cannot update read-only attribute {}", attribute.name)));
+        }
+    }
+    let mut request = Request { values: Map::new(), explicit: Vec::new() };
+    for attribute in resource.attributes {
+        if let Some(value) = object.remove(attribute.name) {
+            request.values.insert(attribute.name.into(), parse(attribute, value)?);
+            request.explicit.push(attribute);
+        }
+    }
+    Ok(request)
+}
+
+fn members(body: Value) -> Result<Map<String, Value>, SchemaError> {
+    match body {
+        Value::Object(members) if members.is_empty() => Err(bad("Resource body required")),
+        Value::Object(members) => Ok(members),
+        _ => Err(bad("Body contains invalid data")),
+    }
+}
+
+fn take(resource: &Resource, members: &mut Map<String, Value>) -> Result<Value, SchemaError> {
+    match members.remove(resource.name) {
+        None | Some(Value::Null) => Err(bad(format!("Unable to find '{}' in request body", resource.name))),
+        Some(object) => Ok(object),
+    }
+}
+
+fn object(resource: &Resource, value: Value) -> Result<Map<String, Value>, SchemaError> {
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(bad(format!("Object '{}' contains invalid data", resource.name))),
+    }
+}
+
+fn create_one(resource: &Resource, author: Author<'_>, value: Value) -> Result<Request, SchemaError> {
+    let mut object = object(resource, value)?;
+    own(author, &mut object)?;
+    let owned = resource.attribute("project_id").is_some();
+    if owned && !object.contains_key("project_id") {
+        object.insert("project_id".into(), author.project_id.into());
+    }
+    known(resource, &object)?;
+    for attribute in resource.attributes {
+        let given = object.contains_key(attribute.name);
+        match attribute.post {
+            Post::Required if !given => {
+                return Err(bad(format!(
+                    "Failed to parse request. Required attribute '{}' not specified",
+                    attribute.name
+                )));
+            }
+            Post::Refused if given => {
+                return Err(bad(format!("Attribute '{}' not allowed in POST", attribute.name)));
+            }
+            _ => {}
+        }
+    }
+    let mut request = Request { values: Map::new(), explicit: Vec::new() };
+    for attribute in resource.attributes {
+        match (object.remove(attribute.name), attribute.post) {
+            (Some(value), post) => {
+                let value = parse(attribute, value)?;
+                if !matches!(post, Post::Default(default) if literal(default) == value) {
+                    request.explicit.push(attribute);
+                }
+                request.values.insert(attribute.name.into(), value);
+            }
+            (None, Post::Default(default)) => {
+                request.values.insert(attribute.name.into(), literal(default));
+            }
+            (None, _) => {}
+        }
+    }
+    Ok(request)
+}
+
+fn parse(attribute: &Attribute, value: Value) -> Result<Value, SchemaError> {
+    let value = match (value, attribute.null) {
+        (Value::Null, Null::Kept) => return Ok(Value::Null),
+        (Value::Null, Null::Empty) if attribute.kind.json() == crate::JsonType::Object => Value::Object(Map::new()),
+        (Value::Null, Null::Empty) => Value::Array(Vec::new()),
+        (value, _) => value,
+    };
+    attribute.kind.parse(value).map_err(|refusal| SchemaError::refused(attribute.name, refusal))
+}
+
+/// `tenant_id` and `project_id` are one attribute under two names.
+fn own(author: Author<'_>, object: &mut Map<String, Value>) -> Result<(), SchemaError> {
+    let tenant = object.remove("tenant_id");
+    match (tenant, object.get("project_id")) {
+        (Some(tenant), Some(project)) if tenant != *project => {
+            return Err(bad("'project_id' and 'tenant_id' do not match"));
+        }
+        (Some(tenant), None) => {
+            object.insert("project_id".into(), tenant);
+        }
+        _ => {}
+    }
+    match object.get("project_id") {
+        Some(project) if !author.any_project && project.as_str() != Some(author.project_id) => Err(bad(
+            "Specifying 'project_id' other than the authenticated project in request is not allowed for the current user.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn known(resource: &Resource, object: &Map<String, Value>) -> Result<(), SchemaError> {
+    let unknown: Vec<&str> =
+        object.keys().map(String::as_str).filter(|name| resource.attribute(name).is_none()).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(bad(format!("Unrecognized attribute(s) '{}'", unknown.join(", ")))) }
+}
+
+/// The JSON of a constant.
+pub fn literal(literal: Literal) -> Value {
+    match literal {
+        Literal::Null => Value::Null,
+        Literal::Bool(flag) => Value::Bool(flag),
+        Literal::Integer(number) => number.into(),
+        Literal::Text(text) => text.into(),
+        Literal::EmptyList => Value::Array(Vec::new()),
+        Literal::EmptyObject => Value::Object(Map::new()),
+    }
+}
+
+/// Checks one value of a filter as the attribute's values are checked; the error is the attribute's.
+pub fn filter_value(attribute: &Attribute, text: &str) -> Result<Value, SchemaError> {
+    match attribute.kind.json() {
+        // Only conversions apply to filters, so that a word that is no UUID simply finds nothing.
+        crate::JsonType::Boolean | crate::JsonType::Integer => attribute
+            .kind
+            .parse(Value::String(text.to_owned()))
+            .map_err(|refusal| SchemaError::refused(attribute.name, refusal)),
+        _ => Ok(attribute.kind.parse(Value::String(text.to_owned())).unwrap_or_else(|_| text.into())),
+    }
+}
+
+/// The keys that were given but that no list knows, in Neutron's words.
+pub fn unknown_filters(names: &[String]) -> SchemaError {
+    let names = Value::Array(names.iter().map(|n| Value::String(n.clone())).collect());
+    bad(format!("{} is invalid attribute for filtering", python_display(&names)))
+}

@@ -1,0 +1,90 @@
+//! The extensions that the API announces.
+//!
+//! An alias stands here only when what it promises behaves. Aliases, names, descriptions and dates are Neutron's, since
+//! clients look for them.
+
+use serde_json::{Value, json};
+
+/// One line of `/v2.0/extensions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extension {
+    /// What clients ask for (`external-net`).
+    pub alias: &'static str,
+    /// Neutron's name for it.
+    pub name: &'static str,
+    /// Neutron's description.
+    pub description: &'static str,
+    /// When Neutron last changed it.
+    pub updated: &'static str,
+}
+
+impl Extension {
+    const fn new(alias: &'static str, name: &'static str, description: &'static str, updated: &'static str) -> Self {
+        Self { alias, name, description, updated }
+    }
+
+    /// As the API shows it.
+    pub fn json(&self) -> Value {
+        json!({
+            "alias": self.alias, "name": self.name, "description": self.description, "updated": self.updated, "links": [],
+        })
+    }
+}
+
+/// The extension of this alias.
+pub fn find(alias: &str) -> Option<&'static Extension> {
+    ALL.iter().find(|extension| extension.alias == alias)
+}
+
+/// Everything announced, by alias.
+#[rustfmt::skip]
+pub static ALL: &[Extension] = &[
+    Extension::new("aap-reject-multicast", "Allowed address pairs reject multicast extension", "Reject multicast addresses in Allowed Address Pairs", "2026-04-01T00:00:00-00:00"),
+    Extension::new("agent", "agent", "The agent management extension.", "2013-02-03T10:00:00-00:00"),
+    Extension::new("agent_sort_key", "Agents Sort Key", "Enabling the keyword sort_key for sorting in agents.", "2013-02-03T10:00:00-00:00"),
+    Extension::new("allowed-address-pairs", "Allowed Address Pairs", "Provides allowed address pairs", "2013-07-23T10:00:00-00:00"),
+    Extension::new("availability_zone", "Availability Zone", "The availability zone extension.", "2015-01-01T10:00:00-00:00"),
+    Extension::new("availability_zone_filter", "Availability Zone Filter Extension", "Add filter parameters to AvailabilityZone resource", "2018-06-22T10:00:00-00:00"),
+    Extension::new("binding", "Port Binding", "Expose port bindings of a virtual port to external application", "2014-02-03T10:00:00-00:00"),
+    Extension::new("empty-string-filtering", "Empty String Filtering Extension", "Allow filtering by attributes with empty string value", "2018-05-01T10:00:00-00:00"),
+    Extension::new("external-net", "Neutron external network", "Adds external network attribute to network resource.", "2013-01-14T10:00:00-00:00"),
+    Extension::new("filter-validation", "Filter parameters validation", "Provides validation on filter parameters.", "2018-07-04T10:00:00-00:00"),
+    Extension::new("ip-substring-filtering", "IP address substring filtering", "Provides IP address substring filtering when listing ports", "2017-11-28T09:00:00-00:00"),
+    Extension::new("net-mtu", "Network MTU", "Provides MTU attribute for a network resource.", "2015-03-25T10:00:00-00:00"),
+    Extension::new("net-mtu-writable", "Network MTU (writable)", "Provides a writable MTU attribute for a network resource.", "2017-07-12T00:00:00-00:00"),
+    Extension::new("network_availability_zone", "Network Availability Zone", "Availability zone support for network.", "2015-01-01T10:00:00-00:00"),
+    Extension::new("pagination", "Pagination support", "Extension that indicates that pagination is enabled.", "2016-06-12T00:00:00-00:00"),
+    Extension::new("port-mac-address-regenerate", "Neutron Port MAC address regenerate", "Network port MAC address regenerate", "2018-05-03T10:00:00-00:00"),
+    Extension::new("port-security", "Port Security", "Provides port security", "2012-07-23T10:00:00-00:00"),
+    Extension::new("port-security-groups-filtering", "Port filtering on security groups", "Provides security groups filtering when listing ports", "2018-01-09T09:00:00-00:00"),
+    Extension::new("project-id", "project_id field enabled", "Extension that indicates that project_id field is enabled.", "2016-09-09T09:09:09-09:09"),
+    Extension::new("provider", "Provider Network", "Expose mapping of virtual networks to physical networks", "2012-09-07T10:00:00-00:00"),
+    Extension::new("quotas", "Quota management support", "Expose functions for quotas management per project", "2012-07-29T10:00:00-00:00"),
+    Extension::new("revision-if-match", "If-Match constraints based on revision_number", "Extension indicating that If-Match based on revision_number is supported.", "2016-12-11T00:00:00-00:00"),
+    Extension::new("security-group", "security-group", "The security groups extension.", "2012-10-05T10:00:00-00:00"),
+    Extension::new("sorting", "Sorting support", "Extension that indicates that sorting is enabled.", "2016-06-12T00:00:00-00:00"),
+    Extension::new("standard-attr-description", "standard-attr-description", "Extension to add descriptions to standard attributes", "2016-02-10T10:00:00-00:00"),
+    Extension::new("standard-attr-revisions", "Resource revision numbers", "This extension will display the revision number of neutron resources.", "2016-04-11T10:00:00-00:00"),
+    Extension::new("standard-attr-timestamp", "Resource timestamps", "Adds created_at and updated_at fields to all Neutron resources that have Neutron standard attributes.", "2016-09-12T10:00:00-00:00"),
+    Extension::new("subnet-dns-publish-fixed-ip", "Subnet DNS publish fixed IP", "Support choosing to publish DNS records for IPs from a subnet", "2019-05-24T10:00:00-00:00"),
+    Extension::new("subnet-external-network", "Subnet belongs to an external network", "Informs if the subnet belongs to an external network", "2024-02-05T18:00:00-00:00"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn what_declarations_bring_is_announced() {
+        let announced: BTreeSet<&str> = ALL.iter().map(|e| e.alias).collect();
+        assert_eq!(announced.len(), ALL.len(), "an alias stands twice");
+        for resource in resources::ALL {
+            let aliases = resource.attributes.iter().filter_map(|a| a.alias).chain(resource.alias);
+            for alias in aliases {
+                assert!(announced.contains(alias), "{} of {} is not announced", alias, resource.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Networks: a broadcast domain, its segment on the wire, who may use it.
+
+use super::standard;
+use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Resource, Stored};
+
+const SUBNETS: Children = Children { table: "subnets", owner: "network_id", fields: &[("", "id")], order: "id" };
+
+/// See the module.
+pub static NETWORK: Resource = Resource {
+    name: "network",
+    collection: "networks",
+    not_found: NotFound::new("NetworkNotFound", "Network "),
+    alias: None,
+    table: "networks",
+    from: "networks LEFT JOIN network_segments AS segment ON segment.network_id = networks.id AND segment.position = 0",
+    parents: &[],
+    methods: Methods::ALL,
+    actions: &[],
+    quota: true,
+    attributes: &[
+        standard::id("networks.id"),
+        standard::name("networks.name"),
+        standard::project("networks.project_id"),
+        standard::admin_state_up("networks.admin_state_up"),
+        Attribute::new("mtu", Kind::NonNegative, Stored::Integer("networks.mtu"))
+            .default(Literal::Integer(0))
+            .put()
+            .sort()
+            .policy()
+            .from_extension("net-mtu-writable"),
+        standard::status("networks.status"),
+        Attribute::new("subnets", Kind::UuidList, Stored::Children(SUBNETS)),
+        Attribute::new("shared", Kind::Boolean, Stored::Boolean("networks.shared"))
+            .default(Literal::Bool(false))
+            .put()
+            .filter()
+            .policy(),
+        Attribute::new("availability_zone_hints", Kind::ZoneHints, Stored::Json("networks.availability_zone_hints"))
+            .default(Literal::EmptyList)
+            .from_extension("network_availability_zone"),
+        Attribute::new(
+            "availability_zones",
+            Kind::ZoneHints,
+            Stored::Children(Children {
+                table: "dhcp_agent_networks JOIN agents ON agents.id = dhcp_agent_networks.agent_id",
+                owner: "dhcp_agent_networks.network_id",
+                fields: &[("", "agents.availability_zone")],
+                order: "agents.availability_zone",
+            }),
+        )
+        .from_extension("network_availability_zone"),
+        Attribute::new("ipv4_address_scope", Kind::Uuid, Stored::Constant(Literal::Null)).nullable(),
+        Attribute::new("ipv6_address_scope", Kind::Uuid, Stored::Constant(Literal::Null)).nullable(),
+        Attribute::new("router:external", Kind::Boolean, Stored::Boolean("networks.external"))
+            .default(Literal::Bool(false))
+            .put()
+            .filter()
+            .policy()
+            .from_extension("external-net"),
+        standard::description("networks.description"),
+        Attribute::new("port_security_enabled", Kind::Boolean, Stored::Boolean("networks.port_security_enabled"))
+            .default(Literal::Bool(true))
+            .put()
+            .policy()
+            .from_extension("port-security"),
+        Attribute::new("is_default", Kind::Boolean, Stored::Boolean("networks.is_default"))
+            .default(Literal::Bool(false))
+            .put()
+            .filter()
+            .policy(),
+        Attribute::new("provider:network_type", Kind::Text(32), Stored::Text("segment.network_type"))
+            .optional()
+            .put()
+            .filter()
+            .policy()
+            .from_extension("provider"),
+        Attribute::new("provider:physical_network", Kind::Text(64), Stored::Text("segment.physical_network"))
+            .nullable()
+            .optional()
+            .put()
+            .filter()
+            .policy()
+            .from_extension("provider"),
+        Attribute::new(
+            "provider:segmentation_id",
+            Kind::Range(i64::MIN, i64::MAX),
+            Stored::Integer("segment.segmentation_id"),
+        )
+        .nullable()
+        .optional()
+        .put()
+        .filter()
+        .policy()
+        .from_extension("provider"),
+        standard::tags(),
+        standard::created_at("networks.created_at"),
+        standard::updated_at("networks.updated_at"),
+        standard::revision("networks.revision_number"),
+    ],
+};

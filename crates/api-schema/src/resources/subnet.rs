@@ -1,0 +1,94 @@
+//! Subnets: a prefix on a network, the ranges that addresses come from, and what DHCP tells.
+
+use super::standard;
+use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Parent, Resource, Stored};
+
+const POOLS: Children = Children {
+    table: "subnet_allocation_pools",
+    owner: "subnet_id",
+    fields: &[("start", "first_ip"), ("end", "last_ip")],
+    order: "position",
+};
+const NAMESERVERS: Children =
+    Children { table: "subnet_dns_nameservers", owner: "subnet_id", fields: &[("", "address")], order: "position" };
+const HOST_ROUTES: Children = Children {
+    table: "subnet_host_routes",
+    owner: "subnet_id",
+    fields: &[("destination", "destination"), ("nexthop", "nexthop")],
+    order: "position",
+};
+const IPV6_MODES: &[&str] = &["dhcpv6-stateful", "dhcpv6-stateless", "slaac"];
+
+/// See the module.
+pub static SUBNET: Resource = Resource {
+    name: "subnet",
+    collection: "subnets",
+    not_found: NotFound::new("SubnetNotFound", "Subnet "),
+    alias: None,
+    table: "subnets",
+    from: "subnets",
+    parents: &[Parent { name: "network", attribute: "network_id", column: "subnets.network_id", table: "networks" }],
+    methods: Methods::ALL,
+    actions: &[],
+    quota: true,
+    attributes: &[
+        standard::id("subnets.id"),
+        standard::name("subnets.name"),
+        standard::project("subnets.project_id"),
+        Attribute::new("network_id", Kind::Uuid, Stored::Text("subnets.network_id")).required().sort(),
+        Attribute::new("ip_version", Kind::Numbers(&[4, 6]), Stored::Integer("subnets.ip_version")).required().sort(),
+        Attribute::new("subnetpool_id", Kind::Uuid, Stored::Text("subnets.subnetpool_id")).nullable().optional().sort(),
+        Attribute::new("enable_dhcp", Kind::Boolean, Stored::Boolean("subnets.enable_dhcp"))
+            .default(Literal::Bool(true))
+            .put()
+            .sort(),
+        Attribute::new("ipv6_ra_mode", Kind::Words(IPV6_MODES), Stored::Text("subnets.ipv6_ra_mode"))
+            .nullable()
+            .optional()
+            .sort(),
+        Attribute::new("ipv6_address_mode", Kind::Words(IPV6_MODES), Stored::Text("subnets.ipv6_address_mode"))
+            .nullable()
+            .optional()
+            .sort(),
+        Attribute::new("gateway_ip", Kind::IpAddress, Stored::Text("subnets.gateway_ip"))
+            .nullable()
+            .optional()
+            .put()
+            .sort(),
+        Attribute::new("cidr", Kind::Cidr, Stored::Text("subnets.cidr")).nullable().optional().sort(),
+        Attribute::new("prefixlen", Kind::NonNegative, Stored::Nowhere).optional().hidden(),
+        Attribute::new("allocation_pools", Kind::AllocationPools, Stored::Children(POOLS))
+            .null_is_empty()
+            .optional()
+            .put(),
+        Attribute::new("host_routes", Kind::HostRoutes, Stored::Children(HOST_ROUTES)).null_is_empty().optional().put(),
+        Attribute::new("dns_nameservers", Kind::Nameservers, Stored::Children(NAMESERVERS))
+            .null_is_empty()
+            .optional()
+            .put(),
+        standard::description("subnets.description"),
+        Attribute::new(
+            "router:external",
+            Kind::Boolean,
+            Stored::Boolean("(SELECT external FROM networks WHERE networks.id = subnets.network_id)"),
+        )
+        .filter()
+        .from_extension("subnet-external-network"),
+        Attribute::new(
+            "shared",
+            Kind::Boolean,
+            Stored::Boolean("(SELECT shared FROM networks WHERE networks.id = subnets.network_id)"),
+        )
+        .filter()
+        .hidden(),
+        Attribute::new("service_types", Kind::TextList(255), Stored::Constant(Literal::EmptyList)),
+        Attribute::new("segment_id", Kind::Uuid, Stored::Text("subnets.segment_id")).filter(),
+        Attribute::new("dns_publish_fixed_ip", Kind::Boolean, Stored::Boolean("subnets.dns_publish_fixed_ip"))
+            .default(Literal::Bool(false))
+            .put(),
+        standard::tags(),
+        standard::created_at("subnets.created_at"),
+        standard::updated_at("subnets.updated_at"),
+        standard::revision("subnets.revision_number"),
+    ],
+};
