@@ -1,1 +1,19 @@
-//! HostView -> bridges, flows, namespaces, nat, dhcp; and the difference.
+//! From what a host must realise to how: [`HostView`](host_view::HostView) in, bridges, flows, namespaces, NAT and DHCP
+//! tables out, and the difference to what is there.
+//!
+//! Everything is a pure function of the view, the operator's [`HostConfig`] and the [`LocalState`] that OVSDB keeps: no I/O,
+//! no clock, no randomness, so that the agent, a dry run and the tests plan the same. The planners are meant to be read
+//! as the documentation of the data plane; each module starts with a diagram of what it programs.
+
+mod config;
+mod host_plan;
+mod ids;
+pub mod names;
+mod state;
+
+pub use config::{Datapath, HostConfig, TunnelEndpoint};
+pub use host_plan::{
+    Attachment, Bridge, BridgePort, ClasslessRoute, DEAD_VLAN, Device, DhcpLease, DhcpServer, Endpoint, FLOW_OWNER,
+    HostPlan, Namespace, OWNER_KEY, PortKind, PortTag, Route,
+};
+pub use state::{Interface, LocalState};

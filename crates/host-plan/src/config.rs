@@ -1,0 +1,80 @@
+//! What the operator says of a host: comes from the agent's configuration file and does not change while it runs.
+
+use host_view::AgentRole;
+use net_types::{IpNet, MacAddr, NetworkType};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// Which of Open vSwitch's datapaths carries the packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Datapath {
+    /// In the switch's own process; works everywhere. Namespaces are attached by veth, checksums computed by the sender.
+    Netdev,
+    /// The kernel's `openvswitch` module. Namespaces are attached by internal ports.
+    System,
+}
+
+impl Datapath {
+    /// `datapath_type` in OVSDB.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Netdev => "netdev",
+            Self::System => "system",
+        }
+    }
+}
+
+/// Where this host's tunnels end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelEndpoint {
+    /// `local_ip`.
+    pub local_ip: IpAddr,
+    /// `tunnel_types`.
+    pub types: BTreeSet<NetworkType>,
+    /// The bridge whose own port carries `local_ip`; none: the address is looked after by somebody else.
+    pub bridge: Option<String>,
+    /// Length of the prefix that `local_ip` stands in; only used with `bridge`.
+    pub prefix_len: u8,
+    /// What the bridge's own port shall have as its MAC address, so that peers can know it; only used with `bridge`.
+    pub mac: Option<MacAddr>,
+}
+
+impl TunnelEndpoint {
+    /// `local_ip` with its prefix length; none when the length does not fit the family.
+    pub fn address(&self) -> Option<IpNet> {
+        IpNet::new(self.local_ip, self.prefix_len).ok()
+    }
+}
+
+/// What the operator says of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostConfig {
+    /// `integration_bridge`: `br-int`.
+    pub integration_bridge: String,
+    /// `tunnel_bridge`: `br-tun`.
+    pub tunnel_bridge: String,
+    /// `bridge_mappings`: physical network to bridge. These bridges are made by the operator and must exist.
+    pub bridge_mappings: BTreeMap<String, String>,
+    /// None: this host carries no tunnels and has no tunnel bridge.
+    pub tunnel: Option<TunnelEndpoint>,
+    /// The datapath of the bridges that are made.
+    pub datapath: Datapath,
+    /// Which parts the agent plays. Without l2 nothing is planned for the switch.
+    pub roles: BTreeSet<AgentRole>,
+}
+
+impl Default for HostConfig {
+    /// Neutron's names, no physical network, no tunnels, all parts, the kernel datapath.
+    fn default() -> Self {
+        Self {
+            integration_bridge: "br-int".into(),
+            tunnel_bridge: "br-tun".into(),
+            bridge_mappings: BTreeMap::new(),
+            tunnel: None,
+            datapath: Datapath::System,
+            roles: [AgentRole::L2, AgentRole::Dhcp, AgentRole::L3].into(),
+        }
+    }
+}

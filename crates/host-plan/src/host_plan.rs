@@ -1,0 +1,220 @@
+//! The plan as a value: everything that the agent has to make true on the host, layer by layer.
+
+use host_view::PortState;
+use net_types::{IpNet, MacAddr, NetworkId, NetworkType, PortId, VlanId};
+use openflow::{CookieOwner, Flow};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The cookie of every planned flow: its upper half says that the flow is ours.
+pub const FLOW_OWNER: CookieOwner = CookieOwner::new(0x4e65_7574_0000_0000, 0xffff_ffff_0000_0000);
+
+/// Key in `external_ids` of bridges and ports that we made; only those are ever deleted. Its value is `agent`.
+pub const OWNER_KEY: &str = "neutronium-owner";
+
+/// The VLAN of ports that must carry nothing.
+pub const DEAD_VLAN: u16 = 4095;
+
+/// Everything that one host must look like.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostPlan {
+    /// Local VLAN of each network that is wired on this host; to be given back in the next
+    /// [`LocalState`](crate::LocalState).
+    pub local_vlans: BTreeMap<NetworkId, VlanId>,
+    /// OVSDB: bridges and the ports that we make on them, by name.
+    pub bridges: BTreeMap<String, Bridge>,
+    /// OVSDB: VLAN tags of ports of the integration bridge, by port name, whoever made the port.
+    pub tags: BTreeMap<String, PortTag>,
+    /// OpenFlow: all of our flows, by bridge; sorted by table, falling priority and match.
+    pub flows: BTreeMap<String, Vec<Flow>>,
+    /// Network namespaces, by name.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// What the DHCP servers answer.
+    pub dhcp: BTreeMap<NetworkId, DhcpServer>,
+    /// Address and MAC of tunnel peers, for `ovs-appctl tnl/neigh/set <endpoint bridge>` (userspace datapath only).
+    pub tunnel_neighbours: BTreeMap<IpAddr, MacAddr>,
+    /// The tunnel endpoint's address in the host's own namespace, when it is ours to set.
+    pub endpoint: Option<Endpoint>,
+    /// What can be reported of each port of this host once the rest of the plan is applied.
+    pub ports: BTreeMap<PortId, PortState>,
+    /// What cannot be realised beyond single ports, one sentence each.
+    pub errors: BTreeSet<String>,
+}
+
+/// A bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bridge {
+    /// Made, and removed, by us. A physical bridge is not: only ports are put on it, and its `fail_mode` is set.
+    pub ours: bool,
+    /// `datapath_type`, when it is ours.
+    pub datapath_type: Option<String>,
+    /// `fail_mode`: `secure` everywhere, so that a bridge without flows forwards nothing.
+    pub fail_mode: String,
+    /// `protocols`; empty leaves the column alone.
+    pub protocols: BTreeSet<String>,
+    /// Ports that we make, by name. Other ports are left alone, unless they carry [`OWNER_KEY`].
+    pub ports: BTreeMap<String, BridgePort>,
+}
+
+/// A port that we make, with one interface of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgePort {
+    /// What it is.
+    pub kind: PortKind,
+    /// `external_ids` of the interface (`iface-id`, `attached-mac`, `iface-status`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub external_ids: BTreeMap<String, String>,
+}
+
+/// What a port of a bridge is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum PortKind {
+    /// One end of a patch.
+    Patch {
+        /// Name of the other end.
+        peer: String,
+    },
+    /// A tunnel; its OVSDB interface type is the name of the network type.
+    Tunnel {
+        /// `vxlan`, `geneve` or `gre`.
+        tunnel: NetworkType,
+        /// `options` of the interface.
+        options: BTreeMap<String, String>,
+    },
+    /// The host's end of a veth pair whose other end, of the same name, is in a namespace. The device must be made
+    /// before the port.
+    Veth,
+    /// An internal port, whose device is moved into a namespace after the port is made.
+    Internal,
+}
+
+/// The VLAN of an access port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortTag {
+    /// `tag`: local VLAN, or [`DEAD_VLAN`]. A dead port has `trunks` set to the same, others have none.
+    pub tag: u16,
+    /// `other_config` as Neutron keeps it: `net_uuid`, `network_type`, `physical_network`, `segmentation_id`, `tag`;
+    /// empty for dead ports. Read after a restart to give networks their local VLANs again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_config: BTreeMap<String, String>,
+}
+
+/// How a namespace's device hangs on the integration bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Attachment {
+    /// By a veth pair with the same name on both ends.
+    Veth,
+    /// By an internal port that is moved into the namespace.
+    Internal,
+}
+
+/// A network namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Namespace {
+    /// Kernel parameters of the namespace, dotted; set before any device is there. The loopback device is always up.
+    pub sysctls: BTreeMap<String, String>,
+    /// Devices, by name.
+    pub devices: BTreeMap<String, Device>,
+    /// Routes beyond those that addresses bring.
+    pub routes: BTreeSet<Route>,
+    /// Packet filter tables that are ours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nft: Vec<nft_rules::Table>,
+    /// Floating address to fixed address: when an entry goes, so must the connections that it carried.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub floating_ips: BTreeMap<IpAddr, IpAddr>,
+}
+
+/// A device in a namespace; always administratively up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// The port that it realises.
+    pub port: PortId,
+    /// Its MAC address.
+    pub mac: MacAddr,
+    /// Bytes of the largest IP packet.
+    pub mtu: u16,
+    /// Its addresses, with their prefix length.
+    pub addresses: BTreeSet<IpNet>,
+    /// How it hangs on the switch.
+    pub attachment: Attachment,
+    /// False: transmit checksums must be computed in software, for the switch will not do it (`ethtool -K ... tx off`).
+    pub checksum_offload: bool,
+    /// Whether neighbours are told of a new address (gratuitous ARP, unsolicited neighbour advertisement).
+    pub announce: bool,
+    /// Kernel parameters of the device, dotted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctls: BTreeMap<String, String>,
+}
+
+/// A route of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Route {
+    /// Where to; the default route is `0.0.0.0/0` or `::/0`.
+    pub destination: IpNet,
+    /// By whom; none: directly.
+    pub via: Option<IpAddr>,
+    /// Through which device.
+    pub device: String,
+}
+
+/// Where a tunnel endpoint's address is set in the host's own namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The bridge's own port; also what tunnel neighbours are seeded for.
+    pub device: String,
+    /// The address.
+    pub address: IpNet,
+    /// `other_config:hwaddr` of the bridge.
+    pub mac: Option<MacAddr>,
+}
+
+/// The DHCP server of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DhcpServer {
+    /// The namespace that it listens in.
+    pub namespace: String,
+    /// The device that it listens on.
+    pub device: String,
+    /// Whom it answers; nobody else.
+    pub leases: BTreeMap<MacAddr, DhcpLease>,
+}
+
+/// What one client is told (RFC 2131); option numbers in parentheses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DhcpLease {
+    /// The address that the API gave it (`yiaddr`).
+    pub address: Ipv4Addr,
+    /// Length of its subnet's prefix (1, and the broadcast address, 28, follow from it).
+    pub prefix_len: u8,
+    /// The server's address on that subnet (54).
+    pub server: Ipv4Addr,
+    /// The gateway (3).
+    pub router: Option<Ipv4Addr>,
+    /// DNS servers (6), in order.
+    pub dns_servers: Vec<Ipv4Addr>,
+    /// Name without domain (12).
+    pub hostname: String,
+    /// Domain (15).
+    pub domain: String,
+    /// Bytes of the largest IP packet (26).
+    pub mtu: u16,
+    /// Seconds (51); `u32::MAX` is for ever.
+    pub lease_seconds: u32,
+    /// Classless static routes (121, and 249 for old Windows), in order, the default route among them when there are
+    /// any. A next hop of 0.0.0.0 means on-link.
+    pub classless_routes: Vec<ClasslessRoute>,
+}
+
+/// A route that a client is told (RFC 3442).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClasslessRoute {
+    /// Where to.
+    pub destination: net_types::Ipv4Net,
+    /// By whom.
+    pub via: Ipv4Addr,
+}

@@ -1,0 +1,93 @@
+//! Names of bridges' ports, devices and namespaces: Neutron's, so that operators find what they look for.
+//!
+//! ```text
+//! tap + 11 characters of the port id     instance or DHCP port      qdhcp-  + network id
+//! qr- + 11 characters of the port id     router interface           qrouter- + router id
+//! qg- + 11 characters of the port id     router gateway
+//! patch-tun / patch-int                  br-int <-> br-tun
+//! int-<bridge> / phy-<bridge>            br-int <-> physical bridge (at most 15 characters)
+//! vxlan-0a4d0002                         tunnel to 10.77.0.2
+//! ```
+
+use net_types::{NetworkId, NetworkType, PortId, RouterId};
+use std::net::IpAddr;
+
+/// The longest name that the kernel gives a device (IFNAMSIZ less its NUL).
+const DEVICE_NAME: usize = 15;
+
+/// On the integration bridge, towards the tunnel bridge.
+pub const PATCH_TUN: &str = "patch-tun";
+/// On the tunnel bridge, towards the integration bridge.
+pub const PATCH_INT: &str = "patch-int";
+
+/// Device of an instance's or DHCP port.
+pub fn tap(port: PortId) -> String {
+    format!("tap{}", port.short())
+}
+
+/// Device of a router's internal port.
+pub fn router_interface(port: PortId) -> String {
+    format!("qr-{}", port.short())
+}
+
+/// Device of a router's gateway port.
+pub fn router_gateway(port: PortId) -> String {
+    format!("qg-{}", port.short())
+}
+
+/// Namespace of a network's DHCP server.
+pub fn dhcp_namespace(network: NetworkId) -> String {
+    format!("qdhcp-{network}")
+}
+
+/// Namespace of a router.
+pub fn router_namespace(router: RouterId) -> String {
+    format!("qrouter-{router}")
+}
+
+/// The two ends of the patch between the integration bridge and a physical bridge: `int-<bridge>`, `phy-<bridge>`.
+///
+/// A name that would be too long keeps its first characters and ends in six of the hash of the whole, so that two long
+/// bridge names do not fall together.
+pub fn physical_patch(bridge: &str) -> (String, String) {
+    let end = |prefix: &str| {
+        let whole = format!("{prefix}{bridge}");
+        if whole.len() <= DEVICE_NAME {
+            return whole;
+        }
+        let kept: String = whole.chars().take(DEVICE_NAME - 6).filter(char::is_ascii).collect();
+        format!("{kept}{:06x}", crate::ids::hash(bridge.as_bytes()) & 0xff_ffff)
+    };
+    (end("int-"), end("phy-"))
+}
+
+/// Port of the tunnel to a peer: the type and the address in hexadecimal; of an IPv6 address its hash.
+pub fn tunnel(kind: NetworkType, remote: IpAddr) -> String {
+    let number = match remote {
+        IpAddr::V4(address) => address.to_bits(),
+        IpAddr::V6(address) => crate::ids::hash(&address.octets()),
+    };
+    format!("{kind}-{number:08x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_neutrons() {
+        let port: PortId = "739c4cf2-0b00-4000-8000-000000000000".parse().unwrap();
+        assert_eq!(tap(port), "tap739c4cf2-0b");
+        assert_eq!(tunnel(NetworkType::Vxlan, "10.77.0.2".parse().unwrap()), "vxlan-0a4d0002");
+        assert_eq!(physical_patch("br-phys"), ("int-br-phys".into(), "phy-br-phys".into()));
+    }
+
+    #[test]
+    fn no_name_is_longer_than_the_kernel_takes() {
+        let (one, two) = (physical_patch("br-a-very-long-name-1"), physical_patch("br-a-very-long-name-2"));
+        assert_ne!(one.0, two.0);
+        for name in [one.0, one.1, tunnel(NetworkType::Geneve, "2001:db8::1".parse().unwrap())] {
+            assert!(name.len() <= 15, "{name}");
+        }
+    }
+}
