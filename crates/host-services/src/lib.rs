@@ -1,6 +1,6 @@
 //! Services that live in network namespaces, all in one process: DHCP for IPv4.
 //!
-//! In: tables computed by the planner ([`DhcpTable`]). Out: packets. A service is a task of the ordinary runtime that owns
+//! In: tables computed by the planner ([`Leases`]). Out: packets. A service is a task of the ordinary runtime that owns
 //! sockets which were opened inside its namespace; no process is started, no thread stays behind in a namespace, and a new
 //! table is swapped in without closing a socket. Nothing here writes addresses, devices or flows: that is the agent's.
 //!
@@ -11,7 +11,6 @@ mod error;
 mod limit;
 
 pub use dhcp::{
-    Destination, DhcpCounters, DhcpLease, DhcpServer, DhcpSockets, DhcpSubnet, DhcpTable, Reply, ReplyKind, Silence,
-    dhcp_reply, fuzz_dhcp,
+    Destination, DhcpCounters, DhcpServer, DhcpSockets, Leases, Reply, ReplyKind, Silence, dhcp_reply, fuzz_dhcp,
 };
 pub use error::ServiceError;

@@ -3,9 +3,9 @@
 //! Needs root, iproute2 and ethtool.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-
 use dhcproto::v4::{Decodable, DhcpOption, Encodable, Flags, Message, MessageType};
-use host_services::{DhcpLease, DhcpServer, DhcpSockets, DhcpSubnet, DhcpTable};
+use host_plan::DhcpLease;
+use host_services::{DhcpServer, DhcpSockets, Leases};
 use net_types::MacAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -74,17 +74,20 @@ fn client_socket(namespace: &str) -> UdpSocket {
     })
 }
 
-fn table(addresses: &[Ipv4Addr]) -> DhcpTable {
-    let subnet = DhcpSubnet {
-        cidr: "10.7.0.0/24".parse().unwrap(),
+fn leases(address: Option<Ipv4Addr>) -> Leases {
+    let lease = |address| DhcpLease {
+        address,
+        prefix_len: 24,
         server: SERVER,
-        gateway: Some(Ipv4Addr::new(10, 7, 0, 1)),
-        dns: vec![],
-        routes: vec![],
+        router: Some(Ipv4Addr::new(10, 7, 0, 1)),
+        dns_servers: vec![],
+        hostname: "probe".to_owned(),
+        domain: String::new(),
+        mtu: 1450,
+        lease_seconds: 600,
+        classless_routes: vec![],
     };
-    let lease = DhcpLease { addresses: addresses.to_vec(), hostname: Some("probe".to_owned()) };
-    let clients = if addresses.is_empty() { [].into() } else { [(CLIENT, lease)].into() };
-    DhcpTable { mtu: 1450, lease_seconds: 600, domain: String::new(), subnets: vec![subnet], clients }
+    address.map(|address| (CLIENT, lease(address))).into_iter().collect()
 }
 
 fn message(kind: MessageType, broadcast: bool) -> Message {
@@ -117,7 +120,7 @@ async fn a_client_gets_its_address_and_keeps_it_when_the_table_changes() {
     let wire = Wire::new();
     let ours = Ipv4Addr::new(10, 7, 0, 17);
     let sockets = inside(&wire.server, || DhcpSockets::open("tap0")).unwrap();
-    let server = DhcpServer::start("net1", sockets, table(&[])).unwrap();
+    let server = DhcpServer::start("net1", sockets, leases(None)).unwrap();
     let client = client_socket(&wire.client);
     let broadcast = Ipv4Addr::BROADCAST;
 
@@ -127,7 +130,7 @@ async fn a_client_gets_its_address_and_keeps_it_when_the_table_changes() {
     );
 
     // A port is made: it is answered by the same server.
-    server.set_table(table(&[ours]));
+    server.set_leases(leases(Some(ours)));
     let offer = exchange(&client, broadcast, &message(MessageType::Discover, true), 5).expect("an offer");
     assert_eq!((offer.opts().msg_type(), offer.yiaddr()), (Some(MessageType::Offer), ours));
 
@@ -168,7 +171,7 @@ async fn a_client_without_any_address_is_reached_by_its_hardware_address() {
     let wire = Wire::new();
     let ours = Ipv4Addr::new(10, 7, 0, 23);
     let sockets = inside(&wire.server, || DhcpSockets::open("tap0")).unwrap();
-    let server = DhcpServer::start("net1", sockets, table(&[ours])).unwrap();
+    let server = DhcpServer::start("net1", sockets, leases(Some(ours))).unwrap();
     // A packet socket sees the frame even though the kernel would not take a datagram for an address it lacks.
     let link = inside(&wire.client, || {
         let link = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(0x0003u16.to_be())))).unwrap();

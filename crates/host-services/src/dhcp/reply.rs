@@ -1,8 +1,9 @@
 //! The decision: what to answer to a packet, and where to send it. Pure; no packet, however malformed, makes it panic.
 
+use super::Leases;
 use super::message::{Request, Writer};
-use super::table::{DhcpLease, DhcpSubnet, DhcpTable};
 use dhcproto::v4::{DhcpOption, MessageType, OptionCode};
+use host_plan::{ClasslessRoute, DhcpLease};
 use net_types::{Ipv4Net, MacAddr};
 use std::net::Ipv4Addr;
 
@@ -81,193 +82,166 @@ pub enum Silence {
 }
 
 /// What to answer to `packet` (the payload of a UDP datagram to port 67).
-pub fn dhcp_reply(packet: &[u8], table: &DhcpTable) -> Result<Reply, Silence> {
+pub fn dhcp_reply(packet: &[u8], leases: &Leases) -> Result<Reply, Silence> {
     let request = Request::read(packet).ok_or(Silence::Malformed)?;
     let unknown = Silence::UnknownClient(request.mac);
-    let lease = table.clients.get(&request.mac).ok_or(unknown)?;
+    let lease = leases.get(&request.mac).ok_or(unknown)?;
+    let subnet = Ipv4Net::new(lease.address, lease.prefix_len).map_err(|_| unknown)?.trunc();
+    // A relay agent speaks for the subnet that it is on.
+    let here = request.giaddr.is_unspecified() || subnet.contains(&request.giaddr);
+    if !here {
+        return Err(unknown);
+    }
+    let answer = Answer { request: &request, lease, subnet };
     match request.kind {
-        MessageType::Discover => {
-            let usable = usable_addresses(&request, lease, table);
-            let address = usable.iter().find(|a| Some(a.0) == request.requested).or(usable.first());
-            let (address, subnet) = *address.ok_or(unknown)?;
-            Ok(grant(ReplyKind::Offer, &request, address, subnet, lease, table))
-        }
-        MessageType::Request => answer_request(&request, lease, table),
-        MessageType::Inform => {
-            let subnet = table.subnet_of(request.ciaddr).ok_or(unknown)?;
-            Ok(inform(&request, subnet, lease, table))
-        }
+        MessageType::Discover => Ok(answer.grant(ReplyKind::Offer)),
+        MessageType::Request => answer.to_request(),
+        MessageType::Inform if subnet.contains(&request.ciaddr) => Ok(answer.inform()),
+        MessageType::Inform => Err(unknown),
         MessageType::Decline => Err(Silence::Declined(request.mac, request.requested.unwrap_or(Ipv4Addr::UNSPECIFIED))),
         MessageType::Release => Err(Silence::Released(request.mac)),
         _ => Err(Silence::NotForServers),
     }
 }
 
-/// The client's addresses that fit where it is: behind a relay agent, only those of the relay's subnet.
-fn usable_addresses<'t>(request: &Request, lease: &DhcpLease, table: &'t DhcpTable) -> Vec<(Ipv4Addr, &'t DhcpSubnet)> {
-    let here = |subnet: &DhcpSubnet| request.giaddr.is_unspecified() || subnet.cidr.contains(&request.giaddr);
-    let found = lease.addresses.iter().filter_map(|address| Some((*address, table.subnet_of(*address)?)));
-    found.filter(|(_, subnet)| here(subnet)).collect()
+/// A known client's request and what the client may have.
+struct Answer<'a> {
+    request: &'a Request,
+    lease: &'a DhcpLease,
+    subnet: Ipv4Net,
 }
 
-/// REQUEST in all its states (RFC 2131 section 4.3.2).
-fn answer_request(request: &Request, lease: &DhcpLease, table: &DhcpTable) -> Result<Reply, Silence> {
-    // SELECTING: only one of the servers that offered is meant.
-    if let Some(server) = request.server
-        && !table.subnets.iter().any(|subnet| subnet.server == server)
-    {
-        return Err(Silence::OtherServer(request.mac));
-    }
-    // SELECTING and INIT-REBOOT name the address in option 50, RENEWING and REBINDING in ciaddr.
-    let claimed = Some(request.ciaddr).filter(|address| !address.is_unspecified());
-    let address = request.requested.or(claimed).ok_or(Silence::NoAddressNamed(request.mac))?;
-    let usable = usable_addresses(request, lease, table);
-    if let Some((address, subnet)) = usable.iter().find(|(own, _)| *own == address) {
-        return Ok(grant(ReplyKind::Ack, request, *address, subnet, lease, table));
-    }
-    // Who refuses must be a server that the client could have: prefer the one of the subnet that the client means.
-    let subnet = table.subnet_of(address).or(usable.first().map(|(_, subnet)| *subnet)).or(table.subnets.first());
-    let subnet = subnet.ok_or(Silence::UnknownClient(request.mac))?;
-    Ok(refuse(request, address, subnet, table))
-}
-
-/// OFFER or ACK of an address.
-fn grant(
-    kind: ReplyKind,
-    request: &Request,
-    address: Ipv4Addr,
-    subnet: &DhcpSubnet,
-    lease: &DhcpLease,
-    table: &DhcpTable,
-) -> Reply {
-    let ciaddr = if kind == ReplyKind::Ack { request.ciaddr } else { Ipv4Addr::UNSPECIFIED };
-    let mut writer = Writer::new(request, address, ciaddr, request.flags, table.mtu);
-    writer.option(&DhcpOption::MessageType(kind.into()));
-    writer.option(&DhcpOption::ServerIdentifier(subnet.server));
-    writer.option(&DhcpOption::AddressLeaseTime(table.lease_seconds));
-    if table.lease_seconds != u32::MAX {
-        writer.option(&DhcpOption::Renewal(table.lease_seconds / 2));
-        writer.option(&DhcpOption::Rebinding(table.lease_seconds - table.lease_seconds / 8));
-    }
-    write_parameters(&mut writer, request, Some(address), subnet, lease, table);
-    Reply {
-        kind,
-        client: request.mac,
-        address,
-        source: subnet.server,
-        to: destination(request, ciaddr, address),
-        message: writer.finish(),
-    }
-}
-
-/// ACK of INFORM: parameters only, to the address that the client says it has (RFC 2131 section 4.3.5).
-fn inform(request: &Request, subnet: &DhcpSubnet, lease: &DhcpLease, table: &DhcpTable) -> Reply {
-    let mut writer = Writer::new(request, Ipv4Addr::UNSPECIFIED, request.ciaddr, request.flags, table.mtu);
-    writer.option(&DhcpOption::MessageType(MessageType::Ack));
-    writer.option(&DhcpOption::ServerIdentifier(subnet.server));
-    write_parameters(&mut writer, request, None, subnet, lease, table);
-    Reply {
-        kind: ReplyKind::Ack,
-        client: request.mac,
-        address: Ipv4Addr::UNSPECIFIED,
-        source: subnet.server,
-        to: destination(request, request.ciaddr, request.ciaddr),
-        message: writer.finish(),
-    }
-}
-
-/// NAK: heard by everybody, since the client has no address that it may use (RFC 2131 section 4.1).
-fn refuse(request: &Request, address: Ipv4Addr, subnet: &DhcpSubnet, table: &DhcpTable) -> Reply {
-    let relayed = !request.giaddr.is_unspecified();
-    let flags = if relayed { request.flags | Writer::BROADCAST } else { request.flags };
-    let none = Ipv4Addr::UNSPECIFIED;
-    let mut writer = Writer::new(request, none, none, flags, table.mtu);
-    writer.option(&DhcpOption::MessageType(MessageType::Nak));
-    writer.option(&DhcpOption::ServerIdentifier(subnet.server));
-    writer.option(&DhcpOption::Message(format!("{address} is not an address of this port")));
-    write_echoes(&mut writer, request);
-    let to = if relayed {
-        Destination::Relay(request.giaddr)
-    } else {
-        Destination::Link { mac: MacAddr::BROADCAST, address: Ipv4Addr::BROADCAST }
-    };
-    Reply { kind: ReplyKind::Nak, client: request.mac, address, source: subnet.server, to, message: writer.finish() }
-}
-
-fn destination(request: &Request, ciaddr: Ipv4Addr, your_address: Ipv4Addr) -> Destination {
-    if !request.giaddr.is_unspecified() {
-        Destination::Relay(request.giaddr)
-    } else if !ciaddr.is_unspecified() {
-        Destination::Link { mac: request.mac, address: ciaddr }
-    } else if request.wants_broadcast() {
-        Destination::Link { mac: MacAddr::BROADCAST, address: Ipv4Addr::BROADCAST }
-    } else {
-        Destination::Link { mac: request.mac, address: your_address }
-    }
-}
-
-/// The network's parameters, the most needed first. Mask, broadcast address and MTU are always told, as Neutron's
-/// dnsmasq does; the others when asked for or when the client asks for nothing in particular.
-fn write_parameters(
-    writer: &mut Writer,
-    request: &Request,
-    address: Option<Ipv4Addr>,
-    subnet: &DhcpSubnet,
-    lease: &DhcpLease,
-    table: &DhcpTable,
-) {
-    write_echoes(writer, request);
-    writer.option(&DhcpOption::SubnetMask(subnet.cidr.netmask()));
-    writer.option(&DhcpOption::BroadcastAddr(subnet.cidr.broadcast()));
-    if table.mtu >= 68 {
-        writer.option(&DhcpOption::InterfaceMtu(table.mtu));
-    }
-    if let Some(gateway) = subnet.gateway
-        && request.wants(OptionCode::Router)
-    {
-        writer.option(&DhcpOption::Router(vec![gateway]));
-    }
-    if !subnet.dns.is_empty() && request.wants(OptionCode::DomainNameServer) {
-        writer.option(&DhcpOption::DomainNameServer(subnet.dns.clone()));
-    }
-    if !subnet.routes.is_empty() {
-        if request.wants(OptionCode::ClasslessStaticRoute) {
-            writer.option(&DhcpOption::ClasslessStaticRoute(subnet.routes.clone()));
+impl Answer<'_> {
+    /// REQUEST in all its states (RFC 2131 section 4.3.2).
+    fn to_request(&self) -> Result<Reply, Silence> {
+        let (request, lease) = (self.request, self.lease);
+        // SELECTING: only the server whose offer was taken is meant.
+        if request.server.is_some_and(|server| server != lease.server) {
+            return Err(Silence::OtherServer(request.mac));
         }
-        let microsoft = OptionCode::from(CLASSLESS_ROUTES_MICROSOFT);
-        if request.asks_for(microsoft) {
-            writer.raw(microsoft, encode_routes(&subnet.routes));
+        // SELECTING and INIT-REBOOT name the address in option 50, RENEWING and REBINDING in ciaddr.
+        let claimed = Some(request.ciaddr).filter(|address| !address.is_unspecified());
+        match request.requested.or(claimed) {
+            Some(address) if address == lease.address => Ok(self.grant(ReplyKind::Ack)),
+            Some(address) => Ok(self.refuse(address)),
+            None => Err(Silence::NoAddressNamed(request.mac)),
         }
     }
-    if !table.domain.is_empty() && request.wants(OptionCode::DomainName) {
-        writer.option(&DhcpOption::DomainName(table.domain.clone()));
+
+    /// OFFER or ACK of the client's address.
+    fn grant(&self, kind: ReplyKind) -> Reply {
+        let (request, lease) = (self.request, self.lease);
+        let ciaddr = if kind == ReplyKind::Ack { request.ciaddr } else { Ipv4Addr::UNSPECIFIED };
+        let mut writer = Writer::new(request, lease.address, ciaddr, request.flags, lease.mtu);
+        writer.option(&DhcpOption::MessageType(kind.into()));
+        writer.option(&DhcpOption::ServerIdentifier(lease.server));
+        writer.option(&DhcpOption::AddressLeaseTime(lease.lease_seconds));
+        if lease.lease_seconds != u32::MAX {
+            writer.option(&DhcpOption::Renewal(lease.lease_seconds / 2));
+            writer.option(&DhcpOption::Rebinding(lease.lease_seconds - lease.lease_seconds / 8));
+        }
+        self.write_parameters(&mut writer);
+        self.reply(kind, lease.address, self.destination(ciaddr, lease.address), writer)
     }
-    if request.wants(OptionCode::Hostname) {
-        let from_address = || address.map(|address| format!("host-{}", address.to_string().replace('.', "-")));
-        if let Some(name) = lease.hostname.clone().or_else(from_address) {
-            writer.option(&DhcpOption::Hostname(name));
+
+    /// ACK of INFORM: parameters only, to the address that the client says it has (RFC 2131 section 4.3.5).
+    fn inform(&self) -> Reply {
+        let (request, lease, none) = (self.request, self.lease, Ipv4Addr::UNSPECIFIED);
+        let mut writer = Writer::new(request, none, request.ciaddr, request.flags, lease.mtu);
+        writer.option(&DhcpOption::MessageType(MessageType::Ack));
+        writer.option(&DhcpOption::ServerIdentifier(lease.server));
+        self.write_parameters(&mut writer);
+        self.reply(ReplyKind::Ack, none, self.destination(request.ciaddr, request.ciaddr), writer)
+    }
+
+    /// NAK: heard by everybody, since the client has no address that it may use (RFC 2131 section 4.1).
+    fn refuse(&self, address: Ipv4Addr) -> Reply {
+        let (request, lease, none) = (self.request, self.lease, Ipv4Addr::UNSPECIFIED);
+        let relayed = !request.giaddr.is_unspecified();
+        let flags = if relayed { request.flags | Writer::BROADCAST } else { request.flags };
+        let mut writer = Writer::new(request, none, none, flags, lease.mtu);
+        writer.option(&DhcpOption::MessageType(MessageType::Nak));
+        writer.option(&DhcpOption::ServerIdentifier(lease.server));
+        writer.option(&DhcpOption::Message(format!("{address} is not the address of this port")));
+        self.write_echoes(&mut writer);
+        let to = if relayed {
+            Destination::Relay(request.giaddr)
+        } else {
+            Destination::Link { mac: MacAddr::BROADCAST, address: Ipv4Addr::BROADCAST }
+        };
+        self.reply(ReplyKind::Nak, address, to, writer)
+    }
+
+    fn reply(&self, kind: ReplyKind, address: Ipv4Addr, to: Destination, writer: Writer) -> Reply {
+        Reply { kind, client: self.request.mac, address, source: self.lease.server, to, message: writer.finish() }
+    }
+
+    fn destination(&self, ciaddr: Ipv4Addr, your_address: Ipv4Addr) -> Destination {
+        let request = self.request;
+        if !request.giaddr.is_unspecified() {
+            Destination::Relay(request.giaddr)
+        } else if !ciaddr.is_unspecified() {
+            Destination::Link { mac: request.mac, address: ciaddr }
+        } else if request.wants_broadcast() {
+            Destination::Link { mac: MacAddr::BROADCAST, address: Ipv4Addr::BROADCAST }
+        } else {
+            Destination::Link { mac: request.mac, address: your_address }
         }
     }
-}
 
-/// What the client and the relay agent want back unchanged (RFC 6842, RFC 3046).
-fn write_echoes(writer: &mut Writer, request: &Request) {
-    if let Some(id) = &request.client_id {
-        writer.raw(OptionCode::ClientIdentifier, id.clone());
+    /// The network's parameters, the most needed first. Mask, broadcast address and MTU are always told, as Neutron's
+    /// dnsmasq does; the others when asked for or when the client asks for nothing in particular.
+    fn write_parameters(&self, writer: &mut Writer) {
+        let (request, lease) = (self.request, self.lease);
+        self.write_echoes(writer);
+        writer.option(&DhcpOption::SubnetMask(self.subnet.netmask()));
+        writer.option(&DhcpOption::BroadcastAddr(self.subnet.broadcast()));
+        // The least that the option may say (RFC 2132 section 5.1).
+        if lease.mtu >= 68 {
+            writer.option(&DhcpOption::InterfaceMtu(lease.mtu));
+        }
+        if let Some(router) = lease.router.filter(|_| request.wants(OptionCode::Router)) {
+            writer.option(&DhcpOption::Router(vec![router]));
+        }
+        if !lease.dns_servers.is_empty() && request.wants(OptionCode::DomainNameServer) {
+            writer.option(&DhcpOption::DomainNameServer(lease.dns_servers.clone()));
+        }
+        if !lease.classless_routes.is_empty() {
+            if request.wants(OptionCode::ClasslessStaticRoute) {
+                writer.raw(OptionCode::ClasslessStaticRoute, encode_routes(&lease.classless_routes));
+            }
+            let microsoft = OptionCode::from(CLASSLESS_ROUTES_MICROSOFT);
+            if request.asks_for(microsoft) {
+                writer.raw(microsoft, encode_routes(&lease.classless_routes));
+            }
+        }
+        if !lease.domain.is_empty() && request.wants(OptionCode::DomainName) {
+            writer.option(&DhcpOption::DomainName(lease.domain.clone()));
+        }
+        if !lease.hostname.is_empty() && request.wants(OptionCode::Hostname) {
+            writer.option(&DhcpOption::Hostname(lease.hostname.clone()));
+        }
     }
-    if let Some(info) = request.relay_info.as_ref().filter(|_| !request.giaddr.is_unspecified()) {
-        writer.raw(OptionCode::RelayAgentInformation, info.clone());
+
+    /// What the client and the relay agent want back unchanged (RFC 6842, RFC 3046).
+    fn write_echoes(&self, writer: &mut Writer) {
+        if let Some(id) = &self.request.client_id {
+            writer.raw(OptionCode::ClientIdentifier, id.clone());
+        }
+        if let Some(info) = self.request.relay_info.as_ref().filter(|_| !self.request.giaddr.is_unspecified()) {
+            writer.raw(OptionCode::RelayAgentInformation, info.clone());
+        }
     }
 }
 
 /// Width, significant bytes of the destination, router; one after another (RFC 3442).
-fn encode_routes(routes: &[(Ipv4Net, Ipv4Addr)]) -> Vec<u8> {
+fn encode_routes(routes: &[ClasslessRoute]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for (destination, router) in routes {
-        let significant = usize::from(destination.prefix_len().div_ceil(8));
-        bytes.push(destination.prefix_len());
-        bytes.extend(destination.addr().octets().iter().take(significant));
-        bytes.extend(router.octets());
+    for route in routes {
+        let significant = usize::from(route.destination.prefix_len().div_ceil(8));
+        bytes.push(route.destination.prefix_len());
+        bytes.extend(route.destination.network().octets().iter().take(significant));
+        bytes.extend(route.via.octets());
     }
     bytes
 }

@@ -1,9 +1,9 @@
 //! The task around the decision: receives, asks, sends, counts, and says what an operator should know.
 
+use super::Leases;
 use super::datagram::{SERVER_PORT, to_client};
 use super::reply::{Destination, Reply, Silence, dhcp_reply};
 use super::socket::{DhcpSockets, send_frame};
-use super::table::DhcpTable;
 use crate::ServiceError;
 use crate::limit::LogLimit;
 use socket2::Socket;
@@ -45,7 +45,7 @@ struct Counters {
 /// A running server; dropping it closes its sockets.
 #[derive(Debug)]
 pub struct DhcpServer {
-    table: watch::Sender<Arc<DhcpTable>>,
+    leases: watch::Sender<Arc<Leases>>,
     counters: Arc<Counters>,
     ifindex: u32,
     task: JoinHandle<()>,
@@ -53,31 +53,31 @@ pub struct DhcpServer {
 
 impl DhcpServer {
     /// Starts to answer on `sockets`; `name` (the network's id) stands in the log. Needs a tokio runtime.
-    pub fn start(name: &str, sockets: DhcpSockets, table: DhcpTable) -> Result<Self, ServiceError> {
+    pub fn start(name: &str, sockets: DhcpSockets, leases: Leases) -> Result<Self, ServiceError> {
         let ifindex = sockets.ifindex();
         let udp = UdpSocket::from_std(sockets.udp).map_err(|source| ServiceError::Register { source })?;
-        let (sender, receiver) = watch::channel(Arc::new(table));
+        let (sender, receiver) = watch::channel(Arc::new(leases));
         let counters = Arc::new(Counters::default());
         let service = Service {
             name: name.to_owned(),
             udp,
             link: sockets.link,
             ifindex,
-            table: receiver,
+            leases: receiver,
             counters: counters.clone(),
             limit: LogLimit::new(Instant::now()),
         };
-        Ok(Self { table: sender, counters, ifindex, task: tokio::spawn(service.run()) })
+        Ok(Self { leases: sender, counters, ifindex, task: tokio::spawn(service.run()) })
     }
 
     /// Answers by this table from the next request on.
-    pub fn set_table(&self, table: DhcpTable) {
-        self.table.send_replace(Arc::new(table));
+    pub fn set_leases(&self, leases: Leases) {
+        self.leases.send_replace(Arc::new(leases));
     }
 
     /// The table that is answered by.
-    pub fn table(&self) -> Arc<DhcpTable> {
-        self.table.borrow().clone()
+    pub fn leases(&self) -> Arc<Leases> {
+        self.leases.borrow().clone()
     }
 
     /// Number of the device that the server listens on: when the device has another number now, start a new server.
@@ -116,7 +116,7 @@ struct Service {
     udp: UdpSocket,
     link: Socket,
     ifindex: u32,
-    table: watch::Receiver<Arc<DhcpTable>>,
+    leases: watch::Receiver<Arc<Leases>>,
     counters: Arc<Counters>,
     limit: LogLimit,
 }
@@ -129,8 +129,8 @@ impl Service {
                 Ok(length) => {
                     let packet = buffer.get(..length).unwrap_or_default();
                     self.counters.received.fetch_add(1, Ordering::Relaxed);
-                    let table = self.table.borrow().clone();
-                    match dhcp_reply(packet, &table) {
+                    let leases = self.leases.borrow().clone();
+                    match dhcp_reply(packet, &leases) {
                         Ok(reply) => self.send(reply).await,
                         Err(silence) => self.stay_silent(silence),
                     }
