@@ -7,11 +7,14 @@ pub mod binding;
 pub mod device_owner;
 mod error;
 pub mod fixed_ips;
+pub mod floating_ip;
 pub mod free_addresses;
 pub mod in_use;
 pub mod ip_range;
 pub mod mac;
 pub mod quota;
+pub mod router;
+pub mod security_group;
 pub mod segment;
 pub mod subnet;
 

@@ -1,0 +1,327 @@
+//! Routers: which interfaces and gateways may be added and removed, and which extra routes make sense.
+//!
+//! In: the router as the transaction has read it ([`Router`]) and what a request wants. Out: the port to make or change,
+//! or Neutron's refusal.
+
+mod extra_route;
+
+pub use extra_route::{add_routes, check_routes, remove_routes};
+
+use crate::{
+    IpRange, ModelError,
+    fixed_ips::{FixedIp, FixedIpRequest},
+    subnet::{Route, Subnet, overlap},
+};
+use net_types::{IpNet, NetworkId, PortId, RouterId, SubnetId};
+use std::{collections::BTreeSet, net::IpAddr};
+
+/// An address of a router, and the prefix in which it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouterAddress {
+    /// Of which subnet.
+    pub subnet_id: SubnetId,
+    /// The subnet's prefix.
+    pub cidr: IpNet,
+    /// The address.
+    pub ip_address: IpAddr,
+}
+
+/// A port of a router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouterPort {
+    /// Its id.
+    pub id: PortId,
+    /// On which network.
+    pub network_id: NetworkId,
+    /// Whether it is the gateway; otherwise it is an interface.
+    pub is_gateway: bool,
+    /// Its addresses.
+    pub addresses: Vec<RouterAddress>,
+}
+
+/// A router as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Router {
+    /// Its id.
+    pub id: RouterId,
+    /// Its interfaces and its gateway.
+    pub ports: Vec<RouterPort>,
+    /// Every subnet of the gateway's network, with an address of the gateway or not.
+    pub external_subnets: Vec<(SubnetId, IpNet)>,
+    /// Its extra routes.
+    pub routes: Vec<Route>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// The project of the token.
+    pub project_id: &'a str,
+    /// Whether an administrator's.
+    pub is_admin: bool,
+}
+
+/// A subnet that shall get an interface of the router.
+#[derive(Debug, Clone, Copy)]
+pub struct InterfaceSubnet<'a> {
+    /// The subnet.
+    pub subnet: &'a Subnet,
+    /// On which network.
+    pub network_id: NetworkId,
+    /// Whose it is.
+    pub project_id: &'a str,
+    /// Its pools.
+    pub allocation_pools: &'a [IpRange],
+    /// Whether its network is shared with just the caller's project. (Being shared with everybody does not count.)
+    pub shared_with_caller: bool,
+}
+
+/// How the router gets its interface on a subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewInterface {
+    /// By a new port with this address.
+    Port(FixedIp),
+    /// By one more address on the port that it has on the IPv6 network.
+    Address {
+        /// That port.
+        port_id: PortId,
+        /// The new address.
+        address: FixedIp,
+    },
+}
+
+impl Router {
+    fn interfaces(&self) -> impl Iterator<Item = &RouterPort> {
+        self.ports.iter().filter(|port| !port.is_gateway)
+    }
+
+    /// The gateway's port, if it has one.
+    pub fn gateway(&self) -> Option<&RouterPort> {
+        self.ports.iter().find(|port| port.is_gateway)
+    }
+
+    /// Adds an interface by naming the subnet: the router takes the subnet's gateway address.
+    pub fn add_interface_by_subnet(
+        &self,
+        wanted: &InterfaceSubnet<'_>,
+        caller: Caller<'_>,
+    ) -> Result<NewInterface, ModelError> {
+        let subnet = wanted.subnet;
+        let Some(ip_address) = subnet.gateway_ip else {
+            return Err(bad("Subnet for router interface must have a gateway IP"));
+        };
+        if wanted.project_id != caller.project_id && !caller.is_admin && !wanted.shared_with_caller {
+            return Err(bad(format!(
+                "Cannot add interface to router because subnet {} is not owned by project making the request",
+                subnet.id
+            )));
+        }
+        check_address_mode(subnet)?;
+        self.check_new_subnets(&[(subnet.id, subnet.cidr)])?;
+        let address = FixedIp { subnet_id: subnet.id, ip_address };
+        let same_network = |port: &&RouterPort| port.network_id == wanted.network_id && has_ipv6(port);
+        Ok(match self.interfaces().find(same_network) {
+            Some(port) if subnet.ip_version() == 6 => NewInterface::Address { port_id: port.id, address },
+            _ => NewInterface::Port(address),
+        })
+    }
+
+    /// Checks a port that a request names as the new interface. `device_id` is what the port carries now; `addresses` are
+    /// the port's, each with its subnet.
+    pub fn check_interface_by_port(
+        &self,
+        port_id: PortId,
+        network_id: NetworkId,
+        device_id: &str,
+        addresses: &[(IpAddr, InterfaceSubnet<'_>)],
+        caller: Caller<'_>,
+    ) -> Result<(), ModelError> {
+        if !device_id.is_empty() {
+            return Err(ModelError::PortInUse { net_id: network_id, port_id, device_id: device_id.to_owned() });
+        }
+        if addresses.is_empty() {
+            return Err(bad("Router port must have at least one fixed IP"));
+        }
+        addresses.iter().try_for_each(|(_, wanted)| check_address_mode(wanted.subnet))?;
+        if addresses.iter().any(|(addr, _)| addr.is_ipv6())
+            && let Some(other) = self.ports.iter().find(|port| port.network_id == network_id && has_ipv6(port))
+        {
+            return Err(bad(format!(
+                "Router already contains IPv6 port {} belonging to network id {network_id}. Only one IPv6 port from the \
+                 same network subnet can be connected to a router.",
+                other.id
+            )));
+        }
+        let subnets: Vec<_> = addresses.iter().map(|(_, wanted)| (wanted.subnet.id, wanted.subnet.cidr)).collect();
+        self.check_new_subnets(&subnets)?;
+        if addresses.iter().filter(|(addr, _)| addr.is_ipv4()).count() > 1 {
+            return Err(bad("Cannot have multiple IPv4 subnets on router port"));
+        }
+        let outside = |(addr, wanted): &&(IpAddr, InterfaceSubnet<'_>)| {
+            wanted.project_id != caller.project_id && !wanted.allocation_pools.iter().any(|pool| pool.contains(*addr))
+        };
+        match addresses.iter().find(outside) {
+            Some((_, wanted)) if !caller.is_admin => Err(bad(format!(
+                "Cannot add interface to router because specified port {port_id} has an IP address out of the allocation \
+                 pool of subnet {}, which is not owned by the project making the request",
+                wanted.subnet.id
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses subnets that the router has already, or whose prefixes would be ambiguous beside those it has.
+    pub fn check_new_subnets(&self, new: &[(SubnetId, IpNet)]) -> Result<(), ModelError> {
+        let mut known = Vec::new();
+        for port in &self.ports {
+            for address in &port.addresses {
+                if new.iter().any(|(id, _)| *id == address.subnet_id) {
+                    return Err(bad(format!("Router already has a port on subnet {}", address.subnet_id)));
+                }
+                known.push((address.subnet_id, address.cidr));
+            }
+            if port.is_gateway && !port.addresses.is_empty() {
+                known.extend(&self.external_subnets);
+            }
+        }
+        for (id, cidr) in known {
+            if let Some((new_id, new_cidr)) = new.iter().find(|(_, new_cidr)| overlap(cidr, *new_cidr)) {
+                return Err(bad(format!(
+                    "Cidr {new_cidr} of subnet {new_id} overlaps with cidr {cidr} of subnet {id}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The interface that a request to remove names by port, and perhaps a subnet that must be on it.
+    pub fn interface_by_port(&self, port_id: PortId, subnet_id: Option<SubnetId>) -> Result<&RouterPort, ModelError> {
+        let port = self
+            .interfaces()
+            .find(|port| port.id == port_id)
+            .ok_or(ModelError::RouterInterfaceNotFound { router_id: self.id, port_id })?;
+        match subnet_id.filter(|id| !port.addresses.iter().any(|address| address.subnet_id == *id)) {
+            Some(subnet_id) => Err(ModelError::SubnetMismatchForPort { port_id, subnet_id }),
+            None => Ok(port),
+        }
+    }
+
+    /// The interface that a request to remove names by subnet. When it has other addresses too, it only loses this one.
+    pub fn interface_by_subnet(&self, subnet_id: SubnetId) -> Result<&RouterPort, ModelError> {
+        self.interfaces()
+            .find(|port| port.addresses.iter().any(|address| address.subnet_id == subnet_id))
+            .ok_or(ModelError::RouterInterfaceNotFoundForSubnet { router_id: self.id, subnet_id })
+    }
+
+    /// Refuses to take the router off a subnet that floating IPs or extra routes need.
+    ///
+    /// `floating_ip_targets` are the fixed addresses that floating IPs on this router lead to.
+    pub fn check_interface_removal(
+        &self,
+        subnet_id: SubnetId,
+        cidr: IpNet,
+        floating_ip_targets: &[FixedIp],
+    ) -> Result<(), ModelError> {
+        let router_id = self.id;
+        if floating_ip_targets.iter().any(|target| target.subnet_id == subnet_id) {
+            return Err(ModelError::RouterInterfaceInUseByFloatingIP { router_id, subnet_id });
+        }
+        if self.routes.iter().any(|route| cidr.contains(&route.nexthop)) {
+            return Err(ModelError::RouterInterfaceInUseByRoute { router_id, subnet_id });
+        }
+        Ok(())
+    }
+
+    /// Refuses to delete a router that has interfaces, or whose gateway floating IPs need.
+    pub fn check_deletion(&self, has_floating_ips: bool) -> Result<(), ModelError> {
+        let ports: Vec<String> = self.interfaces().map(|port| port.id.to_string()).collect();
+        if !ports.is_empty() {
+            let reason = format!("has ports still attached: {}", ports.join(", "));
+            return Err(ModelError::RouterInUse { router_id: self.id, reason });
+        }
+        self.check_gateway_change(None, has_floating_ips)
+    }
+
+    /// Refuses to move the gateway to another network, or to remove it, while floating IPs come in by it.
+    pub fn check_gateway_change(
+        &self,
+        new_network: Option<NetworkId>,
+        has_floating_ips: bool,
+    ) -> Result<(), ModelError> {
+        match self.gateway().filter(|port| Some(port.network_id) != new_network) {
+            Some(port) if has_floating_ips => {
+                let (router_id, net_id) = (self.id, port.network_id);
+                Err(ModelError::RouterExternalGatewayInUseByFloatingIp { router_id, net_id })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the network and addresses of a new gateway. `subnets` are those of the network.
+    pub fn check_gateway(
+        &self,
+        network_id: NetworkId,
+        is_external: bool,
+        subnets: &[Subnet],
+        fixed_ips: &[FixedIpRequest],
+    ) -> Result<(), ModelError> {
+        if !is_external {
+            return Err(bad(format!("Network {network_id} is not an external network")));
+        }
+        let gateways: BTreeSet<IpAddr> = subnets.iter().filter_map(|subnet| subnet.gateway_ip).collect();
+        if let Some(taken) = fixed_ips.iter().filter_map(|ip| ip.ip_address).find(|addr| gateways.contains(addr)) {
+            return Err(bad(format!("External IP {taken} is the same as the gateway IP")));
+        }
+        if self.gateway().is_none_or(|port| port.network_id != network_id) {
+            let interfaces = Router { ports: self.interfaces().cloned().collect(), ..self.clone() };
+            let new: Vec<_> = subnets.iter().map(|subnet| (subnet.id, subnet.cidr)).collect();
+            interfaces.check_new_subnets(&new)?;
+        }
+        self.check_routes_with_gateway(subnets)
+    }
+
+    /// Whether a request's external addresses are others than the gateway has.
+    pub fn gateway_addresses_change(&self, wanted: &[FixedIpRequest]) -> bool {
+        let current = self.gateway().map(|port| port.addresses.as_slice()).unwrap_or_default();
+        let subnets = |ids: &mut dyn Iterator<Item = SubnetId>| ids.collect::<BTreeSet<_>>();
+        !wanted.is_empty()
+            && (subnets(&mut wanted.iter().filter_map(|ip| ip.subnet_id))
+                != subnets(&mut current.iter().map(|ip| ip.subnet_id))
+                || wanted.iter().filter_map(|ip| ip.ip_address).collect::<BTreeSet<_>>()
+                    != current.iter().map(|ip| ip.ip_address).collect())
+    }
+
+    /// The extra routes must still work when the gateway moves to a network with these subnets.
+    fn check_routes_with_gateway(&self, subnets: &[Subnet]) -> Result<(), ModelError> {
+        if self.routes.is_empty() {
+            return Ok(());
+        }
+        let addresses: Vec<_> = self.interfaces().flat_map(|port| &port.addresses).collect();
+        let cidrs: Vec<_> =
+            addresses.iter().map(|address| address.cidr).chain(subnets.iter().map(|subnet| subnet.cidr)).collect();
+        let own: Vec<_> = addresses.iter().map(|address| address.ip_address).collect();
+        extra_route::check_nexthops(&self.routes, &cidrs, &own)
+    }
+}
+
+/// Routers announce only on subnets whose announcements are theirs.
+fn check_address_mode(subnet: &Subnet) -> Result<(), ModelError> {
+    if subnet.ip_version() == 6 && subnet.ipv6_ra_mode.is_none() && subnet.ipv6_address_mode.is_some() {
+        return Err(bad(format!(
+            "IPv6 subnet {} configured to receive RAs from an external router cannot be added to Neutron Router.",
+            subnet.id
+        )));
+    }
+    Ok(())
+}
+
+fn has_ipv6(port: &RouterPort) -> bool {
+    port.addresses.iter().any(|address| address.ip_address.is_ipv6())
+}
+
+fn bad(msg: impl Into<String>) -> ModelError {
+    ModelError::bad("router", msg)
+}
+
+#[cfg(test)]
+mod tests;
