@@ -12,6 +12,7 @@ pub mod free_addresses;
 pub mod in_use;
 pub mod ip_range;
 pub mod mac;
+pub mod port;
 pub mod quota;
 pub mod router;
 pub mod security_group;
