@@ -1,0 +1,82 @@
+//! The last known view on disk, so that a host that starts while the server is away still becomes what it was.
+//!
+//! Written whole and put in place by a rename: a file that can be read is always one that was meant.
+
+use crate::AgentError;
+use crate::known::KnownView;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// At most one write in this time: a burst of changes costs one write at its start and one at its end.
+const PAUSE: Duration = Duration::from_millis(500);
+const FILE: &str = "view.json";
+
+/// What was kept; none when there is nothing, or nothing that can be read (which is said in the log).
+pub(crate) fn load(state_dir: &Path) -> Option<KnownView> {
+    let path = state_dir.join(FILE);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "the last known view cannot be read");
+            return None;
+        }
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(known) => Some(known),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "the last known view is of another version, or damaged");
+            None
+        }
+    }
+}
+
+/// Writes a view.
+pub(crate) fn save(state_dir: &Path, known: &KnownView) -> Result<(), AgentError> {
+    let path = state_dir.join(FILE);
+    let new = state_dir.join(format!("{FILE}.new"));
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(state_dir)?;
+        let mut file = std::fs::File::create(&new)?;
+        file.write_all(&serde_json::to_vec(known)?)?;
+        file.sync_all()?;
+        std::fs::rename(&new, &path)
+    };
+    write().map_err(|source| AgentError::WriteFile { path: path.clone(), source })
+}
+
+/// Keeps what is published, until the publisher is gone.
+pub(crate) async fn run(state_dir: PathBuf, mut known: watch::Receiver<Option<Arc<KnownView>>>) {
+    while known.changed().await.is_ok() {
+        let Some(current) = known.borrow_and_update().clone() else { continue };
+        let directory = state_dir.clone();
+        match tokio::task::spawn_blocking(move || save(&directory, &current)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "the view is not kept"),
+            // The runtime is ending.
+            Err(_) => return,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use host_view::HostView;
+
+    #[test]
+    fn what_is_kept_comes_back_and_damage_is_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let state_dir = directory.path().join("not yet there");
+        assert_eq!(load(&state_dir), None);
+        let known = KnownView { revision: 9, view: HostView::default() };
+        save(&state_dir, &known).unwrap();
+        assert_eq!(load(&state_dir), Some(known));
+        std::fs::write(state_dir.join(FILE), "{\"revision\": 9, \"vi").unwrap();
+        assert_eq!(load(&state_dir), None);
+    }
+}
