@@ -1,0 +1,83 @@
+//! The server's `[identity]` section.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// A password as configuration holds it: it does not show in `Debug` output.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text that must not be shown.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// How the built-in identity service behaves. Every field has a default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdentityConfig {
+    /// How long a token is good for, in seconds; a token made from another ends with it. Keystone's `[token] expiration`.
+    pub token_lifetime_seconds: u32,
+    /// How long a checked token may be believed without asking the database, in seconds. Changes made through this
+    /// server are seen at once; this bounds how late it notices those of another server on the same database.
+    pub token_cache_seconds: u32,
+    /// The password that user `admin` gets when the database is new. Without it one is invented and written to
+    /// `admin-password` beside the key file, readable by the owner only. Later changes of it here have no effect.
+    pub admin_password: Option<Secret>,
+    /// The keys that tokens are sealed with, one per line, base64url; the first seals, all open. Made on the first start.
+    /// Relative paths are beside the database. Servers on one database share it.
+    pub key_file: PathBuf,
+    /// The region of the catalogue's own endpoints.
+    pub region: String,
+    /// What the catalogue's addresses and all links begin with (`https://cloud.example.org`), when it must not be the
+    /// address that the client used.
+    pub public_url: Option<String>,
+    /// Where the server hangs the networking API, for the catalogue.
+    pub network_path: String,
+    /// Memory of one password hash in KiB (argon2id). OWASP's smallest recommended setting is 19456 KiB with 2 passes.
+    pub password_hash_memory_kib: u32,
+    /// Passes over that memory.
+    pub password_hash_passes: u32,
+}
+
+impl Default for IdentityConfig {
+    fn default() -> Self {
+        Self {
+            token_lifetime_seconds: 3600,
+            token_cache_seconds: 5,
+            admin_password: None,
+            key_file: PathBuf::from("fernet-keys"),
+            region: "RegionOne".to_owned(),
+            public_url: None,
+            network_path: "/networking".to_owned(),
+            password_hash_memory_kib: 19_456,
+            password_hash_passes: 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_configuration_does_not_show() {
+        let config = IdentityConfig { admin_password: Some(Secret::new("hunter2")), ..IdentityConfig::default() };
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}
