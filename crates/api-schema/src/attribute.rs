@@ -63,6 +63,11 @@ pub enum Stored {
     Json(&'static str),
     /// Rows of another table that belong to the object.
     Children(Children),
+    /// A JSON object of its own (`external_gateway_info`).
+    Object(Object),
+    /// Objects of another resource that belong to this one, each shown as that resource shows it (the rules of a security
+    /// group).
+    Nested(Nested),
     /// The same for every object.
     Constant(Literal),
     /// Not shown: only a request has it.
@@ -80,6 +85,25 @@ pub struct Children {
     pub fields: &'static [(&'static str, &'static str)],
     /// The column that orders the list.
     pub order: &'static str,
+}
+
+/// A JSON object made of columns and rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Object {
+    /// An SQL expression; while it is NULL the attribute is null.
+    pub present: &'static str,
+    /// JSON key of each member, and where its value comes from. Rows ([`Stored::Children`]) belong to the object that the
+    /// attribute is of.
+    pub members: &'static [(&'static str, Stored)],
+}
+
+/// Objects of another resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nested {
+    /// The other resource's name (`security_group_rule`).
+    pub resource: &'static str,
+    /// The expression, over the other resource's `from`, that holds this object's id.
+    pub owner: &'static str,
 }
 
 /// One attribute; see [`Attribute::new`].

@@ -108,7 +108,7 @@ impl Resource {
             | Stored::Time(sql)
             | Stored::AgentTime(sql)
             | Stored::Json(sql) => Some(sql),
-            Stored::Children(_) | Stored::Constant(_) | Stored::Nowhere => None,
+            Stored::Children(_) | Stored::Object(_) | Stored::Nested(_) | Stored::Constant(_) | Stored::Nowhere => None,
         }
     }
 
