@@ -1,1 +1,11 @@
-//! Thin clients: OVSDB, OpenFlow, netlink, namespaces, nft, conntrack.
+//! Thin clients of everything that holds a host's state: OVSDB, OpenFlow, netlink, namespaces, nft, conntrack.
+//!
+//! In: values (what to set, what to remove). Out: values (what is there), or which intent failed. A driver decides nothing:
+//! what a host should look like is `host-plan`'s, when to look is `host-agent`'s.
+
+mod error;
+pub mod links;
+pub mod netns;
+
+pub use error::DriverError;
+pub use netns::Place;

@@ -1,0 +1,351 @@
+//! Links, addresses and routes of one namespace, over netlink (rtnetlink, wrapped here because its interface changes often).
+//!
+//! One [`Links`] is one socket in one namespace. Lists come back as the vocabulary's types; changes are single messages,
+//! and one that is already true is no error.
+
+use crate::{DriverError, Place};
+use futures_util::TryStreamExt;
+use net_types::{IpNet, MacAddr};
+use netlink_packet_route::address::AddressAttribute;
+use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType};
+use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd;
+
+/// A device as the kernel has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's number for it.
+    pub index: u32,
+    /// Its MAC address.
+    pub mac: MacAddr,
+    /// Bytes of the largest IP packet.
+    pub mtu: u32,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// Whether it can carry frames (a veth whose peer is down cannot).
+    pub carrier: bool,
+    /// For a veth: the index of the other end in its namespace.
+    pub peer: Option<u32>,
+}
+
+/// A route as the kernel has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// Where to.
+    pub destination: IpNet,
+    /// By whom; none: directly.
+    pub via: Option<IpAddr>,
+    /// Through which device.
+    pub device: u32,
+}
+
+/// A netlink socket in a namespace.
+#[derive(Debug)]
+pub struct Links {
+    place: Place,
+    handle: Handle,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Links {
+    /// Opens a socket there.
+    pub async fn open(place: &Place) -> Result<Self, DriverError> {
+        let opened = place.run(rtnetlink::new_connection).await?;
+        let (connection, handle, _) =
+            opened.map_err(|source| DriverError::Namespace { name: place.to_string(), what: "open netlink in", source })?;
+        Ok(Self { place: place.clone(), handle, task: tokio::spawn(connection) })
+    }
+
+    /// All devices by name.
+    pub async fn list(&self) -> Result<BTreeMap<String, Link>, DriverError> {
+        let messages = self.handle.link().get().execute().try_collect::<Vec<_>>().await;
+        let messages = messages.map_err(|error| self.refused("list devices", error))?;
+        Ok(messages.iter().filter_map(link).collect())
+    }
+
+    /// One device; none when it is not there.
+    pub async fn get(&self, name: &str) -> Result<Option<Link>, DriverError> {
+        let found = self.handle.link().get().match_name(name.to_owned()).execute().try_next().await;
+        match found {
+            Ok(message) => Ok(message.as_ref().and_then(link).map(|(_, link)| link)),
+            Err(error) if errno(&error) == Some(nix::libc::ENODEV) => Ok(None),
+            Err(error) => Err(self.refused(format!("look up {name}"), error)),
+        }
+    }
+
+    /// Makes a veth pair: `name` here, and `peer_name` in the other namespace, whose end is where its MAC and MTU go.
+    pub async fn add_veth(
+        &self,
+        name: &str,
+        peer_place: &Place,
+        peer_name: &str,
+        peer_mac: MacAddr,
+        mtu: u16,
+    ) -> Result<(), DriverError> {
+        let file = peer_place.open()?;
+        let peer = LinkMessageBuilder::<LinkUnspec>::new()
+            .name(peer_name)
+            .mtu(mtu.into())
+            .address(peer_mac.0.to_vec())
+            .setns_by_fd(file.as_raw_fd())
+            .build();
+        let pair = LinkMessageBuilder::<LinkVeth>::new(name, peer_name)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+            .mtu(mtu.into())
+            .build();
+        let done = self.handle.link().add(pair).execute().await;
+        done.map_err(|error| self.refused(format!("make the veth pair {name} and {peer_name} of {peer_place}"), error))
+    }
+
+    /// Changes a device; what is none stays as it is.
+    pub async fn set(&self, index: u32, change: LinkChange) -> Result<(), DriverError> {
+        let mut message = LinkUnspec::new_with_index(index);
+        if let Some(mac) = change.mac {
+            message = message.address(mac.0.to_vec());
+        }
+        if let Some(mtu) = change.mtu {
+            message = message.mtu(mtu.into());
+        }
+        message = match change.up {
+            Some(true) => message.up(),
+            Some(false) => message.down(),
+            None => message,
+        };
+        let done = self.handle.link().set(message.build()).execute().await;
+        done.map_err(|error| self.refused(format!("change device {index}"), error))
+    }
+
+    /// Moves a device into another namespace.
+    pub async fn hand_over(&self, index: u32, to: &Place) -> Result<(), DriverError> {
+        let file = to.open()?;
+        let message = LinkUnspec::new_with_index(index).setns_by_fd(file.as_raw_fd()).build();
+        let done = self.handle.link().set(message).execute().await;
+        done.map_err(|error| self.refused(format!("move device {index} to {to}"), error))
+    }
+
+    /// Removes a device; fine when it is gone.
+    pub async fn delete(&self, index: u32) -> Result<(), DriverError> {
+        match self.handle.link().del(index).execute().await {
+            Err(error) if errno(&error) != Some(nix::libc::ENODEV) => {
+                Err(self.refused(format!("delete device {index}"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Addresses by device, with their prefix lengths; IPv6 link-local ones are the kernel's own business and left out.
+    pub async fn addresses(&self) -> Result<BTreeMap<u32, BTreeSet<IpNet>>, DriverError> {
+        let messages = self.handle.address().get().execute().try_collect::<Vec<_>>().await;
+        let messages = messages.map_err(|error| self.refused("list addresses", error))?;
+        let mut found: BTreeMap<u32, BTreeSet<IpNet>> = BTreeMap::new();
+        for message in messages {
+            let local = message.attributes.iter().find_map(|attribute| match attribute {
+                AddressAttribute::Local(address) => Some(*address),
+                _ => None,
+            });
+            let plain = message.attributes.iter().find_map(|attribute| match attribute {
+                AddressAttribute::Address(address) => Some(*address),
+                _ => None,
+            });
+            let Some(address) = local.or(plain).filter(|address| !is_link_local(address)) else { continue };
+            if let Ok(net) = IpNet::new(address, message.header.prefix_len) {
+                found.entry(message.header.index).or_default().insert(net);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Gives a device an address; fine when it has it.
+    pub async fn add_address(&self, index: u32, address: IpNet) -> Result<(), DriverError> {
+        let mut request = self.handle.address().add(index, address.addr(), address.prefix_len());
+        if address.addr().is_ipv6() {
+            // Neutron's ports are unique by allocation: duplicate address detection would only delay them.
+            let message = request.message_mut();
+            message.header.flags |= netlink_packet_route::address::AddressHeaderFlags::Nodad;
+        }
+        match request.execute().await {
+            Err(error) if errno(&error) != Some(nix::libc::EEXIST) => {
+                Err(self.refused(format!("add {address} to device {index}"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes an address from a device; fine when it has it not.
+    pub async fn delete_address(&self, index: u32, address: IpNet) -> Result<(), DriverError> {
+        let message = rtnetlink_address(index, address);
+        match self.handle.address().del(message).execute().await {
+            Err(error) if errno(&error) != Some(nix::libc::EADDRNOTAVAIL) => {
+                Err(self.refused(format!("take {address} from device {index}"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Unicast routes of the main table that somebody set (those that the kernel adds for addresses are left out).
+    pub async fn routes(&self) -> Result<BTreeSet<Route>, DriverError> {
+        let mut found = BTreeSet::new();
+        for family in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
+            let messages = self.handle.route().get(family).execute().try_collect::<Vec<_>>().await;
+            let messages = messages.map_err(|error| self.refused("list routes", error))?;
+            found.extend(messages.iter().filter_map(route));
+        }
+        Ok(found)
+    }
+
+    /// Adds a route; one to the same destination is replaced.
+    pub async fn replace_route(&self, route: &Route) -> Result<(), DriverError> {
+        let done = self.handle.route().add(route_message(route)).replace().execute().await;
+        done.map_err(|error| self.refused(format!("route {} by {:?}", route.destination, route.via), error))
+    }
+
+    /// Removes a route; fine when it is gone.
+    pub async fn delete_route(&self, route: &Route) -> Result<(), DriverError> {
+        match self.handle.route().del(route_message(route)).execute().await {
+            Err(error) if errno(&error) != Some(nix::libc::ESRCH) => {
+                Err(self.refused(format!("remove the route to {}", route.destination), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refused(&self, what: impl Into<String>, error: rtnetlink::Error) -> DriverError {
+        DriverError::Netlink {
+            what: what.into(),
+            place: self.place.to_string(),
+            errno: errno(&error),
+            reason: match errno(&error) {
+                Some(number) => std::io::Error::from_raw_os_error(number).to_string(),
+                None => error.to_string(),
+            },
+        }
+    }
+}
+
+/// What to change of a device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkChange {
+    /// MAC address.
+    pub mac: Option<MacAddr>,
+    /// Bytes of the largest IP packet.
+    pub mtu: Option<u16>,
+    /// Administratively up or down.
+    pub up: Option<bool>,
+}
+
+fn errno(error: &rtnetlink::Error) -> Option<i32> {
+    match error {
+        rtnetlink::Error::NetlinkError(message) => Some(message.raw_code().abs()).filter(|code| *code != 0),
+        _ => None,
+    }
+}
+
+fn is_link_local(address: &IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+fn link(message: &LinkMessage) -> Option<(String, Link)> {
+    let flags = message.header.flags;
+    let mut link = Link {
+        index: message.header.index,
+        mac: MacAddr::default(),
+        mtu: 0,
+        up: flags.contains(LinkFlags::Up),
+        carrier: flags.contains(LinkFlags::LowerUp),
+        peer: None,
+    };
+    let mut name = None;
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(text) => name = Some(text.clone()),
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Link(index) => link.peer = Some(*index),
+            LinkAttribute::Address(octets) => {
+                if let Ok(octets) = <[u8; 6]>::try_from(octets.as_slice()) {
+                    link.mac = MacAddr(octets);
+                }
+            }
+            _ => {}
+        }
+    }
+    Some((name?, link))
+}
+
+fn rtnetlink_address(index: u32, address: IpNet) -> netlink_packet_route::address::AddressMessage {
+    match address {
+        IpNet::V4(net) => rtnetlink::AddressMessageBuilder::<Ipv4Addr>::new()
+            .index(index)
+            .address(net.addr(), net.prefix_len())
+            .build(),
+        IpNet::V6(net) => rtnetlink::AddressMessageBuilder::<Ipv6Addr>::new()
+            .index(index)
+            .address(net.addr(), net.prefix_len())
+            .build(),
+    }
+}
+
+fn route(message: &RouteMessage) -> Option<Route> {
+    let header = &message.header;
+    let ours = header.table == RouteHeader::RT_TABLE_MAIN
+        && header.kind == RouteType::Unicast
+        && header.protocol != RouteProtocol::Kernel;
+    if !ours {
+        return None;
+    }
+    let unspecified = match header.address_family {
+        netlink_packet_route::AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        netlink_packet_route::AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        _ => return None,
+    };
+    let (mut destination, mut via, mut device) = (unspecified, None, None);
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = IpAddr::V4(*address),
+            RouteAttribute::Destination(RouteAddress::Inet6(address)) => destination = IpAddr::V6(*address),
+            RouteAttribute::Gateway(RouteAddress::Inet(address)) => via = Some(IpAddr::V4(*address)),
+            RouteAttribute::Gateway(RouteAddress::Inet6(address)) => via = Some(IpAddr::V6(*address)),
+            RouteAttribute::Oif(index) => device = Some(*index),
+            _ => {}
+        }
+    }
+    Some(Route {
+        destination: IpNet::new(destination, header.destination_prefix_length).ok()?,
+        via,
+        device: device?,
+    })
+}
+
+fn route_message(route: &Route) -> RouteMessage {
+    match route.destination {
+        IpNet::V4(net) => {
+            let mut message = RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix(net.network(), net.prefix_len())
+                .output_interface(route.device)
+                .protocol(RouteProtocol::Static);
+            match route.via {
+                Some(IpAddr::V4(via)) => message = message.gateway(via),
+                _ => message = message.scope(netlink_packet_route::route::RouteScope::Link),
+            }
+            message.build()
+        }
+        IpNet::V6(net) => {
+            let mut message = RouteMessageBuilder::<Ipv6Addr>::new()
+                .destination_prefix(net.network(), net.prefix_len())
+                .output_interface(route.device)
+                .protocol(RouteProtocol::Static);
+            if let Some(IpAddr::V6(via)) = route.via {
+                message = message.gateway(via);
+            }
+            message.build()
+        }
+    }
+}
