@@ -1,7 +1,28 @@
 //! Networking in the store: its tables, typed rows, and the units of work upon them.
 //!
-//! In: typed requests, an open transaction, the caller, the clock's reading. Out: rows changed, revisions raised, changes
-//! logged, in that one transaction. The API and the host feed both build on this, so that a port made for DHCP takes the
-//! same way as one made by a client. It may not know HTTP, JSON bodies or tokens.
+//! **What for.** One module per resource with what its requests do: `create`, `update`, `delete`, each a plain function
+//! over a [`Work`] (the open transaction, the caller, the clock's reading), calling the next step by name. The API and the
+//! host feed both build on it, so that a port made for DHCP takes the same way as one made by a client.
+//!
+//! **In:** typed requests (`PortCreate`, `PortUpdate`, ...), which the API reads from checked bodies. **Out:** rows changed,
+//! revisions raised and changes logged in that one transaction, or a [`NetworkError`].
+//! **May not:** know HTTP, JSON bodies, tokens or policy. What can be decided without the database is in `network-model`.
 
+mod config;
+mod error;
+pub mod floating_ip;
+pub mod network;
+pub mod port;
+pub mod request;
 pub mod schema;
+pub mod security_group;
+pub mod segment;
+pub mod subnet;
+mod work;
+
+pub use config::{NetworkConfig, NetworkOptions};
+pub use error::NetworkError;
+pub use work::{Caller, Work};
+
+#[cfg(test)]
+mod tests;

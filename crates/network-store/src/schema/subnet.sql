@@ -43,3 +43,12 @@ CREATE TABLE subnet_host_routes (
     nexthop TEXT NOT NULL,
     PRIMARY KEY (subnet_id, position)
 );
+
+-- The addresses of the pools that no port has, as maximal runs (network_model::free_addresses). Bounds are hexadecimal
+-- digits in network order, 8 or 32 of them, so that text sorts like numbers.
+CREATE TABLE ip_free_ranges (
+    subnet_id TEXT NOT NULL REFERENCES subnets (id) ON DELETE CASCADE,
+    first_ip TEXT NOT NULL,
+    last_ip TEXT NOT NULL,
+    PRIMARY KEY (subnet_id, last_ip)
+);

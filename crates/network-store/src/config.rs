@@ -1,0 +1,93 @@
+//! What the operator decides about networks, under Neutron's option names.
+
+use net_types::MacAddr;
+use network_model::segment::{SegmentConfig, SegmentTypes};
+use network_model::{ModelError, mac};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// As written in the configuration file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkOptions {
+    /// Network types and their ranges, MTUs (`[ml2]` and its type drivers).
+    pub ml2: SegmentConfig,
+    /// First octets of the MAC addresses that ports get: three, or four when the fourth is not zero.
+    pub base_mac: String,
+    /// Domain that DHCP tells to instances, with a trailing dot.
+    pub dns_domain: String,
+    /// Most `allowed_address_pairs` of one port.
+    pub max_allowed_address_pair: usize,
+    /// Zones that a network without hints is scheduled to.
+    pub default_availability_zones: Vec<String>,
+    /// An agent is alive while its last heartbeat is younger, seconds.
+    pub agent_down_time: u32,
+    /// Limits for projects that have none of their own, by resource (`port = 500`); -1: none. Neutron's `quota_port` and so on.
+    pub quotas: BTreeMap<String, i64>,
+}
+
+impl Default for NetworkOptions {
+    fn default() -> Self {
+        Self {
+            ml2: SegmentConfig::default(),
+            base_mac: mac::DEFAULT_BASE_MAC.to_string(),
+            dns_domain: "openstacklocal.".to_owned(),
+            max_allowed_address_pair: 10,
+            default_availability_zones: Vec::new(),
+            agent_down_time: 75,
+            quotas: BTreeMap::new(),
+        }
+    }
+}
+
+/// The options, read and checked.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// Which segments networks may get.
+    pub segments: SegmentTypes,
+    /// See [`NetworkOptions::base_mac`].
+    pub base_mac: MacAddr,
+    /// See [`NetworkOptions::dns_domain`].
+    pub dns_domain: String,
+    /// See [`NetworkOptions::max_allowed_address_pair`].
+    pub max_allowed_address_pair: usize,
+    /// See [`NetworkOptions::default_availability_zones`].
+    pub default_availability_zones: Vec<String>,
+    /// See [`NetworkOptions::agent_down_time`].
+    pub agent_down_time: u32,
+    /// See [`NetworkOptions::quotas`].
+    pub quotas: BTreeMap<String, i64>,
+}
+
+impl NetworkConfig {
+    /// Reads the options; the error names the option.
+    pub fn new(options: &NetworkOptions) -> Result<Self, ModelError> {
+        let invalid = |opt_name, opt_value: &str| ModelError::InvalidConfigurationOption {
+            opt_name,
+            opt_value: opt_value.to_owned(),
+        };
+        let base_mac: MacAddr = options.base_mac.parse().map_err(|_| invalid("base_mac", &options.base_mac))?;
+        if base_mac.is_multicast() {
+            return Err(invalid("base_mac", &options.base_mac));
+        }
+        for name in options.quotas.keys() {
+            if !network_model::quota::DEFAULTS.iter().any(|(known, _)| known == name) {
+                return Err(invalid("quotas", name));
+            }
+        }
+        Ok(Self {
+            segments: SegmentTypes::new(&options.ml2)?,
+            base_mac,
+            dns_domain: options.dns_domain.clone(),
+            max_allowed_address_pair: options.max_allowed_address_pair,
+            default_availability_zones: options.default_availability_zones.clone(),
+            agent_down_time: options.agent_down_time,
+            quotas: options.quotas.clone(),
+        })
+    }
+
+    /// The limit for a project that has none of its own; -1: none.
+    pub fn default_quota(&self, resource: &str) -> i64 {
+        network_model::quota::limit_of(resource, &self.quotas)
+    }
+}

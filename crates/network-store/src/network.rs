@@ -1,0 +1,268 @@
+//! What requests on networks do.
+
+use crate::segment::{self, Used};
+use crate::{NetworkError, Work, port, security_group, subnet};
+use net_types::{NetworkId, PortId, SubnetId};
+use network_model::in_use::{self, PortUse};
+use network_model::segment::{ProviderAttributes, Segment};
+use network_model::{ModelError, subnet::check_mtu};
+use serde::Deserialize;
+use store::{Operation, Snapshot, StoreError, params};
+
+use crate::request::nullable;
+
+/// A checked POST body.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // The attributes of the declaration.
+pub struct NetworkCreate {
+    pub project_id: String,
+    pub name: String,
+    pub description: String,
+    pub admin_state_up: bool,
+    pub mtu: u32,
+    pub shared: bool,
+    #[serde(rename = "router:external")]
+    pub external: bool,
+    pub is_default: bool,
+    pub port_security_enabled: bool,
+    pub availability_zone_hints: Vec<String>,
+    #[serde(rename = "provider:network_type")]
+    pub network_type: Option<String>,
+    #[serde(rename = "provider:physical_network")]
+    pub physical_network: Option<String>,
+    #[serde(rename = "provider:segmentation_id")]
+    pub segmentation_id: Option<i64>,
+}
+
+/// A checked PUT body: what it does not have stays.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)] // The attributes of the declaration.
+pub struct NetworkUpdate {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub admin_state_up: Option<bool>,
+    pub mtu: Option<u32>,
+    pub shared: Option<bool>,
+    #[serde(rename = "router:external")]
+    pub external: Option<bool>,
+    pub is_default: Option<bool>,
+    pub port_security_enabled: Option<bool>,
+    #[serde(rename = "provider:network_type")]
+    pub network_type: Option<String>,
+    #[serde(rename = "provider:physical_network", deserialize_with = "nullable")]
+    pub physical_network: Option<Option<String>>,
+    #[serde(rename = "provider:segmentation_id", deserialize_with = "nullable")]
+    pub segmentation_id: Option<Option<i64>>,
+}
+
+/// What other rules ask of a network.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)] // Its columns.
+pub struct Network {
+    pub id: NetworkId,
+    pub project_id: String,
+    pub name: String,
+    pub mtu: u32,
+    pub shared: bool,
+    pub external: bool,
+    pub port_security_enabled: bool,
+}
+
+/// The network, or that it is not there.
+pub fn get(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Network, NetworkError> {
+    let found = snapshot.query_opt(
+        "SELECT project_id, name, mtu, shared, external, port_security_enabled FROM networks WHERE id = ?1",
+        params![id.0],
+        |row| {
+            Ok(Network {
+                id,
+                project_id: row.get(0)?,
+                name: row.get(1)?,
+                mtu: row.get(2)?,
+                shared: row.get(3)?,
+                external: row.get(4)?,
+                port_security_enabled: row.get(5)?,
+            })
+        },
+    )?;
+    found.ok_or_else(|| ModelError::NetworkNotFound { net_id: id }.into())
+}
+
+/// A number that is out of every range is refused by the range check of the network's type, in that type's words.
+fn segmentation_id(given: i64) -> u32 {
+    u32::try_from(given).unwrap_or(u32::MAX)
+}
+
+/// Makes a network and takes its segment.
+pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, NetworkError> {
+    let id = NetworkId(work.new_id());
+    if request.is_default {
+        check_only_default(work, id)?;
+    }
+    let asked = ProviderAttributes {
+        network_type: request.network_type,
+        physical_network: request.physical_network,
+        segmentation_id: request.segmentation_id.map(segmentation_id),
+    };
+    // The upper bits: the lower ones have made the id.
+    let start = ((work.random)() >> 96) as u32;
+    let segment = work.config.segments.choose(&asked, request.external, start, &mut Used(work.tx))?;
+    let mtu = work.config.segments.mtu().of_network(&segment, request.mtu)?;
+    check_mtu(id, mtu, [4])?;
+    work.tx.execute(
+        "INSERT INTO networks (id, project_id, name, description, admin_state_up, status, mtu, shared, external, is_default,
+             port_security_enabled, vlan_transparent, availability_zone_hints, dns_domain, revision_number, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, 'ACTIVE', ?6, ?7, ?8, ?9, ?10, NULL, ?11, '', 1, ?12, ?12)",
+        params![
+            id.0,
+            &request.project_id,
+            &request.name,
+            &request.description,
+            request.admin_state_up,
+            mtu,
+            request.shared,
+            request.external,
+            request.is_default,
+            request.port_security_enabled,
+            serde_json::json!(request.availability_zone_hints).to_string(),
+            work.now
+        ],
+    )?;
+    work.tx.execute(
+        "INSERT INTO network_segments (id, network_id, position, network_type, physical_network, segmentation_id)
+         VALUES (?1, ?2, 0, ?3, ?4, ?5)",
+        params![
+            work.new_id(),
+            id.0,
+            segment.network_type.as_str(),
+            segment.physical_network.as_deref(),
+            segment.segmentation_id
+        ],
+    )?;
+    security_group::ensure_default(work, &request.project_id)?;
+    work.log("network", id, Operation::Create, None)?;
+    Ok(id)
+}
+
+fn check_only_default(work: &Work<'_>, id: NetworkId) -> Result<(), NetworkError> {
+    let other: Option<String> =
+        work.tx
+            .query_opt("SELECT id FROM networks WHERE is_default = 1 AND id <> ?1", params![id.0], |row| row.get(0))?;
+    match other {
+        Some(other) => Err(NetworkError::named(
+            "DefaultExternalNetworkExists",
+            409,
+            format!("A default external network already exists: {other}."),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Changes a network.
+pub fn update(work: &Work<'_>, id: NetworkId, request: NetworkUpdate) -> Result<(), NetworkError> {
+    let network = get(work.tx, id)?;
+    let provider =
+        request.network_type.is_some() || request.physical_network.is_some() || request.segmentation_id.is_some();
+    if provider {
+        change_segment(work, id, &request)?;
+    }
+    let segment = segment::of_network(work.tx, id)?;
+    let mtu = match (request.mtu, &segment) {
+        (Some(asked), Some(segment)) => {
+            let mtu = work.config.segments.mtu().of_network(segment, asked)?;
+            let versions =
+                work.tx
+                    .query("SELECT ip_version FROM subnets WHERE network_id = ?1", params![id.0], |row| row.get(0))?;
+            check_mtu(id, mtu, versions)?;
+            Some(mtu)
+        }
+        _ => None,
+    };
+    if network.shared && request.shared == Some(false) {
+        let users: Vec<String> = work.tx.query(
+            "SELECT DISTINCT project_id FROM ports WHERE network_id = ?1 AND device_owner NOT LIKE 'network:%' AND project_id <> ''
+             UNION SELECT project_id FROM subnets WHERE network_id = ?1",
+            params![id.0],
+            |row| row.get(0),
+        )?;
+        in_use::check_unshare(&network.name, &network.project_id, users.iter().map(String::as_str))?;
+    }
+    if network.external && request.external == Some(false) {
+        check_no_gateways(work, id)?;
+    }
+    if request.is_default == Some(true) {
+        check_only_default(work, id)?;
+    }
+    work.set("networks", id.0, "name", request.name)?;
+    work.set("networks", id.0, "description", request.description)?;
+    work.set("networks", id.0, "admin_state_up", request.admin_state_up)?;
+    work.set("networks", id.0, "mtu", mtu)?;
+    work.set("networks", id.0, "shared", request.shared)?;
+    work.set("networks", id.0, "external", request.external)?;
+    work.set("networks", id.0, "is_default", request.is_default)?;
+    work.set("networks", id.0, "port_security_enabled", request.port_security_enabled)?;
+    work.touch("networks", id.0)?;
+    work.log("network", id, Operation::Update, None)
+}
+
+fn check_no_gateways(work: &Work<'_>, id: NetworkId) -> Result<(), NetworkError> {
+    let used = work.tx.exists(
+        "SELECT 1 FROM ports WHERE network_id = ?1 AND device_owner IN ('network:router_gateway', 'network:floatingip')",
+        params![id.0],
+    )?;
+    if used {
+        return Err(NetworkError::named(
+            "ExternalNetworkInUse",
+            409,
+            format!(
+                "External network {id} cannot be updated to be made non-external, since it has existing gateway ports."
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn change_segment(work: &Work<'_>, id: NetworkId, request: &NetworkUpdate) -> Result<(), NetworkError> {
+    let Some(current) = segment::of_network(work.tx, id)? else {
+        return Err(ModelError::NetworkNotFound { net_id: id }.into());
+    };
+    // Saying again what is so changes nothing.
+    let same_type = request.network_type.as_deref().is_none_or(|kind| kind == current.network_type.as_str());
+    let same_physnet = request.physical_network.as_ref().is_none_or(|name| *name == current.physical_network);
+    let asked = request.segmentation_id.map_or(current.segmentation_id, |id| id.map(segmentation_id));
+    if same_type && same_physnet && asked == current.segmentation_id {
+        return Ok(());
+    }
+    let asked = Some(asked).filter(|_| same_type && same_physnet).flatten();
+    let changed: Segment = work.config.segments.change_vlan_id(&current, asked, &mut Used(work.tx))?;
+    work.tx.execute(
+        "UPDATE network_segments SET segmentation_id = ?2 WHERE network_id = ?1 AND position = 0",
+        params![id.0, changed.segmentation_id],
+    )?;
+    Ok(())
+}
+
+/// Removes a network with its subnets and the ports that go with it.
+pub fn delete(work: &Work<'_>, id: NetworkId) -> Result<(), NetworkError> {
+    get(work.tx, id)?;
+    let ports = ports(work.tx, id)?;
+    in_use::check_network_deletion(id, &ports)?;
+    for port in ports {
+        port::remove(work, port.id)?;
+    }
+    let subnets: Vec<SubnetId> =
+        work.tx.query("SELECT id FROM subnets WHERE network_id = ?1", params![id.0], |row| row.parse(0))?;
+    for subnet in subnets {
+        subnet::remove(work, subnet)?;
+    }
+    work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
+    work.tx.execute("DELETE FROM networks WHERE id = ?1", params![id.0])?;
+    work.log("network", id, Operation::Delete, None)
+}
+
+fn ports(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Vec<PortUse>, StoreError> {
+    snapshot.query("SELECT id, device_owner FROM ports WHERE network_id = ?1 ORDER BY id", params![id.0], |row| {
+        Ok(PortUse { id: row.parse::<PortId>(0)?, device_owner: row.get(1)? })
+    })
+}

@@ -1,0 +1,357 @@
+//! What requests on ports do; also how the server itself makes ports (DHCP, router gateways, floating IPs).
+
+pub mod addresses;
+mod binding;
+mod protection;
+
+pub use protection::Pair;
+
+use crate::request::nullable;
+use crate::{NetworkError, Work, floating_ip, network, subnet};
+use net_types::{MacAddr, NetworkId, PortId, SecurityGroupId};
+use network_model::fixed_ips::{Addressing, FixedIpRequest, check_router_port_change, plan_change, plan_new};
+use network_model::in_use::{PortUse, check_port_deletion};
+use network_model::{ModelError, device_owner, mac};
+use protection::Protection;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use store::{Operation, Snapshot, params};
+
+/// A checked POST body, or what the server itself asks for.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // The attributes of the declaration.
+pub struct PortCreate {
+    pub network_id: NetworkId,
+    pub project_id: String,
+    pub name: String,
+    pub description: String,
+    pub admin_state_up: bool,
+    /// Null and absent both mean: any.
+    pub mac_address: Option<MacAddr>,
+    pub device_id: String,
+    pub device_owner: String,
+    pub fixed_ips: Option<Vec<FixedIpRequest>>,
+    pub allowed_address_pairs: Option<Vec<Pair>>,
+    pub security_groups: Option<Vec<SecurityGroupId>>,
+    pub port_security_enabled: Option<bool>,
+    #[serde(rename = "binding:host_id")]
+    pub binding_host: Option<String>,
+    #[serde(rename = "binding:vnic_type")]
+    pub binding_vnic_type: String,
+    #[serde(rename = "binding:profile")]
+    pub binding_profile: Option<Map<String, Value>>,
+}
+
+impl PortCreate {
+    /// A port of the network's own services: everything else is filled in by the caller with `..`.
+    pub fn of_service(network_id: NetworkId, project_id: &str, device_owner: &str, device_id: &str) -> Self {
+        Self {
+            network_id,
+            project_id: project_id.to_owned(),
+            name: String::new(),
+            description: String::new(),
+            admin_state_up: true,
+            mac_address: None,
+            device_id: device_id.to_owned(),
+            device_owner: device_owner.to_owned(),
+            fixed_ips: None,
+            allowed_address_pairs: None,
+            security_groups: None,
+            port_security_enabled: None,
+            binding_host: None,
+            binding_vnic_type: "normal".to_owned(),
+            binding_profile: None,
+        }
+    }
+}
+
+/// A checked PUT body: what it does not have stays.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)] // The attributes of the declaration.
+pub struct PortUpdate {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub admin_state_up: Option<bool>,
+    /// `Some(None)`: have one made.
+    #[serde(deserialize_with = "nullable")]
+    pub mac_address: Option<Option<MacAddr>>,
+    pub device_id: Option<String>,
+    pub device_owner: Option<String>,
+    pub fixed_ips: Option<Vec<FixedIpRequest>>,
+    pub allowed_address_pairs: Option<Vec<Pair>>,
+    pub security_groups: Option<Vec<SecurityGroupId>>,
+    pub port_security_enabled: Option<bool>,
+    #[serde(rename = "binding:host_id", deserialize_with = "nullable")]
+    pub binding_host: Option<Option<String>>,
+    #[serde(rename = "binding:vnic_type")]
+    pub binding_vnic_type: Option<String>,
+    #[serde(rename = "binding:profile")]
+    pub binding_profile: Option<Map<String, Value>>,
+}
+
+/// What rules ask of a port.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)] // Its columns.
+pub struct Port {
+    pub id: PortId,
+    pub network_id: NetworkId,
+    pub project_id: String,
+    pub mac_address: MacAddr,
+    pub device_id: String,
+    pub device_owner: String,
+    pub port_security_enabled: bool,
+    pub binding_host: String,
+    pub binding_vnic_type: String,
+    pub binding_vif_type: String,
+}
+
+/// The port, or that it is not there.
+pub fn get(snapshot: &Snapshot<'_>, id: PortId) -> Result<Port, NetworkError> {
+    let found = snapshot.query_opt(
+        "SELECT network_id, project_id, mac_address, device_id, device_owner, port_security_enabled, binding_host,
+             binding_vnic_type, binding_vif_type FROM ports WHERE id = ?1",
+        params![id.0],
+        |row| {
+            Ok(Port {
+                id,
+                network_id: row.parse(0)?,
+                project_id: row.get(1)?,
+                mac_address: row.parse(2)?,
+                device_id: row.get(3)?,
+                device_owner: row.get(4)?,
+                port_security_enabled: row.get(5)?,
+                binding_host: row.get(6)?,
+                binding_vnic_type: row.get(7)?,
+                binding_vif_type: row.get(8)?,
+            })
+        },
+    )?;
+    found.ok_or_else(|| ModelError::PortNotFound { port_id: id }.into())
+}
+
+/// Makes a port: MAC and IP addresses, security groups, binding.
+pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkError> {
+    let network = network::get(work.tx, request.network_id)?;
+    let id = PortId(work.new_id());
+    check_device(work, &request.project_id, &request.device_id, &request.device_owner)?;
+    let mac = match request.mac_address {
+        Some(mac) if mac_taken(work.tx, network.id, mac)? => {
+            return Err(ModelError::MacAddressInUse { net_id: network.id, mac }.into());
+        }
+        Some(mac) => mac,
+        None => new_mac(work, network.id)?,
+    };
+    let subnets = subnet::of_network(work.tx, network.id)?;
+    let addressing = Addressing { net_id: network.id, subnets: &subnets, device_owner: &request.device_owner, mac };
+    check_subnets(work.tx, request.fixed_ips.as_deref())?;
+    let ips = addresses::take(work, network.id, &plan_new(&addressing, request.fixed_ips.as_deref())?)?;
+    let protection = Protection::of_new(
+        work,
+        &network,
+        &request.project_id,
+        &request.device_owner,
+        protection::Asked {
+            port_security: request.port_security_enabled,
+            groups: request.security_groups,
+            pairs: request.allowed_address_pairs,
+            has_address: !ips.is_empty(),
+            mac,
+        },
+    )?;
+    let host = request.binding_host.unwrap_or_default();
+    let binding = binding::of(work, network.id, &host, &request.binding_vnic_type)?;
+    let status = if request.device_owner == device_owner::FLOATING_IP { "N/A" } else { "DOWN" };
+    work.tx.execute(
+        "INSERT INTO ports (id, project_id, network_id, name, description, mac_address, admin_state_up, status, device_id,
+             device_owner, port_security_enabled, binding_host, binding_vnic_type, binding_profile, binding_vif_type,
+             binding_vif_details, revision_number, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, ?17, ?17)",
+        params![
+            id.0,
+            &request.project_id,
+            network.id.0,
+            &request.name,
+            &request.description,
+            mac.to_string(),
+            request.admin_state_up,
+            status,
+            &request.device_id,
+            &request.device_owner,
+            protection.port_security,
+            &host,
+            &request.binding_vnic_type,
+            Value::Object(request.binding_profile.unwrap_or_default()).to_string(),
+            binding.vif_type.as_str(),
+            binding.vif_details.to_string(),
+            work.now
+        ],
+    )?;
+    addresses::write(work, network.id, id, &ips)?;
+    protection.write(work, id)?;
+    log(work, id, Operation::Create, network.id, &host)?;
+    Ok(id)
+}
+
+fn log(work: &Work<'_>, id: PortId, what: Operation, network: NetworkId, host: &str) -> Result<(), NetworkError> {
+    work.log("port", id, what, Some(json!({"network_id": network, "host": host})))
+}
+
+/// Subnets that a request names must exist, whatever network they are of.
+fn check_subnets(snapshot: &Snapshot<'_>, request: Option<&[FixedIpRequest]>) -> Result<(), NetworkError> {
+    for id in request.unwrap_or_default().iter().filter_map(|entry| entry.subnet_id) {
+        subnet::get(snapshot, id)?;
+    }
+    Ok(())
+}
+
+fn mac_taken(snapshot: &Snapshot<'_>, network: NetworkId, mac: MacAddr) -> Result<bool, NetworkError> {
+    Ok(snapshot.exists(
+        "SELECT 1 FROM ports WHERE network_id = ?1 AND mac_address = ?2",
+        params![network.0, mac.to_string()],
+    )?)
+}
+
+fn new_mac(work: &Work<'_>, network: NetworkId) -> Result<MacAddr, NetworkError> {
+    let random = || {
+        let [a, b, c, ..] = (work.random)().to_be_bytes();
+        [a, b, c]
+    };
+    mac::pick_mac(network, work.config.base_mac, random, |mac| mac_taken(work.tx, network, mac))
+}
+
+/// A project cannot claim that its port belongs to another project's router.
+fn check_device(work: &Work<'_>, project: &str, device_id: &str, owner: &str) -> Result<(), NetworkError> {
+    if work.caller.is_admin || device_id.is_empty() || !device_owner::is_router_interface(owner) {
+        return Ok(());
+    }
+    let foreign =
+        work.tx.exists("SELECT 1 FROM routers WHERE id = ?1 AND project_id <> ?2", params![device_id, project])?;
+    if foreign { Err(ModelError::DeviceIDNotOwnedByTenant { device_id: device_id.to_owned() }.into()) } else { Ok(()) }
+}
+
+/// Changes a port.
+pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), NetworkError> {
+    let port = get(work.tx, id)?;
+    let network = network::get(work.tx, port.network_id)?;
+    let owner = request.device_owner.as_deref().unwrap_or(&port.device_owner);
+    check_device(work, &port.project_id, request.device_id.as_deref().unwrap_or(&port.device_id), owner)?;
+    let mac = changed_mac(work, &port, request.mac_address)?;
+
+    let current = addresses::of_port(work.tx, id)?;
+    let subnets = subnet::of_network(work.tx, network.id)?;
+    check_subnets(work.tx, request.fixed_ips.as_deref())?;
+    let addressing = Addressing { net_id: network.id, subnets: &subnets, device_owner: owner, mac };
+    let change = plan_change(&addressing, &current, request.fixed_ips.as_deref(), mac != port.mac_address)?;
+    check_router_port_change(id, owner, &subnets, &change)?;
+    let mut ips = change.keep.clone();
+    if !change.remove.is_empty() || !change.add.is_empty() {
+        addresses::give_back(work, &change.remove)?;
+        ips.extend(addresses::take(work, network.id, &change.add)?);
+        work.tx.execute("DELETE FROM fixed_ips WHERE port_id = ?1", params![id.0])?;
+        addresses::write(work, network.id, id, &ips)?;
+    }
+
+    let asked = protection::Asked {
+        port_security: request.port_security_enabled,
+        groups: request.security_groups,
+        pairs: request.allowed_address_pairs,
+        has_address: !ips.is_empty(),
+        mac,
+    };
+    Protection::of_changed(work, &port, asked)?.write(work, id)?;
+
+    let host = match request.binding_host {
+        Some(host) => host.unwrap_or_default(),
+        None => port.binding_host.clone(),
+    };
+    let vnic_type = request.binding_vnic_type.as_ref().unwrap_or(&port.binding_vnic_type);
+    // A host that could not take the port is asked again with every change.
+    if host != port.binding_host || *vnic_type != port.binding_vnic_type || port.binding_vif_type == "binding_failed" {
+        let binding = binding::of(work, network.id, &host, vnic_type)?;
+        work.tx.execute(
+            "UPDATE ports SET binding_host = ?2, binding_vif_type = ?3, binding_vif_details = ?4, status = 'DOWN' WHERE id = ?1",
+            params![id.0, &host, binding.vif_type.as_str(), binding.vif_details.to_string()],
+        )?;
+    }
+    work.set("ports", id.0, "mac_address", Some(mac.to_string()))?;
+    work.set("ports", id.0, "name", request.name)?;
+    work.set("ports", id.0, "description", request.description)?;
+    work.set("ports", id.0, "admin_state_up", request.admin_state_up)?;
+    work.set("ports", id.0, "device_id", request.device_id)?;
+    work.set("ports", id.0, "device_owner", request.device_owner)?;
+    work.set("ports", id.0, "binding_vnic_type", request.binding_vnic_type)?;
+    work.set("ports", id.0, "binding_profile", request.binding_profile.map(|p| Value::Object(p).to_string()))?;
+    work.touch("ports", id.0)?;
+    if host != port.binding_host {
+        // The host that loses the port must hear of it too.
+        log(work, id, Operation::Update, network.id, &port.binding_host)?;
+    }
+    log(work, id, Operation::Update, network.id, &host)
+}
+
+fn changed_mac(work: &Work<'_>, port: &Port, asked: Option<Option<MacAddr>>) -> Result<MacAddr, NetworkError> {
+    let (old, net_id) = (port.mac_address, port.network_id);
+    let new = match asked {
+        None => return Ok(old),
+        Some(Some(mac)) if mac == old => return Ok(old),
+        Some(Some(mac)) => mac,
+        Some(None) => new_mac(work, net_id)?,
+    };
+    if port.binding_vif_type == "ovs" {
+        let (port_id, vif_type) = (port.id, port.binding_vif_type.clone());
+        return Err(ModelError::PortBound { port_id, vif_type, old_mac: old, new_mac: new }.into());
+    }
+    if mac_taken(work.tx, net_id, new)? {
+        return Err(ModelError::MacAddressInUse { net_id, mac: new }.into());
+    }
+    Ok(new)
+}
+
+/// Removes a port at a client's wish: not one that a router or floating IP holds.
+pub fn delete(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
+    let port = get(work.tx, id)?;
+    let holder = match port.device_owner.as_str() {
+        device_owner::FLOATING_IP => "SELECT 1 FROM floating_ips WHERE floating_port_id = ?1 OR id = ?2",
+        _ => "SELECT 1 FROM routers WHERE id = ?2 OR gateway_port_id = ?1",
+    };
+    let held = work.tx.exists(holder, params![id.0, &port.device_id])?;
+    check_port_deletion(&PortUse { id, device_owner: port.device_owner }, held)?;
+    remove(work, id)
+}
+
+/// Removes a port and gives back what it had.
+pub fn remove(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
+    let port = get(work.tx, id)?;
+    floating_ip::disassociate_port(work, id)?;
+    addresses::give_back(work, &addresses::of_port(work.tx, id)?)?;
+    work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
+    work.tx.execute("DELETE FROM ports WHERE id = ?1", params![id.0])?;
+    log(work, id, Operation::Delete, port.network_id, &port.binding_host)
+}
+
+/// A port has lost an address because the subnet goes. A DHCP port without any address is of no use.
+pub(crate) fn after_address_loss(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
+    let port = get(work.tx, id)?;
+    if port.device_owner == device_owner::DHCP && addresses::of_port(work.tx, id)?.is_empty() {
+        return remove(work, id);
+    }
+    changed(work, id)
+}
+
+/// Raises a port's revision and notes the change, for changes that came by another way than [`update`].
+pub fn changed(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
+    let port = get(work.tx, id)?;
+    work.touch("ports", id.0)?;
+    log(work, id, Operation::Update, port.network_id, &port.binding_host)
+}
+
+/// Sets a port's status; what it is already is not written again, so that nobody is woken for nothing.
+pub fn set_status(work: &Work<'_>, id: PortId, status: &str) -> Result<bool, NetworkError> {
+    let changed =
+        work.tx.execute("UPDATE ports SET status = ?2 WHERE id = ?1 AND status <> ?2", params![id.0, status])?;
+    if changed > 0 {
+        self::changed(work, id)?;
+    }
+    Ok(changed > 0)
+}

@@ -1,0 +1,284 @@
+//! What requests on subnets do.
+
+use crate::port::{self, addresses};
+use crate::request::nullable;
+use crate::{NetworkError, Work, network};
+use net_types::{IpNet, NetworkId, PortId, SubnetId};
+use network_model::in_use::{self, PortUse};
+use network_model::subnet::{
+    AllocationPool, Ipv6Mode, NewSubnet, Route, Subnet, check_dhcp_disable, check_dhcp_possible, check_dns_nameservers,
+    check_gateway, check_gateway_change, check_gateway_outside_pools, check_host_routes, check_pools, plan_subnet,
+};
+use network_model::{IpRange, ModelError};
+use serde::Deserialize;
+use serde_json::json;
+use std::net::IpAddr;
+use store::{Operation, Row, Snapshot, StoreError, params};
+
+/// A checked POST body.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // The attributes of the declaration.
+pub struct SubnetCreate {
+    pub project_id: String,
+    pub network_id: NetworkId,
+    pub name: String,
+    pub description: String,
+    pub ip_version: u8,
+    pub cidr: Option<IpNet>,
+    pub prefixlen: Option<u8>,
+    pub subnetpool_id: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub gateway_ip: Option<Option<IpAddr>>,
+    pub allocation_pools: Option<Vec<AllocationPool>>,
+    #[serde(default)]
+    pub dns_nameservers: Vec<IpAddr>,
+    #[serde(default)]
+    pub host_routes: Vec<Route>,
+    pub enable_dhcp: bool,
+    pub ipv6_ra_mode: Option<Ipv6Mode>,
+    pub ipv6_address_mode: Option<Ipv6Mode>,
+    pub dns_publish_fixed_ip: bool,
+}
+
+/// A checked PUT body: what it does not have stays.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)] // The attributes of the declaration.
+pub struct SubnetUpdate {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub gateway_ip: Option<Option<IpAddr>>,
+    pub allocation_pools: Option<Vec<AllocationPool>>,
+    pub dns_nameservers: Option<Vec<IpAddr>>,
+    pub host_routes: Option<Vec<Route>>,
+    pub enable_dhcp: Option<bool>,
+    pub dns_publish_fixed_ip: Option<bool>,
+}
+
+const COLUMNS: &str = "id, cidr, gateway_ip, ipv6_address_mode, ipv6_ra_mode";
+
+fn subnet(row: &Row<'_>) -> Result<Subnet, StoreError> {
+    Ok(Subnet {
+        id: row.parse(0)?,
+        cidr: row.parse(1)?,
+        gateway_ip: row.parse_opt(2)?,
+        ipv6_address_mode: row.parse_opt(3)?,
+        ipv6_ra_mode: row.parse_opt(4)?,
+    })
+}
+
+/// The subnets of a network, oldest first (that is the order in which addresses are looked for).
+pub fn of_network(snapshot: &Snapshot<'_>, network: NetworkId) -> Result<Vec<Subnet>, StoreError> {
+    snapshot.query(
+        &format!("SELECT {COLUMNS} FROM subnets WHERE network_id = ?1 ORDER BY created_at, id"),
+        params![network.0],
+        subnet,
+    )
+}
+
+/// The subnet and its network, or that it is not there.
+pub fn get(snapshot: &Snapshot<'_>, id: SubnetId) -> Result<(Subnet, NetworkId), NetworkError> {
+    let found = snapshot.query_opt(
+        &format!("SELECT {COLUMNS}, network_id FROM subnets WHERE id = ?1"),
+        params![id.0],
+        |row| Ok((subnet(row)?, row.parse(5)?)),
+    )?;
+    found.ok_or_else(|| ModelError::SubnetNotFound { subnet_id: id }.into())
+}
+
+/// The allocation pools, in order.
+pub fn pools(snapshot: &Snapshot<'_>, id: SubnetId) -> Result<Vec<IpRange>, StoreError> {
+    let bounds: Vec<(IpAddr, IpAddr)> = snapshot.query(
+        "SELECT first_ip, last_ip FROM subnet_allocation_pools WHERE subnet_id = ?1 ORDER BY position",
+        params![id.0],
+        |row| Ok((row.parse(0)?, row.parse(1)?)),
+    )?;
+    Ok(bounds.into_iter().filter_map(|(first, last)| IpRange::new(first, last)).collect())
+}
+
+/// Makes a subnet.
+pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, NetworkError> {
+    let network = network::get(work.tx, request.network_id)?;
+    if let Some(pool) = &request.subnetpool_id {
+        return Err(NetworkError::named("SubnetPoolNotFound", 404, format!("Subnet pool {pool} could not be found.")));
+    }
+    let Some(cidr) = request.cidr else {
+        let msg = "a subnetpool must be specified in the absence of a cidr".to_owned();
+        return Err(ModelError::BadRequest { resource: "subnets", msg }.into());
+    };
+    if request.prefixlen.is_some() {
+        let msg = "allocation_pools allowed only for specific subnet requests".to_owned();
+        return Err(ModelError::BadRequest { resource: "subnets", msg }.into());
+    }
+    let others: Vec<IpNet> = of_network(work.tx, network.id)?.into_iter().map(|other| other.cidr).collect();
+    let wanted = NewSubnet {
+        ip_version: request.ip_version,
+        cidr,
+        gateway_ip: request.gateway_ip,
+        allocation_pools: request.allocation_pools,
+        dns_nameservers: request.dns_nameservers,
+        host_routes: request.host_routes,
+        enable_dhcp: request.enable_dhcp,
+        ipv6_address_mode: request.ipv6_address_mode,
+        ipv6_ra_mode: request.ipv6_ra_mode,
+    };
+    let plan = plan_subnet(network.id, network.mtu, &others, &wanted)?;
+    let id = SubnetId(work.new_id());
+    work.tx.execute(
+        "INSERT INTO subnets (id, project_id, network_id, name, description, ip_version, cidr, gateway_ip, enable_dhcp,
+             ipv6_ra_mode, ipv6_address_mode, subnetpool_id, segment_id, dns_publish_fixed_ip, revision_number, created_at,
+             updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, NULL, NULL, ?12, 0, ?13, ?13)",
+        params![
+            id.0,
+            &request.project_id,
+            network.id.0,
+            &request.name,
+            &request.description,
+            request.ip_version,
+            plan.cidr.to_string(),
+            plan.gateway_ip.map(|ip| ip.to_string()),
+            request.enable_dhcp,
+            request.ipv6_ra_mode.map(Ipv6Mode::as_str),
+            request.ipv6_address_mode.map(Ipv6Mode::as_str),
+            request.dns_publish_fixed_ip,
+            work.now
+        ],
+    )?;
+    write_pools(work, id, &plan.allocation_pools)?;
+    write_nameservers(work, id, &wanted.dns_nameservers)?;
+    write_host_routes(work, id, &wanted.host_routes)?;
+    work.log("subnet", id, Operation::Create, Some(json!({"network_id": network.id})))?;
+    let subnet = Subnet {
+        id,
+        cidr: plan.cidr,
+        gateway_ip: plan.gateway_ip,
+        ipv6_address_mode: request.ipv6_address_mode,
+        ipv6_ra_mode: request.ipv6_ra_mode,
+    };
+    if subnet.is_auto_address() {
+        addresses::add_automatic(work, network.id, &subnet)?;
+    }
+    Ok(id)
+}
+
+/// Replaces the pools and finds anew what is free in them.
+fn write_pools(work: &Work<'_>, id: SubnetId, pools: &[IpRange]) -> Result<(), NetworkError> {
+    work.tx.execute("DELETE FROM subnet_allocation_pools WHERE subnet_id = ?1", params![id.0])?;
+    for (position, pool) in pools.iter().enumerate() {
+        work.tx.execute(
+            "INSERT INTO subnet_allocation_pools (subnet_id, position, first_ip, last_ip) VALUES (?1, ?2, ?3, ?4)",
+            params![id.0, position, pool.first().to_string(), pool.last().to_string()],
+        )?;
+    }
+    addresses::rebuild_free(work, id, pools)
+}
+
+fn write_nameservers(work: &Work<'_>, id: SubnetId, servers: &[IpAddr]) -> Result<(), NetworkError> {
+    work.tx.execute("DELETE FROM subnet_dns_nameservers WHERE subnet_id = ?1", params![id.0])?;
+    for (position, server) in servers.iter().enumerate() {
+        work.tx.execute(
+            "INSERT INTO subnet_dns_nameservers (subnet_id, position, address) VALUES (?1, ?2, ?3)",
+            params![id.0, position, server.to_string()],
+        )?;
+    }
+    Ok(())
+}
+
+fn write_host_routes(work: &Work<'_>, id: SubnetId, routes: &[Route]) -> Result<(), NetworkError> {
+    work.tx.execute("DELETE FROM subnet_host_routes WHERE subnet_id = ?1", params![id.0])?;
+    for (position, route) in routes.iter().enumerate() {
+        work.tx.execute(
+            "INSERT INTO subnet_host_routes (subnet_id, position, destination, nexthop) VALUES (?1, ?2, ?3, ?4)",
+            params![id.0, position, route.destination.to_string(), route.nexthop.to_string()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Changes a subnet.
+pub fn update(work: &Work<'_>, id: SubnetId, request: SubnetUpdate) -> Result<(), NetworkError> {
+    let (subnet, network) = get(work.tx, id)?;
+    let version = subnet.ip_version();
+    if let Some(servers) = &request.dns_nameservers {
+        check_dns_nameservers(Some(id), version, servers)?;
+    }
+    if let Some(routes) = &request.host_routes {
+        check_host_routes(Some(id), version, routes)?;
+    }
+    match request.enable_dhcp {
+        Some(true) => check_dhcp_possible(subnet.cidr)?,
+        Some(false) => check_dhcp_disable(&subnet)?,
+        None => {}
+    }
+    let gateway = request.gateway_ip.unwrap_or(subnet.gateway_ip);
+    if let Some(Some(gateway)) = request.gateway_ip {
+        check_gateway(version, subnet.cidr, gateway)?;
+    }
+    check_gateway_change(subnet.gateway_ip, gateway, router_port_at(work.tx, id, subnet.gateway_ip)?)?;
+    match &request.allocation_pools {
+        Some(pools) => {
+            let pools = check_pools(subnet.cidr, gateway, pools)?;
+            write_pools(work, id, &pools)?;
+        }
+        None => check_gateway_outside_pools(gateway, &pools(work.tx, id)?)?,
+    }
+    if let Some(servers) = &request.dns_nameservers {
+        write_nameservers(work, id, servers)?;
+    }
+    if let Some(routes) = &request.host_routes {
+        write_host_routes(work, id, routes)?;
+    }
+    work.set("subnets", id.0, "name", request.name)?;
+    work.set("subnets", id.0, "description", request.description)?;
+    work.set("subnets", id.0, "gateway_ip", request.gateway_ip.map(|ip| ip.map(|ip| ip.to_string())))?;
+    work.set("subnets", id.0, "enable_dhcp", request.enable_dhcp)?;
+    work.set("subnets", id.0, "dns_publish_fixed_ip", request.dns_publish_fixed_ip)?;
+    work.touch("subnets", id.0)?;
+    work.log("subnet", id, Operation::Update, Some(json!({"network_id": network})))
+}
+
+/// The port of a router that has this address.
+fn router_port_at(
+    snapshot: &Snapshot<'_>,
+    subnet: SubnetId,
+    address: Option<IpAddr>,
+) -> Result<Option<PortId>, StoreError> {
+    let Some(address) = address else { return Ok(None) };
+    snapshot.query_opt(
+        "SELECT router_interfaces.port_id FROM fixed_ips JOIN router_interfaces ON router_interfaces.port_id = fixed_ips.port_id
+         WHERE fixed_ips.subnet_id = ?1 AND fixed_ips.ip_address = ?2",
+        params![subnet.0, address.to_string()],
+        |row| row.parse(0),
+    )
+}
+
+/// Removes a subnet, if no port holds it.
+pub fn delete(work: &Work<'_>, id: SubnetId) -> Result<(), NetworkError> {
+    let (subnet, _) = get(work.tx, id)?;
+    let ports: Vec<PortUse> = work.tx.query(
+        "SELECT DISTINCT ports.id, ports.device_owner FROM fixed_ips JOIN ports ON ports.id = fixed_ips.port_id
+         WHERE fixed_ips.subnet_id = ?1",
+        params![id.0],
+        |row| Ok(PortUse { id: row.parse(0)?, device_owner: row.get(1)? }),
+    )?;
+    in_use::check_subnet_deletion(&subnet, &ports)?;
+    remove(work, id)
+}
+
+/// Removes a subnet and takes its addresses away from whatever port still has one; a port that is there only for this
+/// subnet (DHCP's) goes when it has no address left.
+pub(crate) fn remove(work: &Work<'_>, id: SubnetId) -> Result<(), NetworkError> {
+    let (_, network) = get(work.tx, id)?;
+    let ports: Vec<PortId> =
+        work.tx
+            .query("SELECT DISTINCT port_id FROM fixed_ips WHERE subnet_id = ?1", params![id.0], |row| row.parse(0))?;
+    work.tx.execute("DELETE FROM fixed_ips WHERE subnet_id = ?1", params![id.0])?;
+    for port in ports {
+        port::after_address_loss(work, port)?;
+    }
+    work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
+    work.tx.execute("DELETE FROM subnets WHERE id = ?1", params![id.0])?;
+    work.log("subnet", id, Operation::Delete, Some(json!({"network_id": network})))
+}

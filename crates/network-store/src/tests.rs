@@ -1,0 +1,1 @@
+//! The units of work against a real store.
