@@ -32,7 +32,7 @@ impl Place {
     /// The namespace as a file, to move devices into or to enter.
     pub fn open(&self) -> Result<File, DriverError> {
         let path = match self {
-            Self::Host => PathBuf::from("/proc/self/ns/net"),
+            Self::Host => PathBuf::from("/proc/thread-self/ns/net"),
             Self::Namespace(name) => path(name)?,
         };
         File::open(&path).map_err(|source| DriverError::Namespace { name: self.to_string(), what: "open", source })
