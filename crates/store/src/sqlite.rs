@@ -1,6 +1,8 @@
 //! SQLite behind the `Session` trait: connections with their pragmas, statements from the cache, errors by meaning.
 
 use std::borrow::Cow;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,6 +27,9 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     /// The connection of the one writer. Creates the file.
     pub(crate) fn open_writer(path: &Path) -> Result<Self, StoreError> {
+        // Password hashes are in it: a new file is its owner's alone. SQLite gives its -wal and -shm the same mode.
+        let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        made.map_err(|source| StoreError::Open { path: path.display().to_string(), source: Box::new(source) })?;
         let opened = || -> rusqlite::Result<Self> {
             let connection = Connection::open_with_flags(
                 path,
@@ -182,6 +187,19 @@ impl Session for Sqlite {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_file_is_its_owner_s_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Sqlite::open_writer(&folder.path().join("test.db")).unwrap();
+        writer.script("CREATE TABLE t (id BIGINT)").unwrap();
+        let modes: Vec<u32> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o777)
+            .collect();
+        assert_eq!(modes, [0o600; 3]);
+    }
 
     /// What "an answered write survives power loss" rests on.
     #[test]

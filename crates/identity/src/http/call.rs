@@ -27,7 +27,7 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(parts: Parts, body: Bytes, base: String) -> Result<Self, IdentityError> {
         let path = parts.uri.path();
-        let path = path.strip_prefix(PATH).filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path);
+        let path = path.strip_prefix(PATH).unwrap_or(path);
         let segments = path.split('/').filter(|part| !part.is_empty()).map(decode).collect::<Option<_>>();
         let segments = segments.ok_or_else(|| IdentityError::bad_request("The path is not UTF-8."))?;
         let Query(query) = Query::try_from_uri(&parts.uri)

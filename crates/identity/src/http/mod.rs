@@ -12,10 +12,11 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use axum::routing::any;
 use serde_json::{Value as Json, json};
 
 use crate::grants::Target;
-use crate::{Identity, IdentityError, resources};
+use crate::{Identity, IdentityError, PATH, resources};
 use call::Call;
 
 /// Keystone's `max_request_body_size`.
@@ -51,16 +52,22 @@ impl Answer {
 type Answered = Result<Answer, IdentityError>;
 
 impl Identity {
-    /// All routes, to be nested under [`crate::PATH`].
+    /// Everything at and below [`crate::PATH`], to be merged into the server's router (`nest` would not take `/identity/`,
+    /// which clients ask for).
     #[must_use]
     pub fn router(&self) -> Router {
         async fn handle(State(identity): State<Identity>, request: Request) -> Response {
             identity.handle(request).await
         }
-        Router::new().fallback(handle).with_state(self.clone())
+        let (root, slash, below) = (PATH.to_owned(), format!("{PATH}/"), format!("{PATH}/{{*path}}"));
+        Router::new()
+            .route(&root, any(handle))
+            .route(&slash, any(handle))
+            .route(&below, any(handle))
+            .with_state(self.clone())
     }
 
-    /// Answers one request, whose path may or may not still begin with [`crate::PATH`].
+    /// Answers one request at or below [`crate::PATH`].
     pub async fn handle(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         let base = self.base_url(&parts.headers);
@@ -181,7 +188,7 @@ fn failure(error: &IdentityError, base: &str) -> Answer {
     let answer = Answer::new(status, body);
     match status {
         StatusCode::UNAUTHORIZED => {
-            answer.with(header::WWW_AUTHENTICATE, format!("Keystone uri=\"{base}{}/v3\"", crate::PATH))
+            answer.with(header::WWW_AUTHENTICATE, format!("Keystone uri=\"{base}{}/v3\"", PATH))
         }
         _ => answer,
     }
