@@ -1,0 +1,144 @@
+//! The drivers against the kernel, in a network and mount namespace of the test's own: nothing of the machine's is touched.
+
+use host_drivers::attach::{self, Attached};
+use host_drivers::links::{Links, Route};
+use host_drivers::{Place, announce, conntrack, netns, nft, sysctl};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Runs `work` on a runtime whose threads all live in namespaces made for it.
+fn in_a_host_of_its_own<F: Future<Output = ()>>(work: impl FnOnce() -> F) {
+    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("this test needs root");
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
+    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), None::<&str>).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(work());
+}
+
+#[test]
+fn namespaces_come_and_go_as_iproute2_knows_them() {
+    in_a_host_of_its_own(|| async {
+        assert_eq!(netns::list().unwrap(), Vec::<String>::new());
+        netns::create("qrouter-a").unwrap();
+        netns::create("qrouter-a").unwrap();
+        let seen = std::process::Command::new("ip").args(["netns", "list"]).output().unwrap();
+        assert!(String::from_utf8_lossy(&seen.stdout).contains("qrouter-a"));
+        assert!(netns::exists("qrouter-a").unwrap());
+        // The rest of an attempt that broke off.
+        std::fs::write("/run/netns/qrouter-b", "").unwrap();
+        assert!(!netns::exists("qrouter-b").unwrap());
+        netns::create("qrouter-b").unwrap();
+        assert!(netns::exists("qrouter-b").unwrap());
+        for name in ["qrouter-a", "qrouter-b", "qrouter-b"] {
+            netns::delete(name).unwrap();
+        }
+        assert_eq!(netns::list().unwrap(), Vec::<String>::new());
+        for bad in ["", "..", "a/b"] {
+            assert!(netns::create(bad).is_err(), "{bad}");
+        }
+        assert!(Place::named("nowhere").run(|| ()).await.is_err());
+    });
+}
+
+fn wanted(mac: &str, mtu: u16) -> Attached {
+    Attached {
+        name: "qr-4ff3a089-76".into(),
+        place: Place::named("qrouter-a"),
+        mac: mac.parse().unwrap(),
+        mtu,
+        checksum_offload: false,
+    }
+}
+
+#[test]
+fn a_device_is_attached_mended_and_removed() {
+    in_a_host_of_its_own(|| async {
+        netns::create("qrouter-a").unwrap();
+        let place = Place::named("qrouter-a");
+        let index = attach::veth(&wanted("fa:16:3e:1a:28:4f", 1450)).await.unwrap();
+        assert_eq!(attach::veth(&wanted("fa:16:3e:1a:28:4f", 1450)).await.unwrap(), index, "what is right stays");
+        assert_eq!(
+            attach::veth(&wanted("fa:16:3e:1a:28:50", 1400)).await.unwrap(),
+            index,
+            "settings are changed in place"
+        );
+
+        let inside = Links::open(&place).await.unwrap();
+        let link = inside.get("qr-4ff3a089-76").await.unwrap().unwrap();
+        assert_eq!(
+            (link.mac.to_string().as_str(), link.mtu, link.up, link.carrier),
+            ("fa:16:3e:1a:28:50", 1400, true, true)
+        );
+        let ruleset = String::from_utf8(nft::list(&Place::Host).await.unwrap()).unwrap();
+        assert!(ruleset.contains("in_qr_4ff3a089_76"), "the host's stack must not hear the port: {ruleset}");
+        let offloads = std::process::Command::new("ethtool").args(["-k", "qr-4ff3a089-76"]).output().unwrap();
+        let offloads = String::from_utf8_lossy(&offloads.stdout).into_owned();
+        assert!(offloads.contains("tx-checksumming: off"), "{offloads}");
+
+        // Half of it goes: a stranger has the name in the host.
+        let host = Links::open(&Place::Host).await.unwrap();
+        host.delete(host.get("qr-4ff3a089-76").await.unwrap().unwrap().index).await.unwrap();
+        assert!(inside.get("qr-4ff3a089-76").await.unwrap().is_none());
+        host.add_veth("qr-4ff3a089-76", &Place::Host, "stranger", "fa:16:3e:00:00:01".parse().unwrap(), 1500)
+            .await
+            .unwrap();
+        attach::veth(&wanted("fa:16:3e:1a:28:4f", 1450)).await.unwrap();
+        assert!(inside.get("qr-4ff3a089-76").await.unwrap().unwrap().carrier);
+
+        attach::remove_veth("qr-4ff3a089-76").await.unwrap();
+        attach::remove_veth("qr-4ff3a089-76").await.unwrap();
+        assert!(inside.get("qr-4ff3a089-76").await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn addresses_routes_and_parameters_are_set_read_and_removed() {
+    in_a_host_of_its_own(|| async {
+        netns::create("qrouter-a").unwrap();
+        let place = Place::named("qrouter-a");
+        let index = attach::veth(&wanted("fa:16:3e:1a:28:4f", 1450)).await.unwrap();
+        let links = Links::open(&place).await.unwrap();
+        let address = "10.10.0.1/16".parse().unwrap();
+        let address6 = "2001:db8::1/64".parse().unwrap();
+        for _ in 0..2 {
+            links.add_address(index, address).await.unwrap();
+            links.add_address(index, address6).await.unwrap();
+        }
+        assert_eq!(links.addresses().await.unwrap()[&index], BTreeSet::from([address, address6]));
+
+        let route = |destination: &str, via: &str| Route {
+            destination: destination.parse().unwrap(),
+            via: Some(via.parse().unwrap()),
+            device: index,
+        };
+        let routes =
+            [route("0.0.0.0/0", "10.10.0.254"), route("192.0.2.0/24", "10.10.0.9"), route("::/0", "2001:db8::9")];
+        for route in &routes {
+            links.replace_route(route).await.unwrap();
+            links.replace_route(route).await.unwrap();
+        }
+        assert_eq!(links.routes().await.unwrap(), BTreeSet::from(routes.clone()));
+        links.delete_route(&routes[1]).await.unwrap();
+        links.delete_route(&routes[1]).await.unwrap();
+        assert_eq!(links.routes().await.unwrap().len(), 2);
+
+        let forwarding = BTreeMap::from([("net.ipv4.ip_forward".to_owned(), "1".to_owned())]);
+        sysctl::set(&place, &forwarding).await.unwrap();
+        let read = || std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap();
+        assert_eq!(place.run(read).await.unwrap(), "1\n");
+        assert_eq!(Place::Host.run(read).await.unwrap(), "0\n");
+
+        announce::send(&place, "qr-4ff3a089-76", "fa:16:3e:1a:28:4f".parse().unwrap(), address.addr()).await.unwrap();
+        announce::send(&place, "qr-4ff3a089-76", "fa:16:3e:1a:28:4f".parse().unwrap(), address6.addr()).await.unwrap();
+        conntrack::forget_floating_ip(&place, "198.51.100.9".parse().unwrap(), "10.10.0.5".parse().unwrap())
+            .await
+            .unwrap();
+        assert!(nft::apply(&place, "add rule ip nowhere nothing drop\n".into()).await.is_err());
+
+        links.delete_address(index, address).await.unwrap();
+        links.delete_address(index, address).await.unwrap();
+        assert_eq!(links.addresses().await.unwrap()[&index], BTreeSet::from([address6]));
+    });
+}
