@@ -60,8 +60,11 @@ impl Links {
     /// Opens a socket there.
     pub async fn open(place: &Place) -> Result<Self, DriverError> {
         let opened = place.run(rtnetlink::new_connection).await?;
-        let (connection, handle, _) =
-            opened.map_err(|source| DriverError::Namespace { name: place.to_string(), what: "open netlink in", source })?;
+        let (connection, handle, _) = opened.map_err(|source| DriverError::Namespace {
+            name: place.to_string(),
+            what: "open netlink in",
+            source,
+        })?;
         Ok(Self { place: place.clone(), handle, task: tokio::spawn(connection) })
     }
 
@@ -317,11 +320,7 @@ fn route(message: &RouteMessage) -> Option<Route> {
             _ => {}
         }
     }
-    Some(Route {
-        destination: IpNet::new(destination, header.destination_prefix_length).ok()?,
-        via,
-        device: device?,
-    })
+    Some(Route { destination: IpNet::new(destination, header.destination_prefix_length).ok()?, via, device: device? })
 }
 
 fn route_message(route: &Route) -> RouteMessage {

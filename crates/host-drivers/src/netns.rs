@@ -94,7 +94,11 @@ impl Place {
     }
 
     fn died(&self) -> DriverError {
-        DriverError::Namespace { name: self.to_string(), what: "work in", source: io::Error::other("the thread panicked") }
+        DriverError::Namespace {
+            name: self.to_string(),
+            what: "work in",
+            source: io::Error::other("the thread panicked"),
+        }
     }
 }
 

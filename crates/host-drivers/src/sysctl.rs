@@ -1,0 +1,50 @@
+//! Kernel parameters of a network namespace: `/proc/sys/net` shows those of the thread that opens it.
+
+use crate::{DriverError, Place};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Sets parameters given by their dotted names, in order; those that have the value already are not written.
+pub async fn set(place: &Place, values: &BTreeMap<String, String>) -> Result<(), DriverError> {
+    if values.is_empty() {
+        return Ok(());
+    }
+    let (values, shown) = (values.clone(), place.to_string());
+    place.run(move || values.iter().try_for_each(|(name, value)| set_here(&shown, name, value))).await?
+}
+
+/// Sets one in the calling thread's namespace.
+fn set_here(place: &str, name: &str, value: &str) -> Result<(), DriverError> {
+    let path = path(name);
+    let failed = |source| DriverError::Sysctl {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        place: place.to_owned(),
+        source,
+    };
+    if std::fs::read_to_string(&path).is_ok_and(|now| now.trim_end() == value) {
+        return Ok(());
+    }
+    std::fs::write(&path, value).map_err(failed)
+}
+
+/// Dots separate folders, and a slash stands for a dot inside a device's name, as in `sysctl.conf`.
+fn path(name: &str) -> PathBuf {
+    let folders = name.split('.').map(|part| part.replace('/', "."));
+    std::iter::once("/proc/sys".to_owned()).chain(folders.filter(|part| part != ".." && !part.is_empty())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_leads_nowhere_else() {
+        assert_eq!(path("net.ipv4.ip_forward"), PathBuf::from("/proc/sys/net/ipv4/ip_forward"));
+        assert_eq!(
+            path("net.ipv6.conf.eth0/100.disable_ipv6"),
+            PathBuf::from("/proc/sys/net/ipv6/conf/eth0.100/disable_ipv6")
+        );
+        assert_eq!(path("net.../etc"), PathBuf::from("/proc/sys/net/.etc"));
+    }
+}
