@@ -1,14 +1,22 @@
 //! The declarations.
 
 mod agent;
+mod floating_ip;
 mod network;
 mod port;
+mod router;
+mod security_group;
+mod security_group_rule;
 mod standard;
 mod subnet;
 
 pub use agent::AGENT;
+pub use floating_ip::FLOATING_IP;
 pub use network::NETWORK;
 pub use port::PORT;
+pub use router::ROUTER;
+pub use security_group::SECURITY_GROUP;
+pub use security_group_rule::SECURITY_GROUP_RULE;
 pub use subnet::SUBNET;
 
 use crate::Resource;

@@ -22,7 +22,8 @@ CREATE TABLE security_group_rules (
     protocol TEXT,                              -- NULL: any; as the API was given it: 'tcp', 'icmp', '6'
     port_range_min BIGINT,                     -- first port, or ICMP type
     port_range_max BIGINT,                     -- last port, or ICMP code
-    remote_ip_prefix TEXT,                      -- CIDR; NULL: any
+    remote_ip_prefix TEXT,                      -- CIDR, host bits as the client gave them; NULL: any
+    normalized_cidr TEXT,                       -- the same without host bits
     remote_group_id TEXT REFERENCES security_groups (id),
     remote_address_group_id TEXT,
     revision_number BIGINT NOT NULL,

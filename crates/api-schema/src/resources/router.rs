@@ -1,0 +1,119 @@
+//! Routers: they join subnets, and lead out by a gateway on an external network.
+
+use super::standard;
+use crate::{
+    Action, Attribute, Children, Custom, JsonType, Kind, Literal, Methods, NotFound, Object, Refusal, Resource, Stored,
+    python_display,
+};
+use serde_json::{Map, Value};
+
+const ROUTES: Children = Children {
+    table: "router_routes",
+    owner: "router_id",
+    fields: &[("destination", "destination"), ("nexthop", "nexthop")],
+    order: "destination, nexthop",
+};
+const GATEWAY: Object = Object {
+    present: "routers.gateway_port_id",
+    members: &[
+        ("network_id", Stored::Text("gateway.network_id")),
+        (
+            "external_fixed_ips",
+            Stored::Children(Children {
+                table: "fixed_ips JOIN routers AS owner ON owner.gateway_port_id = fixed_ips.port_id",
+                owner: "owner.id",
+                fields: &[("subnet_id", "fixed_ips.subnet_id"), ("ip_address", "fixed_ips.ip_address")],
+                order: "fixed_ips.position",
+            }),
+        ),
+        ("enable_snat", Stored::Boolean("routers.enable_snat")),
+    ],
+};
+
+/// `{"network_id", "external_fixed_ips", "enable_snat"}`, the first required; null and `{}` mean no gateway.
+const GATEWAY_INFO: Custom = Custom { name: "external gateway", json: JsonType::Object, parse: gateway_info };
+
+fn gateway_info(value: Value) -> Result<Value, Refusal> {
+    let mut members = match value {
+        Value::Object(members) if members.is_empty() => return Ok(Value::Null),
+        Value::Object(members) => members,
+        other => return Err(Refusal::Check(format!("'{}' is not a dictionary", python_display(&other)))),
+    };
+    let known = [("network_id", Kind::Uuid), ("external_fixed_ips", Kind::FixedIps), ("enable_snat", Kind::Boolean)];
+    let mut info = Map::new();
+    for (name, kind) in known {
+        match members.remove(name) {
+            Some(Value::Null) if name == "external_fixed_ips" => {}
+            Some(member) => {
+                info.insert(name.to_owned(), kind.parse(member)?);
+            }
+            None if name == "network_id" => {
+                let given: Vec<String> = members.keys().map(|key| format!("'{key}'")).collect();
+                return Err(Refusal::Check(format!(
+                    "Validation of dictionary's keys failed. Expected keys: {{'network_id'}} Provided keys: {{{}}}",
+                    given.join(", ")
+                )));
+            }
+            None => {}
+        }
+    }
+    Ok(Value::Object(info))
+}
+
+/// See the module.
+pub static ROUTER: Resource = Resource {
+    name: "router",
+    collection: "routers",
+    not_found: NotFound { kind: "RouterNotFound", before: "Router ", after: " could not be found" },
+    alias: Some("router"),
+    table: "routers",
+    from: "routers LEFT JOIN ports AS gateway ON gateway.id = routers.gateway_port_id",
+    parents: &[],
+    methods: Methods::ALL,
+    actions: &[
+        Action { name: "add_router_interface", method: "PUT" },
+        Action { name: "remove_router_interface", method: "PUT" },
+        Action { name: "add_extraroutes", method: "PUT" },
+        Action { name: "remove_extraroutes", method: "PUT" },
+    ],
+    quota: true,
+    attributes: &[
+        standard::id("routers.id"),
+        standard::name("routers.name"),
+        standard::project("routers.project_id"),
+        standard::admin_state_up("routers.admin_state_up"),
+        Attribute::new("status", Kind::Text(16), Stored::Text("routers.status")).sort(),
+        Attribute::new("external_gateway_info", Kind::Custom(&GATEWAY_INFO), Stored::Object(GATEWAY))
+            .nullable()
+            .default(Literal::Null)
+            .put()
+            .policy(),
+        standard::description("routers.description"),
+        Attribute::new(
+            "availability_zones",
+            Kind::ZoneHints,
+            Stored::Children(Children {
+                table: "l3_agent_routers JOIN agents ON agents.id = l3_agent_routers.agent_id",
+                owner: "l3_agent_routers.router_id",
+                fields: &[("", "agents.availability_zone")],
+                order: "agents.availability_zone",
+            }),
+        )
+        .from_extension("router_availability_zone"),
+        Attribute::new("availability_zone_hints", Kind::ZoneHints, Stored::Json("routers.availability_zone_hints"))
+            .default(Literal::EmptyList)
+            .from_extension("router_availability_zone"),
+        Attribute::new("routes", Kind::HostRoutes, Stored::Children(ROUTES))
+            .null_is_empty()
+            .put()
+            .from_extension("extraroute"),
+        // Every router is on one host; asking for another kind is refused by the rules.
+        Attribute::new("distributed", Kind::Boolean, Stored::Boolean("routers.distributed")).optional().put().policy(),
+        Attribute::new("ha", Kind::Boolean, Stored::Boolean("routers.ha")).optional().put().policy(),
+        Attribute::new("flavor_id", Kind::Uuid, Stored::Text("routers.flavor_id")),
+        standard::tags(),
+        standard::created_at("routers.created_at"),
+        standard::updated_at("routers.updated_at"),
+        standard::revision("routers.revision_number"),
+    ],
+};

@@ -1,0 +1,139 @@
+//! Security group rules: each lets some traffic through. They are made and removed, never changed.
+
+use super::standard;
+use crate::{
+    Attribute, Custom, JsonType, Kind, Literal, Methods, NotFound, Parent, Refusal, Resource, Stored, python_display,
+};
+use network_model::{ModelError, security_group};
+use serde_json::Value;
+
+const PROTOCOL: Custom = Custom {
+    name: "IP protocol",
+    json: JsonType::String,
+    parse: |value| match &value {
+        Value::Null => Ok(Value::Null),
+        // Python takes a truth value for a number here.
+        Value::Bool(flag) => protocol(if *flag { "1" } else { "0" }),
+        other => protocol(&python_display(other)),
+    },
+};
+const ETHERTYPE: Custom = Custom {
+    name: "ethertype",
+    json: JsonType::String,
+    parse: |value| {
+        let read = python_display(&value).parse::<security_group::Ethertype>();
+        read.map(|ethertype| ethertype.as_str().into()).map_err(named)
+    },
+};
+const PORT_NUMBER: Custom = Custom {
+    name: "port number, ICMP type or ICMP code",
+    json: JsonType::Integer,
+    parse: |value| security_group::parse_port(&python_display(&value)).map(Value::from).map_err(named),
+};
+const PREFIX: Custom = Custom {
+    name: "IP prefix",
+    json: JsonType::String,
+    parse: |value| match value.as_str() {
+        // An empty text is no prefix.
+        Some("") => Ok(Value::Null),
+        _ => {
+            let net = security_group::parse_prefix(&python_display(&value));
+            net.map(|net| net.to_string().into()).map_err(named)
+        }
+    },
+};
+
+fn protocol(text: &str) -> Result<Value, Refusal> {
+    security_group::parse_protocol(text).map(|name| name.map_or(Value::Null, Value::String)).map_err(named)
+}
+
+fn named(error: ModelError) -> Refusal {
+    Refusal::Named(error.type_name(), error.to_string())
+}
+
+/// See the module.
+pub static SECURITY_GROUP_RULE: Resource = Resource {
+    name: "security_group_rule",
+    collection: "security_group_rules",
+    not_found: NotFound { kind: "SecurityGroupRuleNotFound", before: "Security group rule ", after: " does not exist" },
+    alias: Some("security-group"),
+    table: "security_group_rules",
+    from: "security_group_rules
+           JOIN security_groups AS their_group ON their_group.id = security_group_rules.security_group_id",
+    parents: &[Parent {
+        name: "security_group",
+        attribute: "security_group_id",
+        column: "security_group_rules.security_group_id",
+        table: "security_groups",
+    }],
+    methods: Methods { create: true, update: false, delete: true },
+    actions: &[],
+    quota: true,
+    attributes: &[
+        standard::id("security_group_rules.id"),
+        standard::project("security_group_rules.project_id"),
+        // Not a UUID kind: what is no UUID is a group that does not exist.
+        Attribute::new("security_group_id", Kind::Text(36), Stored::Text("security_group_rules.security_group_id"))
+            .required()
+            .sort(),
+        Attribute::new(
+            "direction",
+            Kind::Words(&["ingress", "egress"]),
+            Stored::Text("security_group_rules.direction"),
+        )
+        .required()
+        .sort(),
+        Attribute::new("ethertype", Kind::Custom(&ETHERTYPE), Stored::Text("security_group_rules.ethertype"))
+            .default(Literal::Text("IPv4"))
+            .sort(),
+        Attribute::new("protocol", Kind::Custom(&PROTOCOL), Stored::Text("security_group_rules.protocol"))
+            .nullable()
+            .default(Literal::Null)
+            .sort(),
+        Attribute::new(
+            "port_range_min",
+            Kind::Custom(&PORT_NUMBER),
+            Stored::Integer("security_group_rules.port_range_min"),
+        )
+        .nullable()
+        .default(Literal::Null)
+        .sort(),
+        Attribute::new(
+            "port_range_max",
+            Kind::Custom(&PORT_NUMBER),
+            Stored::Integer("security_group_rules.port_range_max"),
+        )
+        .nullable()
+        .default(Literal::Null)
+        .sort(),
+        Attribute::new(
+            "remote_ip_prefix",
+            Kind::Custom(&PREFIX),
+            Stored::Text("security_group_rules.remote_ip_prefix"),
+        )
+        .nullable()
+        .default(Literal::Null)
+        .sort(),
+        Attribute::new("remote_group_id", Kind::Text(36), Stored::Text("security_group_rules.remote_group_id"))
+            .nullable()
+            .default(Literal::Null)
+            .sort(),
+        Attribute::new(
+            "remote_address_group_id",
+            Kind::Uuid,
+            Stored::Text("security_group_rules.remote_address_group_id"),
+        ),
+        Attribute::new("normalized_cidr", Kind::Cidr, Stored::Text("security_group_rules.normalized_cidr"))
+            .from_extension("security-groups-normalized-cidr"),
+        Attribute::new("belongs_to_default_sg", Kind::Boolean, Stored::Boolean("their_group.is_default"))
+            .filter()
+            .from_extension("security-groups-rules-belongs-to-default-sg"),
+        Attribute::new("description", Kind::Text(255), Stored::Text("security_group_rules.description"))
+            .default(Literal::Text(""))
+            .filter()
+            .from_extension("standard-attr-description"),
+        standard::created_at("security_group_rules.created_at"),
+        standard::updated_at("security_group_rules.updated_at"),
+        standard::revision("security_group_rules.revision_number"),
+    ],
+};
