@@ -5,15 +5,29 @@
 //! no clock, no randomness, so that the agent, a dry run and the tests plan the same. The planners are meant to be read
 //! as the documentation of the data plane; each module starts with a diagram of what it programs.
 
+mod bridges;
 mod config;
+mod dhcp;
+mod firewall;
+mod flow_set;
 mod host_plan;
 mod ids;
+mod integration_bridge;
+mod local_vlan;
 pub mod names;
+mod namespaces;
+mod physical_bridge;
+mod plan;
+mod router;
 mod state;
+mod tunnel_bridge;
+mod wiring;
 
 pub use config::{Datapath, HostConfig, TunnelEndpoint};
 pub use host_plan::{
     Attachment, Bridge, BridgePort, ClasslessRoute, DEAD_VLAN, Device, DhcpLease, DhcpServer, Endpoint, FLOW_OWNER,
     HostPlan, Namespace, OWNER_KEY, PortKind, PortTag, Route,
 };
+pub use plan::plan;
+pub use router::NAT_TABLE;
 pub use state::{Interface, LocalState};

@@ -1,0 +1,65 @@
+//! The whole plan of a host.
+
+use crate::firewall::{self, RuleSets};
+use crate::flow_set::FlowSet;
+use crate::host_plan::{Endpoint, HostPlan};
+use crate::wiring::Wiring;
+use crate::{
+    Datapath, HostConfig, LocalState, bridges, dhcp, integration_bridge, physical_bridge, router, tunnel_bridge,
+};
+use host_view::{AgentRole, HostView, PortState};
+use net_types::MacAddr;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// What the host must look like so that `view` is realised on it.
+///
+/// A pure function: equal inputs give equal plans. What cannot be realised is left out and said in
+/// [`HostPlan::ports`] and [`HostPlan::errors`]; everything else is planned all the same. As long as the plan has ports that
+/// OVSDB has no OpenFlow number for, it must be applied, the state read again and planned again; see [`LocalState`].
+pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPlan {
+    if !config.roles.contains(&AgentRole::L2) {
+        let reason = "the l2 part is not played on this host".to_owned();
+        let ports = view.ports.keys().map(|id| (*id, PortState::Failed { reason: reason.clone() })).collect();
+        return HostPlan { ports, errors: [reason].into(), ..HostPlan::default() };
+    }
+    let wiring = Wiring::new(view, config, state);
+    let rule_sets = RuleSets::new(&wiring);
+
+    let mut integration = FlowSet::default();
+    integration_bridge::plan(&mut integration, &wiring, &rule_sets);
+    firewall::plan(&mut integration, &wiring, &rule_sets);
+    let mut flows = physical_bridge::plan(&wiring);
+    flows.insert(config.integration_bridge.clone(), integration.into_flows());
+    flows.extend(tunnel_bridge::plan(&wiring).map(|flows| (config.tunnel_bridge.clone(), flows)));
+
+    let (mut namespaces, servers) = dhcp::plan(&wiring);
+    let (routers, router_errors) = router::plan(&wiring);
+    namespaces.extend(routers);
+
+    HostPlan {
+        local_vlans: wiring.networks.iter().map(|(id, network)| (*id, network.vlan)).collect(),
+        bridges: bridges::plan(&wiring),
+        tags: bridges::tags(&wiring),
+        flows,
+        namespaces,
+        dhcp: servers,
+        tunnel_neighbours: tunnel_neighbours(view, config),
+        endpoint: endpoint(config, state),
+        errors: wiring.errors.into_iter().chain(router_errors).collect(),
+        ports: wiring.outcomes,
+    }
+}
+
+/// The userspace datapath resolves tunnel endpoints itself and loses the packets that it has to ask for first.
+fn tunnel_neighbours(view: &HostView, config: &HostConfig) -> BTreeMap<IpAddr, MacAddr> {
+    let seeded = config.datapath == Datapath::Netdev && config.tunnel.is_some();
+    let peers = view.tunnel_peers.values().filter(|_| seeded);
+    peers.filter_map(|peer| Some((peer.address, peer.mac?))).collect()
+}
+
+fn endpoint(config: &HostConfig, state: &LocalState) -> Option<Endpoint> {
+    let tunnel = config.tunnel.as_ref()?;
+    let device = tunnel.bridge.clone().filter(|bridge| state.bridges.contains(bridge))?;
+    Some(Endpoint { device, address: tunnel.address()?, mac: tunnel.mac })
+}

@@ -1,0 +1,160 @@
+//! Flows of the tunnel bridge: local VLANs become tunnel keys, and each frame goes only to the hosts that need it.
+//!
+//! ```text
+//! from patch-int                                     from a tunnel
+//! 0 ── 2 ─┬─ unicast ───────────── 20 ──┐            0 ──┬── 3 gre    ┐
+//!         ├─ broadcast ARP ── 21 ────── 22               ├── 4 vxlan  ├── 10 ── patch-int
+//!         └─ other multicast ────────── 22               └── 6 geneve ┘
+//!
+//!  2  direction: from inside                 3, 4, 6  tunnel key -> local VLAN; unknown keys are dropped
+//! 20  the tunnel that a MAC is behind (2: known to the API; 1: learned in table 10); unknown -> 22
+//! 21  ARP answered here for addresses that the API knows; unknown -> 22
+//! 22  flood, only to hosts that have a port on the network; none -> drop
+//! 10  learn the sender into 20 for 300 s, then inside
+//! ```
+//! In: [`Wiring`], of the view mostly `remote_ports` and `tunnel_peers` (l2population). Out: flows.
+
+use crate::flow_set::FlowSet;
+use crate::names::{self, PATCH_INT};
+use crate::wiring::Wiring;
+use crate::{FLOW_OWNER, bridges};
+use net_types::{MacAddr, NetworkId, NetworkType, VlanId};
+use openflow::{Action, Field, Flow, Learn, LearnSpec, LearnValue, Match, SubField};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+const FROM_INSIDE: u8 = 2;
+const LEARN: u8 = 10;
+const UNICAST: u8 = 20;
+const ARP_RESPONDER: u8 = 21;
+const FLOOD: u8 = 22;
+
+/// Seconds that a learned MAC stays.
+const LEARNED_FOR: u16 = 300;
+
+/// The table that packets out of a tunnel of this type enter.
+fn from_tunnel(kind: NetworkType) -> Option<u8> {
+    match kind {
+        NetworkType::Gre => Some(3),
+        NetworkType::Vxlan => Some(4),
+        NetworkType::Geneve => Some(6),
+        NetworkType::Local | NetworkType::Flat | NetworkType::Vlan => None,
+    }
+}
+
+/// Flows of the tunnel bridge; none when this host carries no tunnels.
+pub(crate) fn plan(wiring: &Wiring<'_>) -> Option<Vec<Flow>> {
+    let endpoint = wiring.config.tunnel.as_ref()?;
+    let bridge = &wiring.config.tunnel_bridge;
+    let mut flows = FlowSet::default();
+    basis(&mut flows);
+    if let Some(patch) = wiring.state.ofport(bridge, PATCH_INT) {
+        flows.goto(0, 1, Match::new().in_port(patch), FROM_INSIDE);
+        flows.add(LEARN, 1, Match::new(), [learn().into(), Action::output(patch)]);
+    }
+    // A peer's tunnel that has no number yet is left out, here and in what is sent there.
+    let mut tunnels = BTreeMap::new();
+    for (kind, remote) in bridges::tunnels_to_peers(wiring.view, endpoint) {
+        let port = wiring.state.ofport(bridge, &names::tunnel(kind, remote));
+        if let (Some(port), Some(table)) = (port, from_tunnel(kind)) {
+            flows.goto(0, 1, Match::new().in_port(port), table);
+            tunnels.insert((kind, remote), port);
+        }
+    }
+    let remote_ports = remote_ports(wiring);
+    for (id, wired) in &wiring.networks {
+        let segment = &wired.network.segment;
+        let (Some(key), Some(table)) = (segment.tunnel_key(), from_tunnel(segment.network_type())) else { continue };
+        let way_in = [Action::push_vlan(), Action::set_vlan(wired.vlan), Action::goto(LEARN)];
+        flows.add(table, 1, Match::new().tun_id(key), way_in);
+
+        let out = |ports: &[u32]| {
+            let outputs = ports.iter().map(|port| Action::output(*port));
+            [Action::PopVlan, Action::set(Field::TunId, u64::from(key))].into_iter().chain(outputs).collect::<Vec<_>>()
+        };
+        let mut flood = BTreeSet::new();
+        for remote in remote_ports.get(id).into_iter().flatten() {
+            let Some(port) = tunnels.get(&(segment.network_type(), remote.endpoint)) else { continue };
+            flood.insert(*port);
+            flows.add(UNICAST, 2, Match::new().vlan(wired.vlan).dl_dst(remote.mac), out(&[*port]));
+            for address in remote.addresses {
+                if let IpAddr::V4(address) = address {
+                    answer_arp(&mut flows, wired.vlan, *address, remote.mac);
+                }
+            }
+        }
+        if !flood.is_empty() {
+            let ports: Vec<u32> = flood.into_iter().collect();
+            flows.add(FLOOD, 1, Match::new().vlan(wired.vlan), out(&ports));
+        }
+    }
+    Some(flows.into_flows())
+}
+
+/// What is there without any network.
+fn basis(flows: &mut FlowSet) {
+    flows.drop(0, 0, Match::new());
+    flows.goto(FROM_INSIDE, 1, Match::new().arp().dl_dst(MacAddr::BROADCAST), ARP_RESPONDER);
+    flows.goto(FROM_INSIDE, 0, Match::new().unicast(), UNICAST);
+    flows.goto(FROM_INSIDE, 0, Match::new().multicast(), FLOOD);
+    for table in [3, 4, 6] {
+        flows.drop(table, 0, Match::new());
+    }
+    flows.goto(UNICAST, 0, Match::new(), FLOOD);
+    flows.goto(ARP_RESPONDER, 0, Match::new(), FLOOD);
+    flows.drop(FLOOD, 0, Match::new());
+}
+
+/// Into table 20: frames of this VLAN to the sender go back through the tunnel, with the key, that this packet came by.
+fn learn() -> Learn {
+    let same = |field: Field| LearnValue::Field(SubField::whole(field));
+    let vlan_id = SubField::bits(Field::VlanTci, 0, 11);
+    Learn {
+        table: UNICAST,
+        priority: 1,
+        cookie: FLOW_OWNER.value(),
+        hard_timeout: LEARNED_FOR,
+        specs: vec![
+            LearnSpec::Match { field: vlan_id, from: LearnValue::Field(vlan_id) },
+            LearnSpec::Match { field: Field::EthDst.into(), from: same(Field::EthSrc) },
+            LearnSpec::Load { field: Field::VlanTci.into(), from: LearnValue::Number(0) },
+            LearnSpec::Load { field: Field::TunId.into(), from: same(Field::TunId) },
+            LearnSpec::Output(Field::InPort.into()),
+        ],
+        ..Learn::default()
+    }
+}
+
+/// Turns the question into the answer and sends it back.
+fn answer_arp(flows: &mut FlowSet, vlan: VlanId, address: Ipv4Addr, mac: MacAddr) {
+    let actions = [
+        Action::set(Field::ArpOp, 2u16),
+        Action::copy(Field::ArpSha, Field::ArpTha),
+        Action::copy(Field::ArpSpa, Field::ArpTpa),
+        Action::set(Field::ArpSha, mac),
+        Action::set(Field::ArpSpa, u32::from(address)),
+        Action::copy(Field::EthSrc, Field::EthDst),
+        Action::set(Field::EthSrc, mac),
+        Action::in_port(),
+    ];
+    flows.add(ARP_RESPONDER, 1, Match::new().arp().vlan(vlan).arp_tpa(address), actions);
+}
+
+/// A port behind a tunnel.
+struct Remote<'a> {
+    endpoint: IpAddr,
+    mac: MacAddr,
+    addresses: &'a BTreeSet<IpAddr>,
+}
+
+/// Ports elsewhere, by network, of hosts whose endpoint is known.
+fn remote_ports<'a>(wiring: &Wiring<'a>) -> BTreeMap<NetworkId, Vec<Remote<'a>>> {
+    let mut ports: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for remote in wiring.view.remote_ports.values() {
+        if let Some(peer) = wiring.view.tunnel_peers.get(&remote.host) {
+            let known = Remote { endpoint: peer.address, mac: remote.mac, addresses: &remote.addresses };
+            ports.entry(remote.network).or_default().push(known);
+        }
+    }
+    ports
+}
