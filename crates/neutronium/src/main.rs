@@ -1,2 +1,67 @@
-//! The one binary: server, agent, lab, probe.
-fn main() {}
+//! The one binary: what an operator types, and what runs on every host.
+//!
+//! Each subcommand lives in a module of its own and returns an [`exit::Exit`]. `main` starts no thread and no runtime:
+//! subcommands that enter namespaces need the process to have one thread only.
+
+mod exit;
+mod lab;
+mod print;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// OpenStack networking: server, host agent, and a lab of simulated hosts.
+#[derive(Debug, Parser)]
+#[command(
+    name = "neutronium",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Simulated hosts on this machine, each with its own Open vSwitch and agent.
+    Lab(lab::Arguments),
+    /// Prints the completion script of a shell.
+    ///
+    /// bash: source <(neutronium completion bash)
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("NEUTRONIUM_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+    let outcome = match cli.command {
+        Command::Lab(arguments) => lab::run(arguments),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "neutronium", &mut std::io::stdout());
+            Ok(exit::Exit::DONE)
+        }
+    };
+    exit::finish(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}
