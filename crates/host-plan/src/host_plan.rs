@@ -124,7 +124,8 @@ pub struct Namespace {
     /// Packet filter tables that are ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nft: Vec<nft_rules::Table>,
-    /// Floating address to fixed address: when an entry goes, so must the connections that it carried.
+    /// Floating address to fixed address, as the packet filter translates them: when an entry goes, so must the
+    /// connections that it carried.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub floating_ips: BTreeMap<IpAddr, IpAddr>,
 }

@@ -8,6 +8,7 @@
 mod bridges;
 mod config;
 mod dhcp;
+mod diff;
 mod firewall;
 mod flow_set;
 mod host_plan;
@@ -24,6 +25,7 @@ mod tunnel_bridge;
 mod wiring;
 
 pub use config::{Datapath, HostConfig, TunnelEndpoint};
+pub use diff::{Action, diff};
 pub use host_plan::{
     Attachment, Bridge, BridgePort, ClasslessRoute, DEAD_VLAN, Device, DhcpLease, DhcpServer, Endpoint, FLOW_OWNER,
     HostPlan, Namespace, OWNER_KEY, PortKind, PortTag, Route,

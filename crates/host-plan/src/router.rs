@@ -31,6 +31,13 @@ use std::net::IpAddr;
 /// The table of ours in every router's namespace.
 pub const NAT_TABLE: &str = "neutronium";
 
+/// Map of that table: floating address to fixed address.
+const FLOATING_TO_FIXED: &str = "floating_to_fixed";
+/// Map of that table, the other way round.
+const FIXED_TO_FLOATING: &str = "fixed_to_floating";
+/// Chain of that table.
+const SOURCE_NAT: &str = "source_nat";
+
 /// Bits of the packet mark that say where a packet is from (Neutron's `ROUTER_MARK_MASK`).
 const MARK_MASK: u32 = 0xffff;
 /// In by the gateway device (Neutron's `external_ingress_mark`).
@@ -99,13 +106,14 @@ impl Planner<'_, '_> {
         };
         self.namespace.routes.extend(default_routes(subnets_of(view, port), &name));
         self.namespace.routes.extend(on_link(view, port, &name));
-        self.namespace.floating_ips = floating_ips(router);
+        let floating_ips = floating_ips(router);
         if let Some(device) = self.namespace.devices.get_mut(&name) {
-            device.addresses.extend(self.namespace.floating_ips.keys().map(|floating| IpNet::from(*floating)));
+            device.addresses.extend(floating_ips.keys().map(|floating| IpNet::from(*floating)));
         }
         let own = port.fixed_ips.iter().map(|fixed| fixed.address).find(IpAddr::is_ipv4);
         let snat_to = own.filter(|_| gateway.enable_snat);
-        self.namespace.nft.push(nat_table(&name, snat_to, &self.namespace.floating_ips));
+        self.namespace.nft.push(nat_table(&name, snat_to, &floating_ips));
+        self.namespace.floating_ips = floating_ips;
     }
 
     /// By the device that has the next hop's subnet.
@@ -138,12 +146,12 @@ fn floating_ips(router: &Router) -> BTreeMap<IpAddr, IpAddr> {
 fn nat_table(gateway: &str, snat_to: Option<IpAddr>, floating_ips: &BTreeMap<IpAddr, IpAddr>) -> Table {
     let map =
         |entries: BTreeMap<Value, Value>| Map { elements: entries, ..Map::new(DataType::Ipv4Addr, DataType::Ipv4Addr) };
-    let to_fixed = || Rule::new().then(Statement::Dnat(Nat::map(Field::IpDaddr, "floating_to_fixed")));
+    let to_fixed = || Rule::new().then(Statement::Dnat(Nat::map(Field::IpDaddr, FLOATING_TO_FIXED)));
     let from_outside = Statement::SetMark { value: FROM_OUTSIDE, mask: MARK_MASK };
-    let source_nat = || Statement::Goto("source_nat".into());
+    let source_nat = || Statement::Goto(SOURCE_NAT.into());
 
     let mut sources = Chain::new()
-        .rule(Rule::new().then(Statement::Snat(Nat::map(Field::IpSaddr, "fixed_to_floating").fully_random())));
+        .rule(Rule::new().then(Statement::Snat(Nat::map(Field::IpSaddr, FIXED_TO_FLOATING).fully_random())));
     if let Some(address) = snat_to {
         let snat = || Statement::Snat(Nat::to(address).fully_random());
         sources = sources.rule(Rule::new().is(Field::OifName, gateway).then(snat())).rule(
@@ -156,8 +164,8 @@ fn nat_table(gateway: &str, snat_to: Option<IpAddr>, floating_ips: &BTreeMap<IpA
 
     let mut table = Table::new(Family::Ip, NAT_TABLE);
     table
-        .map("floating_to_fixed", map(floating_ips.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect()))
-        .map("fixed_to_floating", map(floating_ips.iter().map(|(a, b)| ((*b).into(), (*a).into())).collect()))
+        .map(FLOATING_TO_FIXED, map(floating_ips.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect()))
+        .map(FIXED_TO_FLOATING, map(floating_ips.iter().map(|(a, b)| ((*b).into(), (*a).into())).collect()))
         .chain(
             "from_outside",
             Chain::base(Kind::Filter, Hook::Prerouting, -150)
@@ -171,6 +179,17 @@ fn nat_table(gateway: &str, snat_to: Option<IpAddr>, floating_ips: &BTreeMap<IpA
                 .rule(Rule::new().is(Field::OifName, gateway).then(source_nat()))
                 .rule(Rule::new().has(Field::CtStatus, "dnat").then(source_nat())),
         )
-        .chain("source_nat", sources);
+        .chain(SOURCE_NAT, sources);
     table
+}
+
+/// Floating to fixed addresses that a namespace's tables translate.
+pub(crate) fn floating_ips_in(tables: &[Table]) -> BTreeMap<IpAddr, IpAddr> {
+    let ours = |table: &&Table| table.family == Family::Ip && table.name == NAT_TABLE;
+    let entries = tables.iter().filter(ours).filter_map(|table| table.maps.get(FLOATING_TO_FIXED));
+    let addresses = |(floating, fixed): (&Value, &Value)| match (floating, fixed) {
+        (Value::Address(floating), Value::Address(fixed)) => Some((*floating, *fixed)),
+        _ => None,
+    };
+    entries.flat_map(|map| &map.elements).filter_map(addresses).collect()
 }
