@@ -30,6 +30,8 @@ pub(crate) struct RoomsPart {
     pub revision: u64,
     /// Ports whose namespace is complete, or that failed.
     pub ports: BTreeMap<PortId, PortState>,
+    /// Devices whose end in the host is ready to be a port of the switch.
+    pub devices: BTreeSet<String>,
     /// What failed beyond single ports.
     pub errors: Vec<String>,
 }
@@ -99,6 +101,7 @@ mod tests {
             revision: 7,
             ports: [(ready, PortState::Up), (broken, failed.clone()), (unplugged, failed.clone())].into(),
             errors: vec!["router r: no".to_owned()],
+            ..RoomsPart::default()
         };
         let realised = combine(&switch, &rooms);
         assert_eq!(realised.revision, 7);

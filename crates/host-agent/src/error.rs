@@ -53,6 +53,12 @@ pub enum AgentError {
         /// Why.
         reason: String,
     },
+    /// A layer of the host could not be read or written.
+    #[error(transparent)]
+    Driver(#[from] host_drivers::DriverError),
+    /// A service in a namespace is not running.
+    #[error(transparent)]
+    Service(#[from] host_services::ServiceError),
     /// A line of the watch does not continue what is known: a snapshot is needed.
     #[error("the watch went from revision {from} on, but revision {known} is known")]
     Gap {

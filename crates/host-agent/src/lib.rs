@@ -14,6 +14,7 @@ mod error;
 mod keep;
 mod known;
 mod report;
+mod rooms;
 mod server;
 mod watch;
 

@@ -1,0 +1,169 @@
+//! What must change in a namespace, as values: pure.
+//!
+//! In: the plan of a namespace and what netlink says is in it. Out: the changes, in the order in which they are safe:
+//! devices up, new addresses before old ones go, routes after the addresses that they lean on.
+
+use host_drivers::links::{Link, LinkChange, Route};
+use host_plan::{Device, Namespace};
+use net_types::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What netlink says of a namespace.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    pub links: BTreeMap<String, Link>,
+    /// By the device's number.
+    pub addresses: BTreeMap<u32, BTreeSet<IpNet>>,
+    pub routes: BTreeSet<Route>,
+}
+
+/// One message to the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    Set { index: u32, change: LinkChange },
+    AddAddress { index: u32, address: IpNet },
+    DeleteAddress { index: u32, address: IpNet },
+    ReplaceRoute(Route),
+    DeleteRoute(Route),
+}
+
+/// What must change at one device that is there.
+pub(super) fn device(plan: &Device, found: &Found, link: &Link) -> Vec<Change> {
+    let index = link.index;
+    let change = LinkChange {
+        mac: (link.mac != plan.mac).then_some(plan.mac),
+        mtu: (link.mtu != u32::from(plan.mtu)).then_some(plan.mtu),
+        up: (!link.up).then_some(true),
+    };
+    let none = BTreeSet::new();
+    let have = found.addresses.get(&index).unwrap_or(&none);
+    let set = (change != LinkChange::default()).then_some(Change::Set { index, change });
+    let add = plan.addresses.difference(have).map(|address| Change::AddAddress { index, address: *address });
+    let delete = have.difference(&plan.addresses).map(|address| Change::DeleteAddress { index, address: *address });
+    set.into_iter().chain(add).chain(delete).collect()
+}
+
+/// What must change among the routes; those through a device that is not there have to wait for it.
+pub(super) fn routes(plan: &Namespace, found: &Found) -> Vec<Change> {
+    let index = |device: &String| found.links.get(device).map(|link| link.index);
+    let wanted: BTreeSet<Route> = plan
+        .routes
+        .iter()
+        .filter_map(|route| {
+            Some(Route { destination: route.destination.trunc(), via: route.via, device: index(&route.device)? })
+        })
+        .collect();
+    let replaced: BTreeSet<IpNet> = wanted.iter().map(|route| route.destination).collect();
+    // Direct routes first: a next hop may lie behind one of them.
+    let missing = wanted.difference(&found.routes);
+    let (direct, by_somebody): (Vec<_>, Vec<_>) = missing.partition(|route| route.via.is_none());
+    let set = direct.into_iter().chain(by_somebody).cloned().map(Change::ReplaceRoute);
+    // A route to the same destination is replaced in one step, so that there is no moment without.
+    let stale = found.routes.difference(&wanted).filter(|route| !replaced.contains(&route.destination));
+    set.chain(stale.cloned().map(Change::DeleteRoute)).collect()
+}
+
+/// Devices of ours that nobody wants any more.
+pub(super) fn stale_devices<'f>(plan: &Namespace, found: &'f Found) -> Vec<&'f String> {
+    let ours = |name: &str| ["tap", "qr-", "qg-"].iter().any(|prefix| name.starts_with(prefix));
+    found.links.keys().filter(|name| ours(name) && !plan.devices.contains_key(*name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use host_plan::{Attachment, Route as PlannedRoute};
+    use net_types::{MacAddr, PortId};
+
+    fn net(text: &str) -> IpNet {
+        text.parse().unwrap()
+    }
+
+    fn nets(texts: &[&str]) -> BTreeSet<IpNet> {
+        texts.iter().map(|text| net(text)).collect()
+    }
+
+    const MAC: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 1, 2, 3]);
+
+    fn planned(addresses: &[&str]) -> Device {
+        Device {
+            port: PortId(uuid::Uuid::nil()),
+            mac: MAC,
+            mtu: 1450,
+            addresses: nets(addresses),
+            attachment: Attachment::Veth,
+            checksum_offload: false,
+            announce: true,
+            sysctls: BTreeMap::new(),
+        }
+    }
+
+    fn link(index: u32) -> Link {
+        Link { index, mac: MAC, mtu: 1450, up: true, carrier: true, peer: None }
+    }
+
+    fn found(addresses: &[&str], routes: &[(&str, &str)]) -> Found {
+        let route =
+            |(to, via): &(&str, &str)| Route { destination: net(to), via: Some(via.parse().unwrap()), device: 7 };
+        Found {
+            links: [("lo".to_owned(), link(1)), ("qr-1".to_owned(), link(7)), ("qg-old".to_owned(), link(8))].into(),
+            addresses: [(7, nets(addresses))].into(),
+            routes: routes.iter().map(route).collect(),
+        }
+    }
+
+    #[test]
+    fn a_device_as_planned_needs_nothing() {
+        let found = found(&["10.0.0.1/24"], &[]);
+        assert_eq!(device(&planned(&["10.0.0.1/24"]), &found, &link(7)), []);
+    }
+
+    #[test]
+    fn new_addresses_come_before_old_ones_go() {
+        let found = found(&["10.0.0.1/24"], &[]);
+        let down = Link { up: false, mtu: 1500, ..link(7) };
+        let change = LinkChange { mac: None, mtu: Some(1450), up: Some(true) };
+        assert_eq!(
+            device(&planned(&["10.0.0.2/24"]), &found, &down),
+            [
+                Change::Set { index: 7, change },
+                Change::AddAddress { index: 7, address: net("10.0.0.2/24") },
+                Change::DeleteAddress { index: 7, address: net("10.0.0.1/24") },
+            ]
+        );
+    }
+
+    #[test]
+    fn a_route_that_changes_its_next_hop_is_replaced() {
+        let route = |to: &str, via: &str, device: &str| PlannedRoute {
+            destination: net(to),
+            via: Some(via.parse().unwrap()),
+            device: device.to_owned(),
+        };
+        let plan = Namespace {
+            routes: [route("0.0.0.0/0", "10.0.0.2", "qr-1"), route("10.9.0.0/16", "10.0.0.9", "absent")].into(),
+            devices: [("qr-1".to_owned(), planned(&[]))].into(),
+            ..Namespace::default()
+        };
+        let plan = Namespace {
+            routes: plan
+                .routes
+                .into_iter()
+                .chain([PlannedRoute { destination: net("192.0.2.1/32"), via: None, device: "qr-1".to_owned() }])
+                .collect(),
+            ..plan
+        };
+        let found = found(&[], &[("0.0.0.0/0", "10.0.0.1"), ("10.5.0.0/16", "10.0.0.5")]);
+        let changes = routes(&plan, &found);
+        let kernel = |to: &str, via: &str| Route { destination: net(to), via: Some(via.parse().unwrap()), device: 7 };
+        assert_eq!(
+            changes,
+            [
+                Change::ReplaceRoute(Route { via: None, ..kernel("192.0.2.1/32", "0.0.0.0") }),
+                Change::ReplaceRoute(kernel("0.0.0.0/0", "10.0.0.2")),
+                Change::DeleteRoute(kernel("10.5.0.0/16", "10.0.0.5")),
+            ]
+        );
+        assert_eq!(stale_devices(&plan, &found), ["qg-old"]);
+    }
+}

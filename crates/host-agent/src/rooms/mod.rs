@@ -1,0 +1,369 @@
+//! The namespaces of this host: routers and DHCP servers.
+//!
+//! ```text
+//! order (from the switch's loop) ─┐
+//! audit and retry timers ─────────┼──▶ which rooms need a look ──▶ one task per room, a few at a time ──▶ board
+//! ended looks ────────────────────┘
+//! ```
+//! A room (a namespace and its DHCP server) is worked on by at most one task at a time; rooms do not wait for each other,
+//! and one that fails is tried again on its own, later and later. A change of DHCP leases needs no task at all.
+
+mod difference;
+mod room;
+
+use crate::backoff::{Backoff, random};
+use crate::board::{Board, RoomsPart};
+use host_drivers::netns;
+use host_plan::{DhcpServer as DhcpPlan, Namespace};
+use host_view::{AgentRole, PortState};
+use net_types::{NetworkId, PortId};
+pub(crate) use room::said;
+use room::{Outcome, Room, RoomPlan};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+/// Rooms that are worked on at the same time.
+const AT_ONCE: usize = 4;
+/// Rooms whose turn of being audited comes with each audit.
+const AUDITED_AT_ONCE: usize = 16;
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// What the namespaces must be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Order {
+    /// The view's revision.
+    pub revision: u64,
+    pub namespaces: BTreeMap<String, Namespace>,
+    pub dhcp: BTreeMap<NetworkId, DhcpPlan>,
+    /// Interfaces that OVSDB knows.
+    pub plugged: BTreeSet<String>,
+    /// Ports whose flows are committed.
+    pub wired: BTreeSet<PortId>,
+}
+
+/// What is known of one room.
+struct Slot {
+    plan: Arc<RoomPlan>,
+    /// The plan that was last looked at, and how that ended.
+    tried: Option<(Arc<RoomPlan>, Outcome)>,
+    /// None: not opened yet, or with the task that works on it.
+    room: Option<Room>,
+    busy: bool,
+    audit: bool,
+    backoff: Backoff,
+    retry_at: Option<Instant>,
+}
+
+/// What a task gives back.
+struct Ended {
+    name: String,
+    plan: Arc<RoomPlan>,
+    room: Option<Room>,
+    outcome: Outcome,
+}
+
+struct Rooms {
+    roles: BTreeSet<AgentRole>,
+    order: Option<Arc<Order>>,
+    slots: BTreeMap<String, Slot>,
+    /// Namespaces to be removed, and when to try that.
+    leaving: BTreeMap<String, Instant>,
+    tasks: JoinSet<Ended>,
+    board: Arc<Board>,
+    /// Where the last audit ended.
+    audited_to: String,
+}
+
+/// Works for as long as it is polled.
+pub(crate) async fn run(
+    roles: BTreeSet<AgentRole>,
+    mut orders: watch::Receiver<Option<Arc<Order>>>,
+    board: Arc<Board>,
+    audit_interval: Duration,
+) {
+    let mut rooms = Rooms {
+        roles,
+        order: None,
+        slots: BTreeMap::new(),
+        leaving: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        board,
+        audited_to: String::new(),
+    };
+    let mut audit = tokio::time::interval(audit_interval);
+    audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rooms.start_tasks();
+        rooms.remove_leaving().await;
+        rooms.publish();
+        let next = rooms.next_timer();
+        tokio::select! {
+            changed = orders.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let order = orders.borrow_and_update().clone();
+                if let Some(order) = order {
+                    rooms.take(order);
+                }
+            }
+            Some(ended) = rooms.tasks.join_next() => {
+                match ended {
+                    Ok(ended) => rooms.end(ended),
+                    Err(error) => tracing::error!(%error, "a room's task broke off"),
+                }
+            }
+            _ = audit.tick() => rooms.mark_for_audit(),
+            () = async { match next { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
+        }
+    }
+}
+
+impl Rooms {
+    fn take(&mut self, order: Arc<Order>) {
+        let first = self.order.is_none();
+        let mut dhcp: BTreeMap<&str, (NetworkId, &DhcpPlan)> = BTreeMap::new();
+        for (network, plan) in &order.dhcp {
+            dhcp.insert(&plan.namespace, (*network, plan));
+        }
+        for (name, namespace) in &order.namespaces {
+            let devices = || namespace.devices.iter();
+            let plan = RoomPlan {
+                namespace: namespace.clone(),
+                dhcp: dhcp.get(name.as_str()).map(|(network, plan)| (*network, (*plan).clone())),
+                plugged: devices()
+                    .map(|(name, _)| name)
+                    .filter(|name| order.plugged.contains(*name))
+                    .cloned()
+                    .collect(),
+                wired: devices().map(|(_, device)| device.port).filter(|port| order.wired.contains(port)).collect(),
+            };
+            self.leaving.remove(name);
+            self.plan(name, plan);
+        }
+        let gone: Vec<String> =
+            self.slots.keys().filter(|name| !order.namespaces.contains_key(*name)).cloned().collect();
+        for name in gone {
+            self.leaving.insert(name, Instant::now());
+        }
+        self.order = Some(order);
+        if first {
+            self.find_strays();
+        }
+        for at in self.leaving.values_mut() {
+            *at = Instant::now();
+        }
+    }
+
+    fn plan(&mut self, name: &str, plan: RoomPlan) {
+        match self.slots.get_mut(name) {
+            Some(slot) if *slot.plan == plan => {}
+            Some(slot) => {
+                let old = std::mem::replace(&mut slot.plan, Arc::new(plan));
+                slot.retry_at = None;
+                slot.take_leases(&old);
+            }
+            None => {
+                let slot = Slot {
+                    plan: Arc::new(plan),
+                    tried: None,
+                    room: None,
+                    busy: false,
+                    audit: false,
+                    backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
+                    retry_at: None,
+                };
+                self.slots.insert(name.to_owned(), slot);
+            }
+        }
+    }
+
+    /// Namespaces that an earlier process made for what is no longer in the view.
+    fn find_strays(&mut self) {
+        let kinds = [("qdhcp-", AgentRole::Dhcp), ("qrouter-", AgentRole::L3)];
+        let is_ours = |name: &str| {
+            kinds.iter().any(|(prefix, role)| {
+                let id = name.strip_prefix(prefix).and_then(|id| uuid::Uuid::parse_str(id).ok());
+                id.is_some() && self.roles.contains(role)
+            })
+        };
+        match netns::list() {
+            Ok(names) => {
+                let strays = names.into_iter().filter(|name| is_ours(name) && !self.slots.contains_key(name));
+                self.leaving.extend(strays.map(|name| (name, Instant::now())));
+            }
+            Err(error) => tracing::warn!(error = said(&error), "namespaces cannot be listed"),
+        }
+    }
+
+    fn start_tasks(&mut self) {
+        let now = Instant::now();
+        for (name, slot) in &mut self.slots {
+            if self.tasks.len() >= AT_ONCE {
+                return;
+            }
+            if slot.busy || self.leaving.contains_key(name) || !slot.needs_a_look(now) {
+                continue;
+            }
+            slot.busy = true;
+            slot.retry_at = None;
+            let audit = std::mem::take(&mut slot.audit) || slot.tried.is_none();
+            let (name, plan, room) = (name.clone(), slot.plan.clone(), slot.room.take());
+            self.tasks.spawn(look(name, plan, room, audit));
+        }
+    }
+
+    fn end(&mut self, ended: Ended) {
+        let Some(slot) = self.slots.get_mut(&ended.name) else { return };
+        slot.busy = false;
+        slot.room = ended.room;
+        if ended.outcome.failed() {
+            let wait = slot.backoff.next(random());
+            let reason = ended.outcome.error.as_deref().unwrap_or("a device");
+            tracing::warn!(namespace = ended.name, reason, ?wait, "a namespace is not complete");
+            slot.retry_at = Some(Instant::now() + wait);
+        } else {
+            slot.backoff.reset();
+        }
+        slot.tried = Some((ended.plan.clone(), ended.outcome));
+        // What was planned meanwhile may be leases only.
+        slot.take_leases(&ended.plan);
+    }
+
+    async fn remove_leaving(&mut self) {
+        let now = Instant::now();
+        let due: Vec<String> =
+            self.leaving.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
+        let Some(order) = self.order.clone() else { return };
+        for name in due {
+            if self.slots.get(&name).is_some_and(|slot| slot.busy) {
+                // Comes back when the task has ended, which wakes the loop.
+                continue;
+            }
+            // Its DHCP server and its socket go with it.
+            self.slots.remove(&name);
+            let plugged: Vec<String> = order.plugged.iter().cloned().collect();
+            match room::remove(&name, &plugged).await {
+                Ok(true) => {
+                    self.leaving.remove(&name);
+                }
+                // The next order says that the port is gone.
+                Ok(false) => {
+                    self.leaving.insert(name, now + LONGEST_WAIT);
+                }
+                Err(error) => {
+                    tracing::warn!(namespace = name, error = said(&error), "a namespace cannot be removed");
+                    self.leaving.insert(name, now + LONGEST_WAIT);
+                }
+            }
+        }
+    }
+
+    /// A few at a time, in turn, so that a host with hundreds of namespaces is not busy with looking.
+    fn mark_for_audit(&mut self) {
+        let after = std::ops::Bound::Excluded(std::mem::take(&mut self.audited_to));
+        let due: Vec<String> = self
+            .slots
+            .range((after, std::ops::Bound::Unbounded))
+            .map(|(name, _)| name.clone())
+            .take(AUDITED_AT_ONCE)
+            .collect();
+        if due.len() == AUDITED_AT_ONCE {
+            self.audited_to = due.last().cloned().unwrap_or_default();
+        }
+        for name in due {
+            if let Some(slot) = self.slots.get_mut(&name) {
+                slot.audit = true;
+            }
+        }
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let busy = |name: &String| self.slots.get(name).is_some_and(|slot| slot.busy);
+        let retries = self.slots.values().filter(|slot| !slot.busy).filter_map(|slot| slot.retry_at);
+        let removals = self.leaving.iter().filter(|(name, _)| !busy(name)).map(|(_, at)| *at);
+        retries.chain(removals).min()
+    }
+
+    fn publish(&self) {
+        let Some(order) = &self.order else { return };
+        let mut part = RoomsPart { revision: order.revision, ..RoomsPart::default() };
+        for (name, slot) in &self.slots {
+            match &slot.tried {
+                Some((plan, outcome)) => {
+                    part.ports.extend(outcome.ports.iter().map(|(id, state)| (*id, state.clone())));
+                    part.devices.extend(outcome.devices.iter().cloned());
+                    part.errors.extend(outcome.error.iter().map(|error| format!("{name}: {error}")));
+                    if let Some(error) = &outcome.error {
+                        let reason = error.clone();
+                        let ports = slot.plan.namespace.devices.values().map(|device| device.port);
+                        part.ports.extend(ports.map(|port| (port, PortState::Failed { reason: reason.clone() })));
+                    }
+                    if *plan != slot.plan {
+                        part.revision = 0;
+                    }
+                }
+                None => part.revision = 0,
+            }
+        }
+        self.board.rooms.send_if_modified(|current| {
+            // Until all rooms have been looked at with this order, what was realised is what was before.
+            part.revision = part.revision.max(current.revision);
+            let modified = *current != part;
+            *current = part;
+            modified
+        });
+    }
+}
+
+impl Slot {
+    fn needs_a_look(&self, now: Instant) -> bool {
+        let Some((tried, _)) = &self.tried else { return self.retry_at.is_none_or(|at| at <= now) };
+        if *tried != self.plan {
+            return true;
+        }
+        self.audit || self.retry_at.is_some_and(|at| at <= now)
+    }
+
+    /// Takes a plan that differs from `old`, which is realised, in nothing but leases, without a look.
+    fn take_leases(&mut self, old: &Arc<RoomPlan>) {
+        let (Some(room), Some((tried, outcome))) = (&self.room, &mut self.tried) else { return };
+        if tried != old || outcome.failed() {
+            return;
+        }
+        let (Some((old_network, before)), Some((network, now))) = (&old.dhcp, &self.plan.dhcp) else { return };
+        let alike = old_network == network
+            && (&before.namespace, &before.device) == (&now.namespace, &now.device)
+            && old.namespace == self.plan.namespace
+            && (&old.plugged, &old.wired) == (&self.plan.plugged, &self.plan.wired);
+        if alike && room.set_leases(now) {
+            *tried = self.plan.clone();
+        }
+    }
+}
+
+/// One look at one room.
+async fn look(name: String, plan: Arc<RoomPlan>, room: Option<Room>, audit: bool) -> Ended {
+    let room = match room.filter(Room::is_current) {
+        Some(room) => Ok(room),
+        None => Room::open(&name).await,
+    };
+    match room {
+        Ok(mut room) => {
+            if audit {
+                room.distrust();
+            }
+            let outcome = room.realise(&plan).await;
+            Ended { name, plan, room: Some(room), outcome }
+        }
+        Err(error) => {
+            let outcome = Outcome { error: Some(said(&error)), ..Outcome::default() };
+            Ended { name, plan, room: None, outcome }
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! One namespace: looked at, compared, made what the plan says.
+//!
+//! The order is what keeps it safe at every moment: kernel parameters and filters before there is a device to forward
+//! through, addresses before routes, connections of a floating IP forgotten only after its translation is gone, a new
+//! address announced once the switch carries its port. A device that fails is its port's misfortune only.
+
+use super::difference::{Change, Found, device, routes, stale_devices};
+use crate::AgentError;
+use host_drivers::attach::{self, Attached};
+use host_drivers::links::{Link, Links};
+use host_drivers::{DriverError, Place, announce, conntrack, netns, nft, sysctl};
+use host_plan::{Attachment, DhcpServer as DhcpPlan, NAT_TABLE, Namespace};
+use host_services::{DhcpServer, DhcpSockets};
+use host_view::PortState;
+use net_types::{MacAddr, NetworkId, PortId};
+use nft_rules::{Family, Table, Value, tables_from_json};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+
+/// The loopback device's number in every namespace.
+const LOOPBACK: u32 = 1;
+/// How often an address is announced: once may be lost.
+const ANNOUNCEMENTS: u8 = 2;
+
+/// What a namespace must be, and how far the switch is with its devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RoomPlan {
+    pub namespace: Namespace,
+    pub dhcp: Option<(NetworkId, DhcpPlan)>,
+    /// Devices that are ports of the switch.
+    pub plugged: Vec<String>,
+    /// Ports that the switch carries traffic of.
+    pub wired: Vec<PortId>,
+}
+
+/// How a look at a namespace ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Outcome {
+    /// Ports whose part here is complete, or failed.
+    pub ports: BTreeMap<PortId, PortState>,
+    /// What failed beyond single ports.
+    pub error: Option<String>,
+    /// Devices whose end in the host is ready to be a port of the switch.
+    pub devices: Vec<String>,
+}
+
+impl Outcome {
+    pub(super) fn failed(&self) -> bool {
+        self.error.is_some() || self.ports.values().any(|state| matches!(state, PortState::Failed { .. }))
+    }
+}
+
+/// An open namespace and what is known of it.
+#[derive(Debug)]
+pub(super) struct Room {
+    name: String,
+    place: Place,
+    links: Links,
+    /// Tells a namespace from another one of the same name.
+    inode: u64,
+    /// The filters, as last written or read.
+    tables: Option<BTreeMap<(Family, String), Table>>,
+    floating_ips: BTreeMap<IpAddr, IpAddr>,
+    sysctls: BTreeMap<String, String>,
+    /// Device parameters that are set, and the number of the device that they were set on.
+    device_sysctls: BTreeMap<String, (u32, BTreeMap<String, String>)>,
+    unannounced: Vec<Announcement>,
+    dhcp: Option<DhcpServer>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Announcement {
+    port: PortId,
+    device: String,
+    mac: MacAddr,
+    address: IpAddr,
+    left: u8,
+}
+
+fn inode(name: &str) -> Option<u64> {
+    std::fs::metadata(format!("/run/netns/{name}")).ok().map(|file| file.ino())
+}
+
+impl Room {
+    /// Opens the namespace, making it where it is missing.
+    pub(super) async fn open(name: &str) -> Result<Self, DriverError> {
+        netns::create(name)?;
+        let place = Place::named(name);
+        let links = Links::open(&place).await?;
+        let up = host_drivers::links::LinkChange { up: Some(true), ..Default::default() };
+        links.set(LOOPBACK, up).await?;
+        Ok(Self {
+            name: name.to_owned(),
+            place,
+            links,
+            inode: inode(name).unwrap_or_default(),
+            tables: None,
+            floating_ips: BTreeMap::new(),
+            sysctls: BTreeMap::new(),
+            device_sysctls: BTreeMap::new(),
+            unannounced: vec![],
+            dhcp: None,
+        })
+    }
+
+    /// Whether the namespace is still the one that was opened.
+    pub(super) fn is_current(&self) -> bool {
+        netns::exists(&self.name).unwrap_or(false) && inode(&self.name) == Some(self.inode)
+    }
+
+    /// Changes whom DHCP answers, when that is all that has to change.
+    pub(super) fn set_leases(&self, plan: &DhcpPlan) -> bool {
+        match &self.dhcp {
+            Some(server) => {
+                server.set_leases(plan.leases.clone());
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Forgets what is known of the filters, so that they are read.
+    pub(super) fn distrust(&mut self) {
+        self.tables = None;
+        self.sysctls.clear();
+    }
+
+    /// Makes it so, as far as it can be.
+    pub(super) async fn realise(&mut self, plan: &RoomPlan) -> Outcome {
+        let mut outcome = Outcome::default();
+        if let Err(error) = self.realise_all(plan, &mut outcome).await {
+            outcome.error = Some(said(&error));
+        }
+        outcome
+    }
+
+    async fn realise_all(&mut self, plan: &RoomPlan, outcome: &mut Outcome) -> Result<(), AgentError> {
+        let namespace = &plan.namespace;
+        if self.sysctls != namespace.sysctls {
+            sysctl::set(&self.place, &namespace.sysctls).await?;
+            self.sysctls.clone_from(&namespace.sysctls);
+        }
+        self.filters(&namespace.nft).await?;
+        let host = Links::open(&Place::Host).await?.list().await?;
+        let before = self.look().await?;
+        self.remove_stale(plan, &before).await?;
+        let mut failures = BTreeMap::new();
+        for (name, wanted) in &namespace.devices {
+            match self.attach(name, wanted, &host, &before, plan).await {
+                Ok(true) => outcome.devices.push(name.clone()),
+                // An internal port comes into being by the switch; until then its port is simply not up.
+                Ok(false) => {}
+                Err(error) => {
+                    failures.insert(wanted.port, said(&error));
+                }
+            }
+        }
+        let found = self.look().await?;
+        let mut complete = vec![];
+        for (name, wanted) in &namespace.devices {
+            let Some(link) = found.links.get(name) else { continue };
+            match self.settle(name, wanted, &found, link).await {
+                Ok(()) => complete.push(wanted.port),
+                Err(error) => {
+                    failures.insert(wanted.port, said(&error));
+                }
+            }
+        }
+        for change in routes(namespace, &self.look().await?) {
+            self.make(change).await?;
+        }
+        self.forget_floating_ips(namespace).await?;
+        self.serve_dhcp(plan, &found).await?;
+        self.announce(plan).await;
+        outcome.ports.extend(complete.into_iter().map(|port| (port, PortState::Up)));
+        outcome.ports.extend(failures.into_iter().map(|(port, reason)| (port, PortState::Failed { reason })));
+        Ok(())
+    }
+
+    async fn look(&self) -> Result<Found, DriverError> {
+        Ok(Found {
+            links: self.links.list().await?,
+            addresses: self.links.addresses().await?,
+            routes: self.links.routes().await?,
+        })
+    }
+
+    /// Filters: read once, then written only where they differ; a table is replaced as a whole or not at all.
+    async fn filters(&mut self, wanted: &[Table]) -> Result<(), AgentError> {
+        let installed = match self.tables.take() {
+            Some(known) => known,
+            None => {
+                let json = nft::list(&self.place).await?;
+                // What cannot be read differs from every plan, and is replaced.
+                let read = tables_from_json(&String::from_utf8_lossy(&json)).unwrap_or_default();
+                if self.floating_ips.is_empty() {
+                    self.floating_ips = translated(&read);
+                }
+                read
+            }
+        };
+        let key = |table: &Table| (table.family, table.name.clone());
+        let differing: Vec<&Table> = wanted.iter().filter(|table| installed.get(&key(table)) != Some(*table)).collect();
+        if !differing.is_empty() {
+            let script: String = differing.iter().map(|table| table.install_script()).collect();
+            nft::apply(&self.place, script).await?;
+        }
+        self.tables = Some(wanted.iter().map(|table| (key(table), table.clone())).collect());
+        Ok(())
+    }
+
+    /// Devices that nobody wants any more go once they are no ports of the switch any more.
+    async fn remove_stale(&self, plan: &RoomPlan, found: &Found) -> Result<(), AgentError> {
+        for name in stale_devices(&plan.namespace, found) {
+            if !plan.plugged.contains(name) {
+                attach::remove_veth(name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the device is there afterwards.
+    async fn attach(
+        &self,
+        name: &str,
+        wanted: &host_plan::Device,
+        host: &BTreeMap<String, Link>,
+        found: &Found,
+        plan: &RoomPlan,
+    ) -> Result<bool, AgentError> {
+        let attached = Attached {
+            name: name.to_owned(),
+            place: self.place.clone(),
+            mac: wanted.mac,
+            mtu: wanted.mtu,
+            checksum_offload: wanted.checksum_offload,
+        };
+        let inner = found.links.get(name);
+        match wanted.attachment {
+            Attachment::Veth => {
+                let whole = inner.zip(host.get(name)).is_some_and(|(inner, outer)| {
+                    let are_a_pair = inner.peer == Some(outer.index) && outer.peer == Some(inner.index);
+                    are_a_pair && outer.up && outer.mtu == u32::from(wanted.mtu)
+                });
+                if !whole {
+                    attach::veth(&attached).await?;
+                }
+                Ok(true)
+            }
+            Attachment::Internal if inner.is_some() => Ok(true),
+            Attachment::Internal if plan.plugged.iter().any(|plugged| plugged == name) && host.contains_key(name) => {
+                attach::internal(&attached).await?;
+                Ok(true)
+            }
+            Attachment::Internal => Ok(false),
+        }
+    }
+
+    /// Addresses and parameters of a device that is there.
+    async fn settle(
+        &mut self,
+        name: &str,
+        wanted: &host_plan::Device,
+        found: &Found,
+        link: &Link,
+    ) -> Result<(), AgentError> {
+        let set = (link.index, wanted.sysctls.clone());
+        if self.device_sysctls.get(name) != Some(&set) {
+            sysctl::set(&self.place, &wanted.sysctls).await?;
+            self.device_sysctls.insert(name.to_owned(), set);
+        }
+        for change in device(wanted, found, link) {
+            if let Change::AddAddress { address, .. } = &change
+                && wanted.announce
+            {
+                self.unannounced.push(Announcement {
+                    port: wanted.port,
+                    device: name.to_owned(),
+                    mac: wanted.mac,
+                    address: address.addr(),
+                    left: ANNOUNCEMENTS,
+                });
+            }
+            self.make(change).await?;
+        }
+        Ok(())
+    }
+
+    async fn make(&self, change: Change) -> Result<(), DriverError> {
+        match change {
+            Change::Set { index, change } => self.links.set(index, change).await,
+            Change::AddAddress { index, address } => self.links.add_address(index, address).await,
+            Change::DeleteAddress { index, address } => self.links.delete_address(index, address).await,
+            Change::ReplaceRoute(route) => self.links.replace_route(&route).await,
+            Change::DeleteRoute(route) => self.links.delete_route(&route).await,
+        }
+    }
+
+    /// Connections of floating IPs that are gone, or that lead elsewhere now.
+    async fn forget_floating_ips(&mut self, namespace: &Namespace) -> Result<(), DriverError> {
+        let gone =
+            self.floating_ips.iter().filter(|(floating, fixed)| namespace.floating_ips.get(*floating) != Some(*fixed));
+        for (floating, fixed) in gone {
+            conntrack::forget_floating_ip(&self.place, *floating, *fixed).await?;
+        }
+        self.floating_ips.clone_from(&namespace.floating_ips);
+        Ok(())
+    }
+
+    async fn serve_dhcp(&mut self, plan: &RoomPlan, found: &Found) -> Result<(), AgentError> {
+        let Some((network, wanted)) = &plan.dhcp else {
+            if let Some(server) = self.dhcp.take() {
+                server.stop().await;
+            }
+            return Ok(());
+        };
+        let Some(link) = found.links.get(&wanted.device) else { return Ok(()) };
+        if let Some(server) = self.dhcp.take_if(|server| server.ifindex() != link.index) {
+            server.stop().await;
+        }
+        match &self.dhcp {
+            Some(server) => server.set_leases(wanted.leases.clone()),
+            None => {
+                let device = wanted.device.clone();
+                let sockets = self.place.run(move || DhcpSockets::open(&device)).await??;
+                self.dhcp = Some(DhcpServer::start(&network.to_string(), sockets, wanted.leases.clone())?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the neighbours, once the switch carries what is told. Who cannot be told finds out by itself.
+    async fn announce(&mut self, plan: &RoomPlan) {
+        for told in self.unannounced.iter_mut().filter(|told| plan.wired.contains(&told.port)) {
+            let device = plan.namespace.devices.get(&told.device);
+            let has_it = device.is_some_and(|device| device.addresses.iter().any(|net| net.addr() == told.address));
+            told.left = if has_it { told.left.saturating_sub(1) } else { 0 };
+            if has_it && let Err(error) = announce::send(&self.place, &told.device, told.mac, told.address).await {
+                tracing::warn!(namespace = self.name, address = %told.address, error = said(&error), "not announced");
+            }
+        }
+        self.unannounced.retain(|told| told.left > 0 && plan.namespace.devices.contains_key(&told.device));
+    }
+}
+
+/// Floating IPs that an earlier process translated: their connections may have to be forgotten.
+fn translated(tables: &BTreeMap<(Family, String), Table>) -> BTreeMap<IpAddr, IpAddr> {
+    let nat = tables.get(&(Family::Ip, NAT_TABLE.to_owned()));
+    let map = nat.and_then(|table| table.maps.get("floating_to_fixed"));
+    let pairs = map.into_iter().flat_map(|map| &map.elements);
+    pairs
+        .filter_map(|(floating, fixed)| match (floating, fixed) {
+            (Value::Address(floating), Value::Address(fixed)) => Some((*floating, *fixed)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Removes a namespace that nobody wants any more, its devices first. False: a device is still a port of the switch.
+pub(super) async fn remove(name: &str, plugged: &[String]) -> Result<bool, AgentError> {
+    if netns::exists(name)? {
+        let links = Links::open(&Place::named(name)).await?;
+        let found = Found { links: links.list().await?, ..Found::default() };
+        let nothing = Namespace::default();
+        let devices = stale_devices(&nothing, &found);
+        if devices.iter().any(|device| plugged.contains(device)) {
+            return Ok(false);
+        }
+        for device in devices {
+            attach::remove_veth(device).await?;
+        }
+    }
+    netns::delete(name)?;
+    Ok(true)
+}
+
+/// An error with its reasons, in one sentence.
+pub(crate) fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(reason) = source {
+        text = format!("{text}: {reason}");
+        source = reason.source();
+    }
+    text
+}

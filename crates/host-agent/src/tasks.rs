@@ -1,0 +1,83 @@
+//! Every task and every channel of the agent.
+//!
+//! ```text
+//!            server                                             ┌────────────▶ server
+//!              │ NDJSON                                         │ POST
+//!          ┌───▼───┐  known view   ┌────────┐              ┌────┴───┐
+//!          │ watch ├──────┬───────▶│ switch │──SwitchPart─▶│ report │◀── heartbeat
+//!          └───────┘      │        └─┬────▲─┘   (board)    └────▲───┘
+//!                     ┌───▼──┐       │    │                     │
+//!                     │ keep │  Order│    │devices ready        │
+//!                     └───┬──┘       │    │                     │
+//!                         ▼        ┌─▼────┴─┐                   │
+//!                    view.json     │ rooms  │──RoomsPart────────┘
+//!                                  └─┬──────┘   (board)
+//!                                    └─ one task per namespace at work, one per DHCP server
+//! ```
+//! * `watch` follows the server and publishes the view (`known`, `watch`); `keep` writes it to disk.
+//! * `switch` is woken by the view, OVSDB, an OpenFlow connection that ends, a device that is ready, and its audit timer. It
+//!   plans, writes OVSDB and flows, and says how far it is. What the namespaces must be goes to `rooms` as an order.
+//! * `rooms` makes namespaces, devices, filters and DHCP servers as ordered.
+//! * `report` tells the server what both have realised, at once.
+//!
+//! Every channel carries the newest value only (`tokio::sync::watch`): who is late misses nothing that still matters. Tasks
+//! end with [`run`]; nothing on the host is undone then, so that packets flow on while the agent is away.
+
+use crate::board::Board;
+use crate::rooms::Order;
+use crate::server::Server;
+use crate::{AgentConfig, AgentError, keep, report, rooms, switch, watch};
+use host_view::HostDescription;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// Runs the agent until `shutdown` is there. Errors are those of the configuration; whatever fails later is tried again.
+pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
+    let path = &config.agent.secret_file;
+    let secret = std::fs::read_to_string(path).map_err(|source| AgentError::ReadFile { path: path.clone(), source })?;
+    let server = Server::new(&config.agent.server, &secret)?;
+    let board = Arc::new(Board::new());
+    let known = tokio::sync::watch::Sender::new(None);
+    let orders = tokio::sync::watch::Sender::<Option<Arc<Order>>>::new(None);
+    let kept = keep::load(&config.agent.state_dir);
+    let reporter = report::Reporter {
+        server: server.clone(),
+        host: config.agent.host.clone(),
+        session: Uuid::new_v4(),
+        description: describe(&config),
+        interval: config.report_interval(),
+    };
+
+    // Ended with this function, however it ends.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(keep::run(config.agent.state_dir.clone(), known.subscribe()));
+    tasks.spawn(rooms::run(config.agent.roles.clone(), orders.subscribe(), board.clone(), config.audit_interval()));
+    tasks.spawn(switch::run(config.clone(), known.subscribe(), orders, board.clone()));
+    tasks.spawn(report::run(reporter, board));
+    tasks.spawn(watch::run(server, config.agent.host.clone(), kept, known));
+    tracing::info!(host = config.agent.host, server = config.agent.server, "the agent runs");
+    tokio::select! {
+        () = shutdown => tracing::info!("the agent ends; the host stays as it is"),
+        // None of them ends by itself.
+        ended = tasks.join_next() => tracing::error!(?ended, "a task of the agent ended"),
+    }
+    Ok(())
+}
+
+fn describe(config: &AgentConfig) -> HostDescription {
+    HostDescription {
+        roles: config.agent.roles.clone(),
+        bridge_mappings: config.ovs.bridge_mappings.clone(),
+        tunnel_types: if config.ovs.local_ip.is_some() { config.ovs.tunnel_types.clone() } else { [].into() },
+        local_ip: config.ovs.local_ip,
+        endpoint_mac: None,
+        datapath_type: config.ovs.datapath_type.as_str().to_owned(),
+        integration_bridge: config.ovs.integration_bridge.clone(),
+        availability_zone: config.agent.availability_zone.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+    }
+}
