@@ -225,8 +225,8 @@ pub enum Action {
     PopVlan,
     /// Decrement the TTL; an expired packet goes to the controller.
     DecTtl,
-    /// Write a field, in OpenFlow 1.4 always the whole of it; use [`Action::set`].
-    SetField(Field, Masked),
+    /// Write a whole field; OpenFlow 1.4 writes parts by [`Action::Load`] only.
+    SetField(Field, u128),
     /// Write some bits of a field (`NXAST_REG_LOAD`), at most 64.
     Load(u64, SubField),
     /// Copy bits between fields (`NXAST_REG_MOVE`); both sides have the same number of bits.
@@ -298,9 +298,28 @@ impl Action {
         Self::Resubmit { port: PortNo::IN_PORT, table: Some(table) }
     }
 
-    /// Write a field; under a mask that does not cover the whole field only those bits.
+    /// Write a whole field.
     pub fn set(field: Field, value: impl Into<Masked>) -> Self {
-        Self::SetField(field, value.into().within(field.full_mask()))
+        Self::SetField(field, value.into().value() & field.full_mask())
+    }
+
+    /// Write only the bits of a mask: one load for each run of consecutive bits, lowest first, as the switch itself
+    /// expresses a masked `set_field` in OpenFlow 1.4.
+    pub fn set_masked(field: Field, bits: Masked) -> Vec<Self> {
+        let bits = bits.within(field.full_mask());
+        if bits.mask() == field.full_mask() {
+            return vec![Self::SetField(field, bits.value())];
+        }
+        let mut loads = vec![];
+        let mut offset = 0u32;
+        while let Some(rest) = bits.mask().checked_shr(offset).filter(|rest| *rest != 0) {
+            offset += rest.trailing_zeros();
+            let run = (bits.mask() >> offset).trailing_ones().min(64);
+            let value = (bits.value() >> offset) as u64 & u64::MAX >> (64 - run);
+            loads.push(Self::Load(value, SubField { field, offset: offset as u16, bits: run as u16 }));
+            offset += run;
+        }
+        loads
     }
 
     /// Set the outermost tag's VLAN id, 0 to 4095.

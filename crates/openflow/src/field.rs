@@ -179,7 +179,7 @@ fields! {
     /// Which conjunction was completed.
     ConjId ["conj_id"] ["NXM_NX_CONJ_ID"] 32/4 Decimal nxm1(37), nxm1(37);
     /// Bits of [`crate::CtState`].
-    CtState ["ct_state"] ["NXM_NX_CT_STATE"] 32/4 CtState nxm1(105), nxm1(105);
+    CtState ["ct_state"] ["NXM_NX_CT_STATE"] 8/4 CtState nxm1(105), nxm1(105);
     CtZone ["ct_zone"] ["NXM_NX_CT_ZONE"] 16/2 Decimal nxm1(106), nxm1(106);
     CtMark ["ct_mark"] ["NXM_NX_CT_MARK"] 32/4 Hex nxm1(107), nxm1(107);
     CtLabel ["ct_label"] ["NXM_NX_CT_LABEL"] 128/16 Hex nxm1(108), nxm1(108);

@@ -15,11 +15,15 @@ mod diff;
 mod error;
 mod field;
 mod flow;
+mod fuzz;
+#[cfg(test)]
+mod generate;
 mod masked;
 mod matching;
 mod port;
 mod serde_text;
 pub mod text;
+pub mod wire;
 
 pub use action::{Action, Ct, CtZone, Learn, LearnSpec, LearnValue, Nat, NatPorts, NatSide, SubField};
 pub use ct_state::CtState;
@@ -27,6 +31,8 @@ pub use diff::{CookieOwner, FlowDiff, apply, diff, sort};
 pub use error::Error;
 pub use field::{Field, FieldInfo, Format, OxmId};
 pub use flow::{Flow, FlowFlags, FlowKey};
+#[doc(hidden)]
+pub use fuzz::fuzz_decode;
 pub use masked::Masked;
 pub use matching::{Match, eth_type, ip_proto};
 pub use port::PortNo;

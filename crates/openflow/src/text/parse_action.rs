@@ -21,7 +21,14 @@ fn list(text: &str, ports: PortByName<'_>, depth: u8) -> Result<Vec<Action>, Err
     if text.trim() == "drop" {
         return Ok(vec![]);
     }
-    lex::list(text).map(|item| action(item, ports, depth)).collect()
+    let mut actions = vec![];
+    for item in lex::list(text) {
+        match item.strip_prefix("set_field:") {
+            Some(assignment) => actions.extend(set_field(assignment, ports)?),
+            None => actions.push(action(item, ports, depth)?),
+        }
+    }
+    Ok(actions)
 }
 
 fn action(text: &str, ports: PortByName<'_>, depth: u8) -> Result<Action, Error> {
@@ -64,7 +71,6 @@ fn action(text: &str, ports: PortByName<'_>, depth: u8) -> Result<Action, Error>
         "meter" => Action::Meter(number("meter", value)?),
         "set_queue" => Action::SetQueue(number("queue", value)?),
         "push_vlan" => Action::PushVlan(number("Ethernet type", value)?),
-        "set_field" => set_field(value, ports)?,
         "load" => load(value)?,
         "move" => {
             let (from, to) = arrow(value)?;
@@ -92,12 +98,13 @@ pub(super) fn arrow(text: &str) -> Result<(&str, &str), Error> {
     }
 }
 
-fn set_field(text: &str, ports: PortByName<'_>) -> Result<Action, Error> {
+/// Several actions when the value has a mask with gaps.
+fn set_field(text: &str, ports: PortByName<'_>) -> Result<Vec<Action>, Error> {
     let (value, target) = arrow(text)?;
     let Some(field) = Field::from_name(target).or_else(|| Field::from_symbol(target.trim_end_matches("[]"))) else {
         return bad("field", target);
     };
-    Ok(Action::SetField(field, masked(field, value, ports)?))
+    Ok(Action::set_masked(field, masked(field, value, ports)?))
 }
 
 fn load(text: &str) -> Result<Action, Error> {

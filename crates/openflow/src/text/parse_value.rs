@@ -61,8 +61,8 @@ pub(super) fn masked(field: Field, text: &str, ports: PortByName<'_>) -> Result<
                 _ => Some(port.into()),
             }
         }
-        Format::CtState => flags(&ct_state::NAMES, text).or_else(|| numbers(text)),
-        Format::TcpFlags => flags(&TCP_FLAGS, text).or_else(|| flag_list(&TCP_FLAGS, text)).or_else(|| numbers(text)),
+        Format::CtState => flags(&ct_state::NAMES, text),
+        Format::TcpFlags => flags(&TCP_FLAGS, text),
         Format::Fragment => FRAGMENTS
             .iter()
             .find(|known| known.0 == text)
@@ -89,8 +89,12 @@ fn numbers(text: &str) -> Option<Masked> {
     pair(text, |text| number("number", text).ok())
 }
 
-/// `+est-rel`.
+/// `+est-rel`, `est|rel` (exactly these), or numbers.
 fn flags(names: &[&str], text: &str) -> Option<Masked> {
+    signed_flags(names, text).or_else(|| flag_list(names, text)).or_else(|| numbers(text))
+}
+
+fn signed_flags(names: &[&str], text: &str) -> Option<Masked> {
     let (mut value, mut mask, mut rest) = (0u128, 0u128, text);
     while !rest.is_empty() {
         let set = match rest.chars().next()? {
@@ -108,7 +112,6 @@ fn flags(names: &[&str], text: &str) -> Option<Masked> {
     (mask != 0).then_some(Masked::new(value, mask))
 }
 
-/// `syn|ack`: exactly these.
 fn flag_list(names: &[&str], text: &str) -> Option<Masked> {
     let mut value = 0u128;
     for word in text.split('|') {

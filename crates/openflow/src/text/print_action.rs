@@ -37,7 +37,7 @@ pub(super) fn write_action(out: &mut dyn fmt::Write, action: &Action, names: &dy
         Action::DecTtl => out.write_str("dec_ttl"),
         Action::SetField(field, value) => {
             out.write_str("set_field:")?;
-            write_value(out, *field, *value, names)?;
+            write_value(out, *field, Masked::exact(*value).within(field.full_mask()), names)?;
             write!(out, "->{}", field.info().names.first().unwrap_or(&"?"))
         }
         Action::Load(value, target) => {

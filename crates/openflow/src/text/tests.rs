@@ -68,6 +68,8 @@ fn other_spellings_mean_the_same() {
         ("xreg0=0x100000002", "reg0=0x1,reg1=0x2 actions=drop"),
         ("ct_state=0x21/0x21", "ct_state=+new+trk actions=drop"),
         ("ip,nw_src=0.0.0.0/0", "ip actions=drop"),
+        ("actions=set_field:0x5/0xf0f->reg3", "actions=load:0x5->NXM_NX_REG3[0..3],load:0->NXM_NX_REG3[8..11]"),
+        ("actions=set_field:ffff::/16->ipv6_src", "actions=load:0xffff->NXM_NX_IPV6_SRC[112..127]"),
         ("in_port=local actions=strip_vlan,in_port,7", "in_port=LOCAL actions=pop_vlan,IN_PORT,output:7"),
         ("actions=goto_table:2,normal,meter:4", "actions=meter:4,NORMAL,goto_table:2"),
         (

@@ -66,6 +66,7 @@ pub(super) fn write_value(out: &mut dyn fmt::Write, field: Field, condition: Mas
         }),
         Format::Port if exact && field == Field::InPortNxm => write_port(out, PortNo::from_u16(value as u16), names),
         Format::Port if exact => write_port(out, PortNo(value as u32), names),
+        Format::CtState if exact => write_flag_list(out, &ct_state::NAMES, value),
         Format::CtState => write_flags(out, &ct_state::NAMES, value, mask),
         Format::TcpFlags if exact => write_flag_list(out, &TCP_FLAGS, value),
         Format::TcpFlags => write_flags(out, &TCP_FLAGS, value, mask),
@@ -107,10 +108,9 @@ fn write_flag_list(out: &mut dyn fmt::Write, names: &[&str], value: u128) -> fmt
 
 /// `+syn-ack`: which flags are set and which are clear.
 fn write_flags(out: &mut dyn fmt::Write, names: &[&str], value: u128, mask: u128) -> fmt::Result {
+    // Every bit that such a field has is named.
     for (bit, name) in names.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1) {
         write!(out, "{}{name}", if value >> bit & 1 == 1 { '+' } else { '-' })?;
     }
-    // Bits without a name cannot be shown as flags; no switch reports them.
-    let unnamed = u128::MAX << names.len();
-    if mask & unnamed != 0 { write!(out, "{}/{}", Hex(value & unnamed), Hex(mask & unnamed)) } else { Ok(()) }
+    Ok(())
 }
