@@ -1,9 +1,10 @@
 //! The view of one host, from the whole topology. Pure; what a change costs is decided here and in `affected`.
 
-use crate::row::{OWNER_DHCP, OWNER_ROUTER_GATEWAY, OWNER_ROUTER_INTERFACE, PortRow};
+use crate::row::PortRow;
 use crate::topology::{Topology, remote_groups};
 use host_view::{Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Network, Port, RemotePort, Router, TunnelPeer};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId};
+use network_model::device_owner;
 use std::collections::BTreeSet;
 
 /// What the deployment says about DHCP, for all networks.
@@ -114,11 +115,11 @@ fn members(topology: &Topology, group: &SecurityGroupId) -> BTreeSet<IpNet> {
 fn add_dhcp(topology: &Topology, host: &str, id: &NetworkId, defaults: &DhcpDefaults, view: &mut HostView) {
     let servers_port = topology
         .ports_of_network(id)
-        .find(|(_, port)| port.device_owner == OWNER_DHCP && port.host.as_deref() == Some(host));
+        .find(|(_, port)| port.device_owner == device_owner::DHCP && port.host.as_deref() == Some(host));
     let Some((server, _)) = servers_port else { return };
     let routers = topology
         .ports_of_network(id)
-        .filter(|(_, port)| port.device_owner == OWNER_ROUTER_INTERFACE)
+        .filter(|(_, port)| port.device_owner == device_owner::ROUTER_INTERFACE)
         .flat_map(|(_, port)| port.fixed_ips.iter().map(|fixed| fixed.address))
         .collect();
     view.dhcp.insert(
@@ -134,7 +135,7 @@ fn add_dhcp(topology: &Topology, host: &str, id: &NetworkId, defaults: &DhcpDefa
 
 /// What DHCP may answer a port, if anything.
 fn dhcp_client(topology: &Topology, network: &NetworkId, port: &PortRow) -> Option<DhcpClient> {
-    if port.device_owner == OWNER_DHCP {
+    if port.device_owner == device_owner::DHCP {
         return None;
     }
     let served = |subnet| topology.subnet(subnet).is_some_and(|subnet| subnet.enable_dhcp);
@@ -156,8 +157,8 @@ fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostVie
             .filter(move |(_, port)| port.device_owner == owner && port.host.as_deref() == Some(host))
             .map(|(port_id, _)| *port_id)
     };
-    let interfaces: BTreeSet<PortId> = here(OWNER_ROUTER_INTERFACE).collect();
-    let gateway = here(OWNER_ROUTER_GATEWAY).next().map(|port| Gateway { port, enable_snat: row.enable_snat });
+    let interfaces: BTreeSet<PortId> = here(device_owner::ROUTER_INTERFACE).collect();
+    let gateway = here(device_owner::ROUTER_GATEWAY).next().map(|port| Gateway { port, enable_snat: row.enable_snat });
     let floating_ips = topology
         .floating_ips_of_router(id)
         .filter_map(|(id, row)| {

@@ -6,7 +6,7 @@ pub enum FeedError {
     /// Rows could not be read or written; the feed tries again.
     #[error("the store refused")]
     Store(#[from] store::StoreError),
-    /// A decision of the network's rules: no address is left for a DHCP port, ...
-    #[error("the network's rules refuse: {0}")]
-    Refused(String),
+    /// A unit of work was refused: no address is left for a DHCP port, ...
+    #[error("the rules of networks refuse")]
+    Refused(#[from] network_store::NetworkError),
 }

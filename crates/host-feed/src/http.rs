@@ -45,7 +45,7 @@ async fn authenticate(State(hub): State<Arc<Hub>>, request: Request, next: Next)
         .get(header::AUTHORIZATION)
         .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))
         .unwrap_or_default();
-    if equal(given, hub.config.agent_secret.as_bytes()) {
+    if equal(given, hub.config.secret.as_bytes()) {
         next.run(request).await
     } else {
         refuse(StatusCode::UNAUTHORIZED, "the agents' secret is missing or wrong")

@@ -16,6 +16,7 @@ use crate::state::State;
 use crate::{FeedConfig, FeedError, agents, load, schedule, status};
 use host_view::{HostReport, ReportAnswer, WatchEvent};
 use jiff::Timestamp;
+use network_store::{NetworkConfig, Work};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub struct Feed {
 pub(crate) struct Hub {
     pub(crate) store: Store,
     pub(crate) config: FeedConfig,
+    pub(crate) network: Arc<NetworkConfig>,
     state: Mutex<State>,
     hosts: Mutex<BTreeMap<String, HostSignals>>,
     settle: Notify,
@@ -72,16 +74,17 @@ impl Drop for Tasks {
 
 impl Feed {
     /// Reads everything, then follows the change log.
-    pub async fn start(store: Store, config: FeedConfig) -> Result<Self, FeedError> {
+    pub async fn start(store: Store, config: FeedConfig, network: Arc<NetworkConfig>) -> Result<Self, FeedError> {
         let (revision, rows) =
             store.read(|snapshot| Ok::<_, FeedError>((snapshot.revision()?, load::everything(snapshot)?))).await?;
         let dhcp = DhcpDefaults {
-            domain: config.dns_domain.trim_end_matches('.').to_owned(),
+            domain: network.dns_domain.trim_end_matches('.').to_owned(),
             lease_seconds: u32::try_from(config.dhcp_lease_duration).unwrap_or(u32::MAX),
         };
         let hub = Arc::new(Hub {
             store,
             config,
+            network,
             state: Mutex::new(State::new(dhcp, revision, rows)),
             hosts: Mutex::new(BTreeMap::new()),
             settle: Notify::new(),
@@ -130,7 +133,7 @@ impl Hub {
     }
 
     fn is_alive(&self, host: &str) -> bool {
-        let limit = Duration::from_secs(self.config.agent_down_time);
+        let limit = Duration::from_secs(self.network.agent_down_time.into());
         self.hosts().get(host).and_then(|signals| signals.last_report).is_some_and(|at| at.elapsed() < limit)
     }
 
@@ -156,7 +159,7 @@ impl Hub {
 
     /// Reports come with every change; liveness needs only some of them.
     fn heartbeat_is_due(&self, host: &str) -> bool {
-        let interval = Duration::from_secs(self.config.agent_down_time / 10);
+        let interval = Duration::from_secs(u64::from(self.network.agent_down_time) / 10);
         self.signals(host, |signals| {
             let due = signals.last_heartbeat.is_none_or(|at| at.elapsed() >= interval);
             if due {
@@ -233,10 +236,13 @@ impl Hub {
                 continue;
             }
             let verdicts = Arc::new(verdicts);
-            let (now, work) = (Timestamp::now(), Arc::clone(&verdicts));
+            let (hub, news) = (Arc::clone(&self), Arc::clone(&verdicts));
             let written = self
                 .store
-                .write(move |tx| status::write(tx, &work.ports, &work.floating_ips, now).map_err(FeedError::from))
+                .write(move |tx| {
+                    status::write(&Work::system(tx, &hub.network), &news.ports, &news.floating_ips)
+                        .map_err(FeedError::from)
+                })
                 .await;
             if let Err(error) = written {
                 tracing::error!(error = &error as &dyn std::error::Error, "statuses cannot be written");

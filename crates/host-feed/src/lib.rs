@@ -28,6 +28,9 @@ mod state;
 mod status;
 mod topology;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::FeedConfig;
 pub use error::FeedError;
 pub use hub::Feed;

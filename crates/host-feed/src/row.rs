@@ -2,15 +2,9 @@
 
 use host_view::{AddressPair, FixedIp, HostRoute, SecurityGroup, Segment, Subnet};
 use net_types::{FloatingIpId, MacAddr, NetworkId, NetworkType, PortId, RouterId, SecurityGroupId, SubnetId};
+use network_model::device_owner;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-
-/// `device_owner` of the ports that DHCP servers answer from.
-pub const OWNER_DHCP: &str = "network:dhcp";
-/// `device_owner` of a router's internal ports.
-pub const OWNER_ROUTER_INTERFACE: &str = "network:router_interface";
-/// `device_owner` of a router's gateway port.
-pub const OWNER_ROUTER_GATEWAY: &str = "network:router_gateway";
 
 /// A network's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +51,8 @@ pub struct PortRow {
 impl PortRow {
     /// The router that it is a port of, if it is one's.
     pub fn router(&self) -> Option<RouterId> {
-        let is_routers = self.device_owner == OWNER_ROUTER_INTERFACE || self.device_owner == OWNER_ROUTER_GATEWAY;
+        let is_routers =
+            self.device_owner == device_owner::ROUTER_INTERFACE || self.device_owner == device_owner::ROUTER_GATEWAY;
         if is_routers { self.device_id.parse().ok() } else { None }
     }
 

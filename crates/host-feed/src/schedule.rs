@@ -1,7 +1,114 @@
+//! Which hosts serve DHCP on a network and which host a router lives on, and the ports that this needs.
+//!
+//! In: the tables. Out, by units of work of one network or router each: rows of `dhcp_agent_networks` and
+//! `l3_agent_routers`, DHCP ports, bindings of router ports. Woken by a signal or a timer, looks for itself what is
+//! missing, and does nothing when nothing is: running it twice changes nothing.
+//!
+//! A network with a subnet that DHCP serves gets `dhcp_agents_per_network` live agents, those with the fewest networks
+//! first; one whose agent has died moves to a live one together with its DHCP port (`allow_automatic_dhcp_failover`). A
+//! router with a gateway or an interface gets the live L3 agent with the fewest routers; it stays there when the agent
+//! dies, as `allow_automatic_l3agent_failover` is off by default in Neutron too: its packets still flow.
+
+mod dhcp;
+mod l3;
+
 use crate::hub::Hub;
 use crate::row::RowChange;
+use crate::{FeedError, agents};
+use jiff::{SignedDuration, Timestamp};
+use network_model::binding::AgentConfigurations;
+use network_model::device_owner;
+use network_store::Work;
 use std::sync::Arc;
-pub fn concerns(_: &RowChange) -> bool {
-    true
+use std::time::Duration;
+use store::{Snapshot, StoreError, params};
+
+/// Looks even if nobody called: agents die without a word.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Whether a change can give scheduling something to do.
+pub fn concerns(change: &RowChange) -> bool {
+    match change {
+        RowChange::Port(_, row) => {
+            row.as_ref().is_none_or(|port| port.router().is_some() || port.device_owner == device_owner::DHCP)
+        }
+        RowChange::Group(..) | RowChange::FloatingIp(..) => false,
+        _ => true,
+    }
 }
-pub async fn run(_hub: Arc<Hub>) {}
+
+/// The task.
+pub async fn run(hub: Arc<Hub>) {
+    loop {
+        if let Err(error) = pass(&hub).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "scheduling failed");
+        }
+        // Woken or not makes no difference to what is done next.
+        let _ = tokio::time::timeout(INTERVAL, hub.schedule.notified()).await;
+    }
+}
+
+async fn pass(hub: &Arc<Hub>) -> Result<(), FeedError> {
+    let alive_since = alive_since(hub);
+    let wanted = hub.config.dhcp_agents_per_network;
+    let (networks, routers) = hub
+        .store
+        .read(move |snapshot| {
+            Ok::<_, FeedError>((dhcp::unserved(snapshot, wanted, alive_since)?, l3::unserved(snapshot)?))
+        })
+        .await?;
+    // Each in a unit of work of its own: one that cannot be served does not keep the others from it.
+    for id in networks {
+        let work = Arc::clone(hub);
+        let name = id.clone();
+        let done =
+            hub.store.write(move |tx| dhcp::serve(&Work::system(tx, &work.network), &name, wanted, alive_since)).await;
+        note("network", &id, done);
+    }
+    for id in routers {
+        let work = Arc::clone(hub);
+        let name = id.clone();
+        let done = hub.store.write(move |tx| l3::serve(&Work::system(tx, &work.network), &name, alive_since)).await;
+        note("router", &id, done);
+    }
+    Ok(())
+}
+
+fn note(kind: &str, id: &str, done: Result<(), FeedError>) {
+    if let Err(error) = done {
+        tracing::warn!(kind, id, error = &error as &dyn std::error::Error, "not scheduled");
+    }
+}
+
+/// Agents that have reported since then are alive.
+fn alive_since(hub: &Hub) -> Timestamp {
+    let down_time = SignedDuration::from_secs(hub.network.agent_down_time.into());
+    Timestamp::now().checked_sub(down_time).unwrap_or(Timestamp::MIN)
+}
+
+/// An agent that work can be given to.
+struct Agent {
+    id: String,
+    host: String,
+    /// What its host's L2 agent can carry.
+    l2: AgentConfigurations,
+}
+
+/// Live, switched-on agents of a type whose host has a live L2 agent; those with the fewest rows in `bindings` first.
+fn candidates(
+    snapshot: &Snapshot<'_>,
+    agent_type: &str,
+    bindings: &'static str,
+    alive_since: Timestamp,
+) -> Result<Vec<Agent>, StoreError> {
+    let sql = format!(
+        "SELECT a.id, a.host, l2.configurations
+         FROM agents a JOIN agents l2 ON l2.host = a.host AND l2.agent_type = ?1
+         WHERE a.agent_type = ?2 AND a.admin_state_up = 1 AND a.heartbeat_timestamp >= ?3 AND l2.heartbeat_timestamp >= ?3
+         ORDER BY (SELECT count(*) FROM {bindings} b WHERE b.agent_id = a.id), a.host"
+    );
+    snapshot.query(&sql, params![agents::L2_AGENT, agent_type, alive_since], |row| {
+        let l2 = serde_json::from_str(&row.text(2)?).unwrap_or_default();
+        Ok(Agent { id: row.get(0)?, host: row.get(1)?, l2 })
+    })
+}

@@ -132,11 +132,11 @@ impl State {
         let dirty = mem::take(&mut self.dirty);
         let port = |id: PortId| {
             let row = self.topology.port(&id)?;
-            Some((id, status::port(&self.topology, &self.hosts, &is_alive, &id, row)?))
+            Some((id, status::of_port(&self.topology, &self.hosts, &is_alive, &id, row)?))
         };
         let floating_ip = |id: FloatingIpId| {
             let row = self.topology.floating_ip(&id)?;
-            Some((id, status::floating_ip(&self.topology, &self.hosts, &id, row)?))
+            Some((id, status::of_floating_ip(&self.topology, &self.hosts, &id, row)?))
         };
         Verdicts {
             ports: dirty.ports.into_iter().filter_map(port).collect(),

@@ -1,15 +1,16 @@
 //! What the hosts have realised becomes `status` of ports and floating IPs.
 //!
-//! `port` and `floating_ip` decide, purely; `write` is the unit of work.
+//! `of_port` and `of_floating_ip` decide, purely; `write` is the unit of work.
 
 use crate::published::Published;
-use crate::row::{FloatingIpRow, OWNER_DHCP, PortRow};
+use crate::row::{FloatingIpRow, PortRow};
 use crate::topology::Topology;
 use host_view::PortState;
-use jiff::Timestamp;
 use net_types::{FloatingIpId, PortId};
+use network_model::device_owner;
+use network_store::{NetworkError, Work, port};
 use std::collections::{BTreeMap, BTreeSet};
-use store::{Operation, StoreError, Tx, params};
+use store::{Operation, params};
 
 /// `ACTIVE` or `DOWN`, as a port's or floating IP's row should say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Status {
 ///
 /// ACTIVE needs everything that must be realised for it: its own host's device and flows and, where DHCP serves its
 /// addresses, the servers that are to answer it. A server on a host that is not there (`is_alive`) is not waited for.
-pub fn port(
+pub fn of_port(
     topology: &Topology,
     hosts: &BTreeMap<String, Published>,
     is_alive: impl Fn(&str) -> bool,
@@ -43,7 +44,7 @@ pub fn port(
     let state = row.host.as_ref().and_then(|host| hosts.get(host)).and_then(|host| host.port_state(id));
     match state {
         Some(PortState::Up) if row.admin_state_up => {
-            let served = row.device_owner != OWNER_DHCP
+            let served = row.device_owner != device_owner::DHCP
                 && row.fixed_ips.iter().any(|f| topology.subnet(&f.subnet).is_some_and(|subnet| subnet.enable_dhcp));
             let waits = served
                 && topology.dhcp_hosts(&row.network).any(|host| {
@@ -59,7 +60,7 @@ pub fn port(
 }
 
 /// What a floating IP's status should be, if another one than its row has.
-pub fn floating_ip(
+pub fn of_floating_ip(
     topology: &Topology,
     hosts: &BTreeMap<String, Published>,
     id: &FloatingIpId,
@@ -73,32 +74,23 @@ pub fn floating_ip(
     (realised && !row.active).then_some(Status::Active)
 }
 
-/// Writes the new statuses; each is a change that clients see.
+/// Writes the new statuses; each is a change that clients see. A row that has gone meanwhile needs none.
 pub fn write(
-    tx: &Tx<'_>,
+    work: &Work<'_>,
     ports: &[(PortId, Status)],
     floating_ips: &[(FloatingIpId, Status)],
-    now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), NetworkError> {
     for (id, status) in ports {
-        // The row may have been unbound, or deleted, since: then the hosts' word is about something else.
-        let changed = tx.execute(
-            "UPDATE ports SET status = ?2, revision_number = revision_number + 1, updated_at = ?3
-             WHERE id = ?1 AND status <> ?2 AND status <> 'N/A' AND (?2 = 'DOWN' OR binding_host <> '')",
-            params![id.0, status.as_str(), now],
-        )?;
-        if changed > 0 {
-            tx.log_change("port", &id.to_string(), Operation::Update, None)?;
-        }
+        port::set_status(work, *id, status.as_str())?;
     }
     for (id, status) in floating_ips {
-        let changed = tx.execute(
-            "UPDATE floating_ips SET status = ?2, revision_number = revision_number + 1, updated_at = ?3
-             WHERE id = ?1 AND status <> ?2 AND (?2 = 'DOWN' OR router_id IS NOT NULL)",
-            params![id.0, status.as_str(), now],
+        let changed = work.tx.execute(
+            "UPDATE floating_ips SET status = ?2 WHERE id = ?1 AND status <> ?2 AND (?2 = 'DOWN' OR router_id IS NOT NULL)",
+            params![id.0, status.as_str()],
         )?;
         if changed > 0 {
-            tx.log_change("floatingip", &id.to_string(), Operation::Update, None)?;
+            work.touch("floating_ips", id.0)?;
+            work.log("floatingip", id, Operation::Update, None)?;
         }
     }
     Ok(())

@@ -86,11 +86,6 @@ impl Topology {
         self.networks.get(id)
     }
 
-    /// All networks.
-    pub fn networks(&self) -> impl Iterator<Item = (&NetworkId, &NetworkRow)> {
-        self.networks.iter()
-    }
-
     /// A subnet.
     pub fn subnet(&self, id: &SubnetId) -> Option<&Subnet> {
         self.subnets.get(id)
@@ -109,11 +104,6 @@ impl Topology {
     /// A router.
     pub fn router(&self, id: &RouterId) -> Option<&RouterRow> {
         self.routers.get(id)
-    }
-
-    /// All routers.
-    pub fn routers(&self) -> impl Iterator<Item = (&RouterId, &RouterRow)> {
-        self.routers.iter()
     }
 
     /// A floating IP.

@@ -1,0 +1,314 @@
+//! The whole feed on a real store: hosts that watch and report as agents do.
+
+use crate::hub::Hub;
+use crate::{Feed, FeedConfig};
+use host_view::{AgentRole, HostDescription, HostReport, HostView, PortState, WatchEvent};
+use net_types::{NetworkId, NetworkType, PortId};
+use network_store::network::{self, NetworkCreate};
+use network_store::port::{self, PortCreate};
+use network_store::subnet::{self, SubnetCreate};
+use network_store::{NetworkConfig, NetworkError, NetworkOptions, Work};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Store, params};
+
+/// A host that realises whatever it is told, when the test says so.
+struct Host {
+    name: &'static str,
+    hub: Arc<Hub>,
+    session: uuid::Uuid,
+    revision: Option<u64>,
+    view: HostView,
+}
+
+impl Host {
+    fn new(world: &World, name: &'static str) -> Self {
+        let hub = Arc::clone(world.feed.hub());
+        Self { name, hub, session: uuid::Uuid::new_v4(), revision: None, view: HostView::default() }
+    }
+
+    fn watch(&mut self) {
+        for line in self.hub.lines_after(self.name, self.revision) {
+            match line {
+                WatchEvent::Snapshot { revision, view } => (self.revision, self.view) = (Some(revision), *view),
+                WatchEvent::Delta { revision, from, delta } => {
+                    assert_eq!(self.revision, Some(from));
+                    delta.apply(&mut self.view);
+                    self.revision = Some(revision);
+                }
+                WatchEvent::Bookmark { revision } => self.revision = Some(revision),
+            }
+        }
+    }
+
+    fn report_of(&self, roles: &[AgentRole], address: &str, ports: BTreeMap<PortId, PortState>) -> HostReport {
+        HostReport {
+            session: self.session,
+            revision: self.revision.unwrap_or(0),
+            full: true,
+            description: Some(HostDescription {
+                roles: roles.iter().copied().collect(),
+                bridge_mappings: BTreeMap::new(),
+                tunnel_types: BTreeSet::from([NetworkType::Vxlan]),
+                local_ip: Some(address.parse().unwrap()),
+                endpoint_mac: None,
+                datapath_type: "netdev".into(),
+                integration_bridge: "br-int".into(),
+                availability_zone: "nova".into(),
+                version: "0".into(),
+                started_at: 0,
+            }),
+            ports,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Reports everything that it has been told as realised.
+    async fn realise(&mut self) {
+        self.watch();
+        let ports = self.view.ports.keys().map(|id| (*id, PortState::Up)).collect();
+        let report = HostReport { full: true, description: None, ..self.report_of(&[], "192.0.2.0", ports) };
+        self.hub.take_report(self.name, report).await.unwrap();
+    }
+}
+
+struct World {
+    _folder: tempfile::TempDir,
+    store: Store,
+    network: Arc<NetworkConfig>,
+    feed: Feed,
+}
+
+const ALL: &[AgentRole] = &[AgentRole::L2, AgentRole::Dhcp, AgentRole::L3];
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("db")).unwrap();
+        store.migrate(network_store::schema::MIGRATIONS).unwrap();
+        let options: NetworkOptions = serde_json::from_value(json!({
+            "ml2": { "tenant_network_types": ["vxlan"], "vni_ranges": ["1000:1999"] }
+        }))
+        .unwrap();
+        let network = Arc::new(NetworkConfig::new(&options).unwrap());
+        let config = FeedConfig { secret: "s".into(), ..FeedConfig::default() };
+        let feed = Feed::start(store.clone(), config, Arc::clone(&network)).await.unwrap();
+        Self { _folder: folder, store, network, feed }
+    }
+
+    async fn work<T: Send + 'static>(&self, work: impl Fn(&Work<'_>) -> Result<T, NetworkError> + Send + 'static) -> T {
+        let network = Arc::clone(&self.network);
+        self.store.write(move |tx| work(&Work::system(tx, &network))).await.unwrap()
+    }
+
+    async fn register(&self, host: &mut Host, roles: &[AgentRole], address: &str) {
+        let report = host.report_of(roles, address, BTreeMap::new());
+        host.hub.take_report(host.name, report).await.unwrap();
+    }
+
+    /// A VXLAN network with a subnet that DHCP serves.
+    async fn network(&self) -> NetworkId {
+        self.work(|work| {
+            let request: NetworkCreate = serde_json::from_value(json!({
+                "project_id": "p", "name": "n", "description": "", "admin_state_up": true, "mtu": 0, "shared": false,
+                "router:external": false, "is_default": false, "port_security_enabled": true,
+                "availability_zone_hints": [], "provider:network_type": null, "provider:physical_network": null,
+                "provider:segmentation_id": null
+            }))
+            .unwrap();
+            let id = network::create(work, request)?;
+            let request: SubnetCreate = serde_json::from_value(json!({
+                "project_id": "p", "network_id": id, "name": "s", "description": "", "ip_version": 4,
+                "cidr": "10.0.0.0/24", "enable_dhcp": true, "dns_publish_fixed_ip": false
+            }))
+            .unwrap();
+            subnet::create(work, request)?;
+            Ok(id)
+        })
+        .await
+    }
+
+    async fn port(&self, network: NetworkId, host: &'static str) -> PortId {
+        self.work(move |work| {
+            let request = PortCreate {
+                binding_host: Some(host.to_owned()),
+                ..PortCreate::of_service(network, "p", "compute:probe", "i")
+            };
+            port::create(work, request)
+        })
+        .await
+    }
+
+    fn status(&self, id: PortId) -> String {
+        let read = |snapshot: &store::Snapshot<'_>| {
+            snapshot.query_opt("SELECT status FROM ports WHERE id = ?1", params![id.0], |row| row.get(0))
+        };
+        self.store.read_blocking::<_, store::StoreError, _>(read).unwrap().unwrap()
+    }
+}
+
+/// The feed's tasks take their time; what never comes fails the test.
+async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test]
+async fn a_port_is_active_when_its_host_and_its_dhcp_server_have_realised_it() {
+    let world = World::new().await;
+    let (mut net, mut c1) = (Host::new(&world, "net"), Host::new(&world, "c1"));
+    world.register(&mut net, ALL, "192.0.2.1").await;
+    world.register(&mut c1, &[AgentRole::L2], "192.0.2.2").await;
+
+    let network = world.network().await;
+    eventually("the network node is told to serve DHCP", || {
+        net.watch();
+        net.view.dhcp.contains_key(&network)
+    })
+    .await;
+    assert!(net.view.dhcp_clients.is_empty() && net.view.ports.len() == 1, "its own port only: {:#?}", net.view);
+    net.realise().await;
+
+    let port = world.port(network, "c1").await;
+    eventually("both hosts are told of the port", || {
+        net.watch();
+        c1.watch();
+        net.view.dhcp_clients.contains_key(&port) && c1.view.ports.contains_key(&port)
+    })
+    .await;
+    assert!(net.view.remote_ports.contains_key(&port), "behind c1's tunnel");
+    assert_eq!(net.view.tunnel_peers["c1"].address.to_string(), "192.0.2.2");
+    assert_eq!(c1.view.remote_ports.len(), 1, "the DHCP port");
+
+    c1.realise().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(world.status(port), "DOWN", "DHCP does not answer it yet");
+    net.realise().await;
+    eventually("ACTIVE", || world.status(port) == "ACTIVE").await;
+
+    // Its device leaves.
+    let gone = HostReport {
+        full: false,
+        description: None,
+        ..c1.report_of(&[], "192.0.2.2", BTreeMap::from([(port, PortState::Down)]))
+    };
+    c1.hub.take_report("c1", gone).await.unwrap();
+    eventually("DOWN", || world.status(port) == "DOWN").await;
+
+    world.work(move |work| port::delete(work, port)).await;
+    eventually("nobody has it", || {
+        net.watch();
+        c1.watch();
+        c1.view == HostView::default() && net.view.dhcp_clients.is_empty() && net.view.remote_ports.is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_starts_again_takes_up_where_the_other_stopped() {
+    let mut world = World::new().await;
+    let (mut net, mut c1) = (Host::new(&world, "net"), Host::new(&world, "c1"));
+    world.register(&mut net, ALL, "192.0.2.1").await;
+    world.register(&mut c1, &[AgentRole::L2], "192.0.2.2").await;
+    let network = world.network().await;
+    let port = world.port(network, "c1").await;
+    eventually("both know", || {
+        net.watch();
+        c1.watch();
+        net.view.dhcp_clients.contains_key(&port) && c1.view.ports.contains_key(&port)
+    })
+    .await;
+    c1.realise().await;
+    net.realise().await;
+    eventually("ACTIVE", || world.status(port) == "ACTIVE").await;
+
+    let config = FeedConfig { secret: "s".into(), ..FeedConfig::default() };
+    world.feed = Feed::start(world.store.clone(), config, Arc::clone(&world.network)).await.unwrap();
+    let before = c1.view.clone();
+    c1.hub = Arc::clone(world.feed.hub());
+    c1.watch();
+    assert_eq!(c1.view, before, "the same view from the same rows");
+    let partial = HostReport { full: false, ..c1.report_of(&[], "192.0.2.2", BTreeMap::new()) };
+    let answer = c1.hub.take_report("c1", partial).await.unwrap();
+    assert!(answer.full_report_wanted);
+    assert_eq!(world.status(port), "ACTIVE", "nobody said otherwise");
+    c1.realise().await;
+    let second = world.port(network, "c1").await;
+    eventually("the new one is told", || {
+        c1.watch();
+        c1.view.ports.contains_key(&second)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn dhcp_follows_its_subnets_and_leaves_a_dead_agent() {
+    let world = World::new().await;
+    let mut a = Host::new(&world, "a");
+    world.register(&mut a, ALL, "192.0.2.1").await;
+    let network = world.network().await;
+    eventually("a serves", || {
+        a.watch();
+        a.view.dhcp.contains_key(&network)
+    })
+    .await;
+    let address = a.view.ports.values().next().unwrap().fixed_ips.clone();
+
+    // a dies, b comes: the server moves with its address.
+    let mut b = Host::new(&world, "b");
+    world.work(|work| Ok(work.tx.execute("UPDATE agents SET heartbeat_timestamp = 0 WHERE host = 'a'", &[])?)).await;
+    world.register(&mut b, ALL, "192.0.2.2").await;
+    eventually("b serves", || {
+        b.watch();
+        a.watch();
+        b.view.dhcp.contains_key(&network) && a.view.dhcp.is_empty()
+    })
+    .await;
+    assert_eq!(b.view.ports.values().next().unwrap().fixed_ips, address);
+
+    world
+        .work(move |work| {
+            let ids = work.tx.query("SELECT id FROM subnets", &[], |row| row.parse(0))?;
+            ids.into_iter().try_for_each(|id| subnet::delete(work, id))
+        })
+        .await;
+    eventually("nobody serves", || {
+        b.watch();
+        b.view == HostView::default()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_channel_wants_the_secret() {
+    use tower::ServiceExt;
+    let world = World::new().await;
+    let ask = |secret: Option<&str>| {
+        let mut request = axum::http::Request::get("/hosts/h/watch");
+        if let Some(secret) = secret {
+            request = request.header("Authorization", format!("Bearer {secret}"));
+        }
+        let router = world.feed.router();
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        async move { router.oneshot(request).await.unwrap() }
+    };
+    for wrong in [None, Some(""), Some("t"), Some("s "), Some("ss")] {
+        assert_eq!(ask(wrong).await.status(), 401, "{wrong:?}");
+    }
+    let answer = ask(Some("s")).await;
+    assert_eq!(answer.status(), 200);
+    let first = futures_util::StreamExt::next(&mut answer.into_body().into_data_stream()).await.unwrap().unwrap();
+    assert!(matches!(serde_json::from_slice(&first).unwrap(), WatchEvent::Snapshot { .. }));
+    assert!(first.ends_with(b"\n"));
+
+    let nonsense = axum::http::Request::post("/hosts/h/report").header("Authorization", "Bearer s");
+    let nonsense = nonsense.body(axum::body::Body::from("{")).unwrap();
+    assert_eq!(world.feed.router().oneshot(nonsense).await.unwrap().status(), 400);
+}
