@@ -25,6 +25,8 @@ pub struct TargetPort<'a> {
 /// What a request wants of the association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Association {
+    /// Stays as it is.
+    Unchanged,
     /// Leads nowhere.
     None,
     /// Leads to a port, to its only IPv4 address or to the one named.
@@ -50,9 +52,10 @@ pub fn association(
     if fixed_ip_address.is_some() && port_id.flatten().is_none() {
         return Err(bad("fixed_ip_address cannot be specified without a port_id"));
     }
-    Ok(match port_id.unwrap_or(current) {
-        None => Association::None,
-        Some(port_id) => Association::To { port_id, fixed_ip_address, already: current == Some(port_id) },
+    Ok(match port_id {
+        None => Association::Unchanged,
+        Some(None) => Association::None,
+        Some(Some(port_id)) => Association::To { port_id, fixed_ip_address, already: current == Some(port_id) },
     })
 }
 
@@ -288,8 +291,8 @@ mod tests {
     fn what_a_request_says_of_the_association() {
         let (one, two) = (port_id(1), port_id(2));
         let to = |port_id, already| Association::To { port_id, fixed_ip_address: None, already };
-        assert_eq!(association(None, None, None), Ok(Association::None));
-        assert_eq!(association(None, None, Some(one)), Ok(to(one, true)), "a new description changes nothing");
+        assert_eq!(association(None, None, Some(one)), Ok(Association::Unchanged), "a new description changes nothing");
+        assert_eq!(association(Some(Some(one)), None, Some(one)), Ok(to(one, true)));
         assert_eq!(association(Some(None), None, Some(one)), Ok(Association::None));
         assert_eq!(association(Some(Some(two)), None, Some(one)), Ok(to(two, false)));
         assert!(association(None, Some(ip("10.0.0.5")), Some(one)).is_err());

@@ -90,6 +90,30 @@ pub enum NewInterface {
     },
 }
 
+/// How a request to add or remove an interface names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InterfaceRequest {
+    /// By the subnet that it is on.
+    Subnet(SubnetId),
+    /// By its port; to remove it, perhaps with a subnet that it must be on.
+    Port(PortId, Option<SubnetId>),
+}
+
+impl InterfaceRequest {
+    /// Reads `port_id` and `subnet_id` of the body. To add an interface, only one of them may be given.
+    pub fn new(port_id: Option<&str>, subnet_id: Option<&str>, for_removal: bool) -> Result<Self, ModelError> {
+        let no_uuid = |text: &str| bad(format!("'{text}' is not a valid UUID"));
+        let port = port_id.map(|text| text.parse().map_err(|_| no_uuid(text))).transpose()?;
+        let subnet = subnet_id.map(|text| text.parse().map_err(|_| no_uuid(text))).transpose()?;
+        match (port, subnet) {
+            (None, None) => Err(bad("Either subnet_id or port_id must be specified")),
+            (Some(_), Some(_)) if !for_removal => Err(bad("Cannot specify both subnet-id and port-id")),
+            (Some(port), subnet) => Ok(Self::Port(port, subnet)),
+            (None, Some(subnet)) => Ok(Self::Subnet(subnet)),
+        }
+    }
+}
+
 impl Router {
     fn interfaces(&self) -> impl Iterator<Item = &RouterPort> {
         self.ports.iter().filter(|port| !port.is_gateway)

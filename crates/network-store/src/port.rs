@@ -248,6 +248,7 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
     if !change.remove.is_empty() || !change.add.is_empty() {
         addresses::give_back(work, &change.remove)?;
         ips.extend(addresses::take(work, network.id, &change.add)?);
+        floating_ip::check_port_addresses(work, id, &ips)?;
         work.tx.execute("DELETE FROM fixed_ips WHERE port_id = ?1", params![id.0])?;
         addresses::write(work, network.id, id, &ips)?;
     }

@@ -1,51 +1,135 @@
-//! Security groups: the default group that every project has by itself.
+//! What requests on security groups do.
 
-use crate::{NetworkError, Work};
-use net_types::SecurityGroupId;
-use serde_json::json;
-use store::{Operation, params};
+use crate::{NetworkError, Work, security_group_rule};
+use net_types::{SecurityGroupId, SecurityGroupRuleId};
+use network_model::ModelError;
+use network_model::security_group::{
+    DEFAULT_GROUP, check_group_deletion, check_group_update, check_new_name, default_rules,
+};
+use serde::Deserialize;
+use store::{Operation, Snapshot, StoreError, params};
+
+/// A checked POST body.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // The attributes of the declaration.
+pub struct SecurityGroupCreate {
+    pub project_id: String,
+    pub name: String,
+    pub description: String,
+    pub stateful: bool,
+}
+
+/// A checked PUT body: what it does not have stays.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)] // The attributes of the declaration.
+pub struct SecurityGroupUpdate {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub stateful: Option<bool>,
+}
+
+/// What rules ask of a group.
+struct Group {
+    name: String,
+    stateful: bool,
+}
+
+fn get(snapshot: &Snapshot<'_>, id: SecurityGroupId) -> Result<Group, NetworkError> {
+    let found =
+        snapshot.query_opt("SELECT name, stateful FROM security_groups WHERE id = ?1", params![id.0], |row| {
+            Ok(Group { name: row.get(0)?, stateful: row.get(1)? })
+        })?;
+    found.ok_or_else(|| ModelError::SecurityGroupNotFound { id: id.to_string() }.into())
+}
 
 /// The project's default group; made now if the project is new. Egress is free, ingress from members of the group only.
 pub fn ensure_default(work: &Work<'_>, project_id: &str) -> Result<SecurityGroupId, NetworkError> {
-    let known = work.tx.query_opt(
+    match default_of(work.tx, project_id)? {
+        Some(id) => Ok(id),
+        None => {
+            let request = SecurityGroupCreate {
+                project_id: project_id.to_owned(),
+                name: DEFAULT_GROUP.to_owned(),
+                description: "Default security group".to_owned(),
+                stateful: true,
+            };
+            insert(work, &request, true)
+        }
+    }
+}
+
+/// The project's default group, if it has one already.
+pub fn default_of(snapshot: &Snapshot<'_>, project_id: &str) -> Result<Option<SecurityGroupId>, StoreError> {
+    snapshot.query_opt(
         "SELECT id FROM security_groups WHERE project_id = ?1 AND is_default = 1",
         params![project_id],
         |row| row.parse(0),
-    )?;
-    if let Some(id) = known {
-        return Ok(id);
-    }
+    )
+}
+
+/// Makes a group. Its project has a default group from then on.
+pub fn create(work: &Work<'_>, request: &SecurityGroupCreate) -> Result<SecurityGroupId, NetworkError> {
+    check_new_name(&request.name)?;
+    ensure_default(work, &request.project_id)?;
+    insert(work, request, false)
+}
+
+fn insert(work: &Work<'_>, request: &SecurityGroupCreate, is_default: bool) -> Result<SecurityGroupId, NetworkError> {
     let id = SecurityGroupId(work.new_id());
     work.tx.execute(
         "INSERT INTO security_groups (id, project_id, name, description, stateful, is_default, revision_number, created_at,
              updated_at)
-         VALUES (?1, ?2, 'default', 'Default security group', 1, 1, 1, ?3, ?3)",
-        params![id.0, project_id, work.now],
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)",
+        params![
+            id.0,
+            &request.project_id,
+            &request.name,
+            &request.description,
+            request.stateful,
+            is_default,
+            work.now
+        ],
     )?;
-    for ethertype in ["IPv4", "IPv6"] {
-        insert_rule(work, project_id, id, "ingress", ethertype, Some(id))?;
-        insert_rule(work, project_id, id, "egress", ethertype, None)?;
+    for rule in default_rules(id, is_default) {
+        security_group_rule::insert(work, &request.project_id, id, "", &rule)?;
     }
     work.log("security_group", id, Operation::Create, None)?;
     Ok(id)
 }
 
-/// A rule that lets everything of an ethertype pass: what default groups and new groups begin with.
-pub(crate) fn insert_rule(
-    work: &Work<'_>,
-    project_id: &str,
-    group: SecurityGroupId,
-    direction: &str,
-    ethertype: &str,
-    remote_group: Option<SecurityGroupId>,
-) -> Result<(), NetworkError> {
-    let id = work.new_id();
-    work.tx.execute(
-        "INSERT INTO security_group_rules (id, project_id, security_group_id, description, direction, ethertype, protocol,
-             port_range_min, port_range_max, remote_ip_prefix, remote_group_id, remote_address_group_id, revision_number,
-             created_at, updated_at)
-         VALUES (?1, ?2, ?3, '', ?4, ?5, NULL, NULL, NULL, NULL, ?6, NULL, 0, ?7, ?7)",
-        params![id, project_id, group.0, direction, ethertype, remote_group.map(|g| g.0), work.now],
+/// Changes a group.
+pub fn update(work: &Work<'_>, id: SecurityGroupId, request: SecurityGroupUpdate) -> Result<(), NetworkError> {
+    let group = get(work.tx, id)?;
+    if let Some(name) = &request.name {
+        check_new_name(name)?;
+    }
+    let stateful_changes = request.stateful.is_some_and(|stateful| stateful != group.stateful);
+    check_group_update(id, &group.name, request.name.is_some(), stateful_changes, in_use(work, id)?)?;
+    work.set("security_groups", id.0, "name", request.name)?;
+    work.set("security_groups", id.0, "description", request.description)?;
+    work.set("security_groups", id.0, "stateful", request.stateful)?;
+    work.touch("security_groups", id.0)?;
+    work.log("security_group", id, Operation::Update, None)
+}
+
+/// Removes a group that no port uses, with its rules and those of other groups that name it.
+pub fn delete(work: &Work<'_>, id: SecurityGroupId) -> Result<(), NetworkError> {
+    let group = get(work.tx, id)?;
+    check_group_deletion(id, &group.name, in_use(work, id)?, work.caller.is_admin)?;
+    let naming: Vec<SecurityGroupRuleId> = work.tx.query(
+        "SELECT id FROM security_group_rules WHERE security_group_id = ?1 OR remote_group_id = ?1",
+        params![id.0],
+        |row| row.parse(0),
     )?;
-    work.log("security_group_rule", id, Operation::Create, Some(json!({"security_group_id": group})))
+    for rule in naming {
+        security_group_rule::delete(work, rule)?;
+    }
+    work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
+    work.tx.execute("DELETE FROM security_groups WHERE id = ?1", params![id.0])?;
+    work.log("security_group", id, Operation::Delete, None)
+}
+
+fn in_use(work: &Work<'_>, id: SecurityGroupId) -> Result<bool, StoreError> {
+    work.tx.exists("SELECT 1 FROM port_security_groups WHERE security_group_id = ?1", params![id.0])
 }

@@ -137,6 +137,17 @@ fn interfaces_by_port_are_refused_as_neutron_does() {
 }
 
 #[test]
+fn an_interface_is_named_by_port_or_subnet() {
+    let id = port_id(1).to_string();
+    let refusal = |port, subnet| text(InterfaceRequest::new(port, subnet, false).unwrap_err());
+    assert!(InterfaceRequest::new(Some(&id), None, false).is_ok());
+    assert!(InterfaceRequest::new(Some(&id), Some(&id), true).is_ok());
+    assert!(refusal(Some(&id), Some(&id)).contains("Cannot specify both subnet-id and port-id"));
+    assert!(refusal(None, None).contains("Either subnet_id or port_id must be specified"));
+    assert!(refusal(Some("x"), None).contains("'x' is not a valid UUID"));
+}
+
+#[test]
 fn interfaces_are_found_and_held() {
     let router = router();
     assert_eq!(router.interface_by_port(port_id(1), Some(subnet_id(1))).unwrap().id, port_id(1));

@@ -4,7 +4,7 @@ use super::{Port, PortId};
 use crate::network::Network;
 use crate::{NetworkError, Work, security_group};
 use net_types::{MacAddr, SecurityGroupId};
-use network_model::{ModelError, device_owner};
+use network_model::{ModelError, device_owner, security_group::check_same_statefulness};
 use serde::Deserialize;
 use store::params;
 
@@ -113,16 +113,16 @@ impl Protection {
 
 /// Groups must exist and be the port's project's; an administrator may name any.
 fn check_groups(work: &Work<'_>, project: &str, groups: &[SecurityGroupId]) -> Result<(), NetworkError> {
+    let mut stateful = Vec::with_capacity(groups.len());
     for group in groups {
-        let known = work.tx.exists(
-            "SELECT 1 FROM security_groups WHERE id = ?1 AND (project_id = ?2 OR project_id = ?3 OR ?4 = 1)",
+        let known: Option<bool> = work.tx.query_opt(
+            "SELECT stateful FROM security_groups WHERE id = ?1 AND (project_id = ?2 OR project_id = ?3 OR ?4 = 1)",
             params![group.0, project, work.caller.project_id, work.caller.is_admin],
+            |row| row.get(0),
         )?;
-        if !known {
-            return Err(ModelError::SecurityGroupNotFound { id: group.to_string() }.into());
-        }
+        stateful.push(known.ok_or_else(|| ModelError::SecurityGroupNotFound { id: group.to_string() })?);
     }
-    Ok(())
+    Ok(check_same_statefulness(stateful)?)
 }
 
 /// Fills in the port's MAC address, and refuses what then is twice the same, or too much.

@@ -1,0 +1,68 @@
+//! The gateway of a router: a port on an external network.
+
+use super::has_floating_ips;
+use crate::port::{self, PortCreate, PortUpdate};
+use crate::{NetworkError, Work, network, subnet};
+use net_types::{NetworkId, PortId};
+use network_model::fixed_ips::FixedIpRequest;
+use network_model::{ModelError, device_owner, router::Router};
+use serde::Deserialize;
+use store::params;
+
+/// `external_gateway_info` of a checked body.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // The members that the declaration explains.
+pub struct GatewayInfo {
+    pub network_id: NetworkId,
+    #[serde(default)]
+    pub external_fixed_ips: Vec<FixedIpRequest>,
+    pub enable_snat: Option<bool>,
+}
+
+/// Gives the router this gateway, or none.
+pub(super) fn set(work: &Work<'_>, router: &Router, info: Option<GatewayInfo>) -> Result<(), NetworkError> {
+    let wanted = info.as_ref().map(|info| info.network_id);
+    let current = router.gateway();
+    if let Some(info) = &info {
+        let network = network::get(work.tx, info.network_id)?;
+        let visible =
+            network.external || network.shared || work.caller.is_admin || network.project_id == work.caller.project_id;
+        if !visible {
+            return Err(ModelError::NetworkNotFound { net_id: network.id }.into());
+        }
+        let subnets = subnet::of_network(work.tx, network.id)?;
+        router.check_gateway(network.id, network.external, &subnets, &info.external_fixed_ips)?;
+    }
+    if let Some(port) = current.filter(|port| Some(port.network_id) != wanted) {
+        router.check_gateway_change(wanted, has_floating_ips(work.tx, router.id)?)?;
+        write(work, router, None)?;
+        port::remove(work, port.id)?;
+    }
+    if let Some(info) = info {
+        match current.filter(|port| port.network_id == info.network_id) {
+            Some(port) if router.gateway_addresses_change(&info.external_fixed_ips) => {
+                let change = PortUpdate { fixed_ips: Some(info.external_fixed_ips), ..PortUpdate::default() };
+                port::update(work, port.id, change)?;
+            }
+            Some(_) => {}
+            None => {
+                let (network, owner) = (info.network_id, device_owner::ROUTER_GATEWAY);
+                // Nobody's, so that no project sees it among its ports.
+                let port = PortCreate::of_service(network, "", owner, &router.id.to_string());
+                let fixed_ips = Some(info.external_fixed_ips).filter(|wanted| !wanted.is_empty());
+                let id = port::create(work, PortCreate { fixed_ips, ..port })?;
+                write(work, router, Some(id))?;
+            }
+        }
+        work.set("routers", router.id.0, "enable_snat", Some(info.enable_snat.unwrap_or(true)))?;
+    }
+    Ok(())
+}
+
+fn write(work: &Work<'_>, router: &Router, port: Option<PortId>) -> Result<(), NetworkError> {
+    work.tx.execute(
+        "UPDATE routers SET gateway_port_id = ?2 WHERE id = ?1",
+        params![router.id.0, port.map(|port| port.0)],
+    )?;
+    Ok(())
+}
