@@ -42,14 +42,16 @@ pub struct IdentityConfig {
     /// The keys that tokens are sealed with, one per line, base64url; the first seals, all open. Made on the first start.
     /// Relative paths are beside the database. Servers on one database share it.
     pub key_file: PathBuf,
-    /// The region of the catalogue's own endpoints.
+    /// The region of the endpoints that a new database's catalogue gets.
     pub region: String,
     /// What the catalogue's addresses and all links begin with (`https://cloud.example.org`), when it must not be the
     /// address that the client used.
     pub public_url: Option<String>,
-    /// Where the server hangs the networking API, for the catalogue.
+    /// Where the server hangs the networking API: the path of the endpoint that a new database's catalogue gets. Change it
+    /// later by `openstack endpoint set`.
     pub network_path: String,
-    /// Memory of one password hash in KiB (argon2id). OWASP's smallest recommended setting is 19456 KiB with 2 passes.
+    /// Memory of one password hash in KiB (argon2id). OWASP's password storage cheat sheet holds 7168 KiB with 5 passes to
+    /// be as strong as 19456 KiB with 2; two hashes run at a time, and their memory stays with the process.
     pub password_hash_memory_kib: u32,
     /// Passes over that memory.
     pub password_hash_passes: u32,
@@ -65,8 +67,8 @@ impl Default for IdentityConfig {
             region: "RegionOne".to_owned(),
             public_url: None,
             network_path: "/networking".to_owned(),
-            password_hash_memory_kib: 19_456,
-            password_hash_passes: 2,
+            password_hash_memory_kib: 7168,
+            password_hash_passes: 5,
         }
     }
 }

@@ -35,9 +35,6 @@ mod schema;
 mod service;
 mod token;
 
-#[cfg(test)]
-mod tests;
-
 pub use config::{IdentityConfig, Secret};
 pub use error::IdentityError;
 pub use info::{InDomain, Named, Scope, TokenInfo};

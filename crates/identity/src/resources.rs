@@ -243,7 +243,7 @@ pub(crate) fn text<'o>(object: &'o Object, name: &str) -> &'o str {
 }
 
 /// The domain that a new project or user is in when the request names none: that of the caller's scope.
-pub(crate) fn default_domain<'t>(token: &'t TokenInfo) -> &'t str {
+pub(crate) fn default_domain(token: &TokenInfo) -> &str {
     match &token.scope {
         Scope::Domain(domain) => &domain.id,
         Scope::Project(project) => &project.domain.id,

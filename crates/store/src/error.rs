@@ -86,6 +86,9 @@ pub enum StoreError {
         /// The panic's message.
         message: String,
     },
+    /// A unit of work asked the store for another one and would have waited for itself.
+    #[error("a unit of work cannot wait for another")]
+    Nested,
     /// The store is shutting down: the writer no longer takes work.
     #[error("the store is closed")]
     Closed,

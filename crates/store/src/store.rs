@@ -60,13 +60,19 @@ struct Inner {
     counters: Arc<Counters>,
 }
 
+impl Inner {
+    fn is_writer(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| writer.thread().id() == thread::current().id())
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         drop(self.queue.take());
         // Wait for the writer, so that the file is closed when the last handle is gone; unless this *is* the writer
         // (a unit of work held the last handle), which ends by itself.
-        if let Some(writer) = self.writer.take()
-            && writer.thread().id() != thread::current().id()
+        if !self.is_writer()
+            && let Some(writer) = self.writer.take()
             && writer.join().is_err()
         {
             tracing::error!("the database writer ended by a panic");
@@ -147,13 +153,17 @@ impl Store {
         receiver.await.unwrap_or_else(|_| Err(E::from(StoreError::Closed)))
     }
 
-    /// [`Store::write`] for threads that may block.
+    /// [`Store::write`] for threads that may block. Not from inside a unit of work, which would wait for itself: there it
+    /// fails with [`StoreError::Nested`].
     pub fn write_blocking<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        if self.inner.is_writer() {
+            return Err(E::from(StoreError::Nested));
+        }
         let (sender, receiver) = mpsc::sync_channel(1);
         self.submit(work, move |outcome| drop(sender.send(outcome)))?;
         receiver.recv().unwrap_or_else(|_| Err(E::from(StoreError::Closed)))

@@ -383,6 +383,18 @@ fn a_unit_that_holds_the_last_handle_does_not_lock_up_the_end() {
 }
 
 #[test]
+fn a_unit_cannot_wait_for_another() {
+    let (_folder, store) = open();
+    let inner = store.clone();
+    let nested = store.write_blocking(move |tx| {
+        insert(tx, 1, "outer")?;
+        inner.write_blocking(|tx| insert(tx, 2, "inner"))
+    });
+    assert!(matches!(nested, Err(StoreError::Nested)));
+    assert_eq!(ids(&store), Vec::<i64>::new());
+}
+
+#[test]
 fn a_file_that_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("junk.db");

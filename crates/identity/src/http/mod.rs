@@ -54,7 +54,6 @@ type Answered = Result<Answer, IdentityError>;
 impl Identity {
     /// Everything at and below [`crate::PATH`], to be merged into the server's router (`nest` would not take `/identity/`,
     /// which clients ask for).
-    #[must_use]
     pub fn router(&self) -> Router {
         async fn handle(State(identity): State<Identity>, request: Request) -> Response {
             identity.handle(request).await
