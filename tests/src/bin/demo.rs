@@ -1,0 +1,56 @@
+//! `make lab`: starts the lab if it is not up, shows the demonstration, and says how to go on.
+
+use std::process::ExitCode;
+use std::time::Instant;
+use system_tests::story::Story;
+use system_tests::{Failure, Lab, demonstration};
+
+fn main() -> ExitCode {
+    let mut story = Story::told();
+    match tell(&mut story) {
+        Ok(()) if story.wrong().is_empty() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(failure) => {
+            story.line(format_args!("\nThe demonstration broke off: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tell(story: &mut Story) -> Result<(), Failure> {
+    let lab = Lab::new(&std::env::var("NEUTRONIUM_LAB").unwrap_or_else(|_| "lab".to_owned()));
+    let start = Instant::now();
+    story.chapter("Four hosts and a world outside");
+    story.does("neutronium lab up", || lab.run(&["lab", "up"]), |_| "up".into())?;
+    story.line(format_args!("{}", lab.run(&["lab", "status"])?));
+    story.line(format_args!("{}", DRAWING));
+    demonstration::run(&lab, story)?;
+    let wrong = story.wrong().len();
+    let steps = story.steps().len();
+    story.line(format_args!(
+        "\n{} of {steps} steps as they should be, in {:.0} s (most of it the start of the Python client, once a command)",
+        steps - wrong,
+        start.elapsed().as_secs_f64()
+    ));
+    story.line(format_args!("{GO_ON}"));
+    Ok(())
+}
+
+const DRAWING: &str = "
+   world (203.0.113.1)
+     │ outside
+   network ─── br-ex ══════ vxlan 100, not Neutron's ══════ br-ex of compute1, compute2     (flat physnet1)
+     │           │
+     │        br-int ── qrouter, qdhcp                  br-int ── instances
+     │        br-tun                                    br-tun
+     └── br-phys ───────────────── underlay ─────────────┴── br-phys
+   controller: neutronium server ── management ── neutronium agent on every other host";
+
+const GO_ON: &str = "
+Go on:
+  eval \"$(target/debug/neutronium lab openrc --user demo --project demo --password neutronium-demo)\"
+  openstack network list                                  (the client is in .venv/bin)
+  target/debug/neutronium lab exec compute1 -- ovs-ofctl dump-flows br-int
+  target/debug/neutronium lab exec network -- ip netns
+  target/debug/neutronium probe exec p1 -- ping 10.0.0.1
+  make lab-down                                           removes every trace";

@@ -1,0 +1,56 @@
+//! tcpdump on a host or switch of the lab, from before something happens until after it.
+
+use crate::{Failure, Lab};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+/// A running capture; its end when dropped.
+pub struct Capture {
+    child: Child,
+    shown: String,
+}
+
+impl Capture {
+    /// Starts capturing on `device` of `node`; returns when tcpdump listens.
+    pub fn start(lab: &Lab, node: &str, device: &str, filter: &str) -> Result<Self, Failure> {
+        let mut command = lab.exec_command(node, &["tcpdump", "-l", "-nn", "-e", "-v", "-i", device]);
+        command.args(filter.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let shown = crate::command::line(&command);
+        let failed = |source| Failure::Start { command: shown.clone(), source };
+        let mut child = command.spawn().map_err(failed)?;
+        let mut said = String::new();
+        if let Some(stderr) = child.stderr.take() {
+            let mut lines = BufReader::new(stderr);
+            while !said.contains("listening on") && lines.read_line(&mut said).map_err(failed)? > 0 {}
+            // Its last words must find a reader.
+            std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        }
+        if said.contains("listening on") {
+            Ok(Self { child, shown })
+        } else {
+            Err(Failure::Unexpected { command: shown, what: said })
+        }
+    }
+
+    /// Ends it; what was captured, one packet a line (the details that follow a packet are on its line).
+    pub fn stop(mut self) -> Result<String, Failure> {
+        // Packets reach tcpdump a little after their receiver.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let failed = |source| Failure::Start { command: self.shown.clone(), source };
+        Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().map_err(failed)?;
+        let mut text = String::new();
+        if let Some(mut stdout) = self.child.stdout.take() {
+            stdout.read_to_string(&mut text).map_err(failed)?;
+        }
+        self.child.wait().map_err(failed)?;
+        Ok(text.replace("\n    ", " ").replace("\n\t", " "))
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // Gone already in the ordinary case.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,343 @@
+//! The demonstration: two projects on four hosts, by the real client; who reaches whom, and why.
+//!
+//! ```text
+//!                        world 203.0.113.1
+//!                              │ (masquerade)
+//!   ── public 172.16.0.0/24 ───┴──────────────┬──────── flat, physnet1
+//!         │ qg (SNAT, floating IP)            │ qg
+//!     router `edge` (demo)                router `edge2` (demo2)
+//!         │ qr 10.0.0.1                       │ qr 10.0.0.1
+//!   ── vxlan-net 10.0.0.0/24 ──       ── overlap-net 10.0.0.0/24 ──   the same addresses, at the same time
+//!      p1 (compute1)  p2 (compute2)      q1 (compute1)  q2 (compute2)
+//! ```
+
+use crate::capture::Capture;
+use crate::lab::{Probe, Seen};
+use crate::story::Story;
+use crate::{Client, Failure, Lab};
+
+/// Address outside that instances reach.
+const WORLD: &str = "203.0.113.1";
+/// Port that the instances' own service listens on.
+const SERVICE: u16 = 8080;
+/// Users that the demonstration makes, with the projects of the same names.
+const USERS: [&str; 2] = ["demo", "demo2"];
+/// Their password; the lab is reached from this machine only.
+const PASSWORD: &str = "neutronium-demo";
+
+/// Builds and looks at everything; an error only when it could not go on. What was wrong stands in the story.
+pub fn run(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
+    let admin = Client::new(lab, "admin", None, "admin")?;
+    reset(lab, &admin, story)?;
+    let [demo, demo2] = projects(lab, &admin, story)?;
+    external_network(&admin, story)?;
+    let demo_net = tenant_network(&demo, "vxlan-net", "edge", story)?;
+    let probes = demo_probes(lab, &admin, &demo, story)?;
+    east_west(lab, &admin, &demo_net, &probes, story)?;
+    outward(&probes, story)?;
+    floating_ip(lab, &demo, &probes, story)?;
+    overlap(lab, &demo2, &probes, story)?;
+    Ok(())
+}
+
+/// What a demonstration before this one left goes first, so that it can be run again.
+fn reset(lab: &Lab, admin: &Client, story: &mut Story) -> Result<(), Failure> {
+    if !admin.succeeds(&["project", "show", USERS[0]])? {
+        return Ok(());
+    }
+    story.chapter("Removing what the last demonstration made");
+    story.does("probes", || lab.clear_probes(), |_| "gone".into())?;
+    for (user, network, router) in [(USERS[0], "vxlan-net", "edge"), (USERS[1], "overlap-net", "edge2")] {
+        if !admin.succeeds(&["project", "show", user])? {
+            continue;
+        }
+        let client = Client::new(lab, user, Some(PASSWORD), user)?;
+        story.does(
+            &format!("project {user}"),
+            || {
+                for id in ids(&client, &["floating", "ip", "list"])? {
+                    client.run(&["floating", "ip", "delete", &id])?;
+                }
+                if client.succeeds(&["router", "show", router])? {
+                    // A last demonstration that broke off may not have come so far.
+                    client.succeeds(&["router", "remove", "subnet", router, network])?;
+                    client.run(&["router", "delete", router])?;
+                }
+                if client.succeeds(&["network", "show", network])? {
+                    client.run(&["network", "delete", network])?;
+                }
+                let project = admin.text("id", &["project", "show", user])?;
+                for id in ids(&admin, &["security", "group", "list", "--project", &project])? {
+                    admin.run(&["security", "group", "delete", &id])?;
+                }
+                admin.run(&["user", "delete", user])?;
+                admin.run(&["project", "delete", user])
+            },
+            |_| "gone".into(),
+        )?;
+    }
+    if admin.succeeds(&["network", "show", "public"])? {
+        story.does("network public", || admin.run(&["network", "delete", "public"]), |_| "gone".into())?;
+    }
+    Ok(())
+}
+
+fn ids(client: &Client, list: &[&str]) -> Result<Vec<String>, Failure> {
+    let answer = client.json(list)?;
+    let rows = answer.as_array().into_iter().flatten();
+    Ok(rows.filter_map(|row| Some(row["ID"].as_str()?.to_owned())).collect())
+}
+
+fn projects(lab: &Lab, admin: &Client, story: &mut Story) -> Result<[Client; 2], Failure> {
+    story.chapter("Two projects (as admin)");
+    let mut clients = Vec::new();
+    for user in USERS {
+        story.does(
+            &format!("project and user {user}, role member"),
+            || {
+                admin.run(&["project", "create", user])?;
+                admin.run(&["user", "create", user, "--project", user, "--password", PASSWORD])?;
+                admin.run(&["role", "add", "member", "--user", user, "--project", user])
+            },
+            |_| "made".into(),
+        )?;
+        clients.push(Client::new(lab, user, Some(PASSWORD), user)?);
+    }
+    <[Client; 2]>::try_from(clients)
+        .map_err(|_| Failure::Unexpected { command: "projects".into(), what: "not two".into() })
+}
+
+fn external_network(admin: &Client, story: &mut Story) -> Result<(), Failure> {
+    story.chapter("The outside (as admin)");
+    story.does(
+        "flat external network public on physnet1",
+        || {
+            admin.run(&[
+                "network",
+                "create",
+                "public",
+                "--external",
+                "--share",
+                "--provider-network-type",
+                "flat",
+                "--provider-physical-network",
+                "physnet1",
+            ])?;
+            admin.run(&[
+                "subnet",
+                "create",
+                "public-subnet",
+                "--network",
+                "public",
+                "--subnet-range",
+                "172.16.0.0/24",
+                "--gateway",
+                "172.16.0.1",
+                "--allocation-pool",
+                "start=172.16.0.100,end=172.16.0.199",
+            ])
+        },
+        |_| "172.16.0.0/24".into(),
+    )
+}
+
+/// A project's own network.
+struct TenantNetwork {
+    vni: u32,
+}
+
+fn tenant_network(client: &Client, network: &str, router: &str, story: &mut Story) -> Result<TenantNetwork, Failure> {
+    let user = client.environment().get("OS_USERNAME").cloned().unwrap_or_default();
+    story.chapter(&format!("A network and a way out (as {user})"));
+    story.does(
+        &format!("network {network} with subnet 10.0.0.0/24"),
+        || {
+            client.run(&["network", "create", network])?;
+            let subnet = format!("{network}-subnet");
+            let nameserver = ["--dns-nameserver", "192.0.2.53"];
+            client.run(
+                &[
+                    &["subnet", "create", &subnet, "--network", network, "--subnet-range", "10.0.0.0/24"],
+                    &nameserver[..],
+                ]
+                .concat(),
+            )
+        },
+        |_| "made".into(),
+    )?;
+    story.does(
+        &format!("router {router}: gateway on public, interface on {network}"),
+        || {
+            client.run(&["router", "create", router, "--external-gateway", "public"])?;
+            client.run(&["router", "add", "subnet", router, &format!("{network}-subnet")])
+        },
+        |_| "made".into(),
+    )?;
+    Ok(TenantNetwork { vni: 0 })
+}
+
+/// The three instances of project demo.
+struct DemoProbes {
+    p1: Probe,
+    p2: Probe,
+    flat: Probe,
+}
+
+fn demo_probes(lab: &Lab, admin: &Client, demo: &Client, story: &mut Story) -> Result<DemoProbes, Failure> {
+    story.chapter("Three instances, addressed by DHCP");
+    let mut probe = |client: &Client, name: &str, network: &str, host: &str| {
+        story.does(
+            &format!("{name} on {network} at {host}"),
+            || lab.create_probe(client, name, network, host, None),
+            |probe| probe.address.clone(),
+        )
+    };
+    // Choosing a host is an administrator's right; the ports belong to demo all the same.
+    let _ = admin;
+    Ok(DemoProbes {
+        p1: probe(demo, "p1", "vxlan-net", "compute1")?,
+        p2: probe(demo, "p2", "vxlan-net", "compute2")?,
+        flat: probe(demo, "flat1", "public", "compute2")?,
+    })
+}
+
+fn words(seen: Seen) -> String {
+    match seen {
+        Seen::Answer(text) if text.is_empty() => "went through".into(),
+        Seen::Answer(text) => format!("went through: {text}"),
+        Seen::Silence => "blocked".into(),
+    }
+}
+
+fn east_west(
+    lab: &Lab,
+    admin: &Client,
+    network: &TenantNetwork,
+    probes: &DemoProbes,
+    story: &mut Story,
+) -> Result<(), Failure> {
+    story.chapter("East-west, across hosts");
+    let _ = network;
+    let vni = admin.text("provider:segmentation_id", &["network", "show", "vxlan-net"])?;
+    let underlay = Capture::start(lab, "underlay", "switch", "udp port 4789")?;
+    story.sees("ping p1 -> p2", "both are in demo's default group, whose members reach each other", || {
+        let seen = probes.p1.ping(&probes.p2.address)?;
+        Ok((seen != Seen::Silence, words(seen)))
+    })?;
+    let wire = underlay.stop()?;
+    story.sees(
+        "the same packets on the underlay",
+        "between hosts they travel in VXLAN, with the network's own VNI",
+        || {
+            let right = wire.lines().any(|line| {
+                line.contains(&format!("vni {vni}"))
+                    && line.contains("ICMP echo request")
+                    && line.contains(&probes.p1.address)
+            });
+            let seen =
+                if right { format!("VXLAN, vni {vni}") } else { format!("no echo request with vni {vni}:\n{wire}") };
+            Ok((right, seen))
+        },
+    )
+}
+
+fn outward(probes: &DemoProbes, story: &mut Story) -> Result<(), Failure> {
+    story.chapter("Outward, through the router");
+    story.sees(
+        "ping p1 -> world",
+        "edge takes the packet for its own address (SNAT), the network node for its own",
+        || {
+            let seen = probes.p1.ping(WORLD)?;
+            Ok((seen != Seen::Silence, words(seen)))
+        },
+    )?;
+    story.sees("TCP p1 -> world, port 80", "the default group lets everything out", || {
+        let seen = probes.p1.tcp(WORLD, 80)?;
+        Ok((seen != Seen::Silence, words(seen)))
+    })?;
+    probes.flat.serve(SERVICE)?;
+    story.sees(
+        "TCP p1 -> flat1",
+        "p1 comes with the router's address, which is no member of demo's default group",
+        || {
+            let seen = probes.p1.tcp(&probes.flat.address, SERVICE)?;
+            Ok((seen == Seen::Silence, words(seen)))
+        },
+    )
+}
+
+fn floating_ip(lab: &Lab, demo: &Client, probes: &DemoProbes, story: &mut Story) -> Result<(), Failure> {
+    story.chapter("Inward, by a floating IP");
+    probes.p1.serve(SERVICE)?;
+    let floating = story.does(
+        "floating IP for p1",
+        || {
+            let address =
+                demo.text("floating_ip_address", &["floating", "ip", "create", "public", "--port", &probes.p1.port])?;
+            lab.wait_until("the floating IP is ACTIVE", || {
+                Ok(demo.text("status", &["floating", "ip", "show", &address])? == "ACTIVE")
+            })?;
+            Ok(address)
+        },
+        Clone::clone,
+    )?;
+    story.sees("TCP flat1 -> floating IP", "nothing allows it in yet", || {
+        let seen = probes.flat.tcp(&floating, SERVICE)?;
+        Ok((seen == Seen::Silence, words(seen)))
+    })?;
+    story.does(
+        "rule: tcp 8080 from anywhere, in group default",
+        || demo.run(&["security", "group", "rule", "create", "default", "--protocol", "tcp", "--dst-port", "8080"]),
+        |_| "made".into(),
+    )?;
+    let flat_side = Capture::start(lab, "compute2", &probes.flat.device, "tcp port 8080")?;
+    story.sees("TCP flat1 -> floating IP", "the rule allows it; edge hands it to p1 (DNAT)", || {
+        let seen = probes.flat.tcp(&floating, SERVICE)?;
+        Ok((seen != Seen::Silence, words(seen)))
+    })?;
+    let wire = flat_side.stop()?;
+    story.sees("the same packets on the flat side", "a flat network carries no VLAN tag", || {
+        let right = wire.contains(&floating) && !wire.contains("802.1Q");
+        Ok((right, if right { "untagged".into() } else { wire.clone() }))
+    })?;
+    story.sees("TCP flat1 <- p1, seen by flat1", "what p1 sends now leaves with the floating IP, one to one", || {
+        let seen = probes.p1.tcp(&probes.flat.address, SERVICE)?;
+        let right = seen == Seen::Answer(format!("hello {floating}"));
+        Ok((right, words(seen)))
+    })
+}
+
+fn overlap(lab: &Lab, demo2: &Client, probes: &DemoProbes, story: &mut Story) -> Result<(), Failure> {
+    tenant_network(demo2, "overlap-net", "edge2", story)?;
+    let mut probe = |name: &str, host: &str, address: &str| {
+        story.does(
+            &format!("{name} on overlap-net at {host}, with the address of demo's"),
+            || lab.create_probe(demo2, name, "overlap-net", host, Some(address)),
+            |probe| probe.address.clone(),
+        )
+    };
+    let q1 = probe("q1", "compute1", &probes.p1.address)?;
+    let q2 = probe("q2", "compute2", &probes.p2.address)?;
+    q2.serve(SERVICE)?;
+    story.sees("ping p1 -> p2 and q1 -> q2 at once", "the same addresses, in two networks that never meet", || {
+        let (first, second) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| q1.ping(&q2.address));
+            (probes.p1.ping(&probes.p2.address), other.join())
+        });
+        let second = second.unwrap_or(Ok(Seen::Silence))?;
+        let both = first? != Seen::Silence && second != Seen::Silence;
+        Ok((both, if both { "both went through".into() } else { "one is blocked".into() }))
+    })?;
+    story.sees("TCP p1 -> its 10.0.0.x, where only q2 serves", "p1's packet must not come out at q2", || {
+        let seen = probes.p1.tcp(&q2.address, SERVICE)?;
+        Ok((seen == Seen::Silence, words(seen)))
+    })?;
+    story.sees("TCP q1 -> q2", "the same, within demo2", || {
+        let seen = q1.tcp(&q2.address, SERVICE)?;
+        Ok((seen != Seen::Silence, words(seen)))
+    })?;
+    story.sees("ping q1 -> world", "edge2 is a router of its own", || {
+        let seen = q1.ping(WORLD)?;
+        Ok((seen != Seen::Silence, words(seen)))
+    })
+}

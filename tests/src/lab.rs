@@ -1,0 +1,172 @@
+//! A lab and its instances, driven by the binary as a person drives it.
+
+use crate::Client;
+use crate::command::{self, Failure};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A lab by name; it may be up or not.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    name: String,
+    program: PathBuf,
+}
+
+/// What came of a try to reach something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It answered, with these words if it had any.
+    Answer(String),
+    /// Nothing came back.
+    Silence,
+}
+
+/// An instance.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    lab: Lab,
+    /// Its name.
+    pub name: String,
+    /// The id of its port.
+    pub port: String,
+    /// Its address, as DHCP gave it.
+    pub address: String,
+    /// Its device on the host (the `tap` on br-int).
+    pub device: String,
+}
+
+impl Lab {
+    /// The lab `name`, driven by the binary that `NEUTRONIUM` names, or the one that was built beside this program.
+    pub fn new(name: &str) -> Self {
+        let beside = || {
+            let here = std::env::current_exe().ok()?;
+            // Tests are one folder deeper than programs.
+            here.ancestors().skip(1).take(2).map(|folder| folder.join("neutronium")).find(|path| path.is_file())
+        };
+        let program = std::env::var_os("NEUTRONIUM").map(PathBuf::from).or_else(beside);
+        Self { name: name.to_owned(), program: program.unwrap_or_else(|| "neutronium".into()) }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `neutronium ARGUMENTS`, about this lab.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env("NEUTRONIUM_LAB", &self.name);
+        command
+    }
+
+    /// Runs `neutronium ARGUMENTS`, which must succeed.
+    pub fn run(&self, arguments: &[&str]) -> Result<String, Failure> {
+        command::run(&mut self.command(arguments))
+    }
+
+    /// A command on a host or switch, to be run.
+    pub fn exec_command(&self, node: &str, words: &[&str]) -> Command {
+        self.command(&[&["lab", "exec", node, "--"], words].concat())
+    }
+
+    /// Runs a command on a host or switch; it must succeed.
+    pub fn exec(&self, node: &str, words: &[&str]) -> Result<String, Failure> {
+        command::run(&mut self.exec_command(node, words))
+    }
+
+    /// The environment of a user, as `lab openrc` exports it.
+    pub fn openrc(&self, user: &str, project: &str) -> Result<BTreeMap<String, String>, Failure> {
+        // Let the shell, which it is written for, read it.
+        let exports = self.run(&["lab", "openrc", "--user", user, "--project", project])?;
+        let mut shell = Command::new("env");
+        shell.args(["-i", "PATH=/usr/bin:/bin", "sh", "-c", "eval \"$1\"; env", "sh", &exports]);
+        let environment = command::run(&mut shell)?;
+        let variables = environment.lines().filter_map(|line| line.split_once('='));
+        Ok(variables.filter(|(name, _)| name.starts_with("OS_")).map(|(a, b)| (a.to_owned(), b.to_owned())).collect())
+    }
+
+    /// Makes an instance on a port of the user's.
+    pub fn create_probe(
+        &self,
+        client: &Client,
+        name: &str,
+        network: &str,
+        host: &str,
+        address: Option<&str>,
+    ) -> Result<Probe, Failure> {
+        let mut command = self.command(&["probe", "create", name, "--network", network, "--host", host, "--json"]);
+        command.args(address.into_iter().flat_map(|address| ["--address", address]));
+        command.envs(client.environment());
+        let text = command::run(&mut command)?;
+        let unexpected = || Failure::Unexpected { command: command::line(&command), what: text.clone() };
+        let answer: Value = serde_json::from_str(&text).map_err(|_| unexpected())?;
+        let word = |key: &str| answer[key].as_str().map(str::to_owned).ok_or_else(unexpected);
+        Ok(Probe {
+            lab: self.clone(),
+            name: name.to_owned(),
+            port: word("port_id")?,
+            address: word("address")?,
+            device: word("device")?,
+        })
+    }
+
+    /// Removes all instances.
+    pub fn clear_probes(&self) -> Result<(), Failure> {
+        self.run(&["probe", "clear"]).map(drop)
+    }
+
+    /// Waits until something is so, at most a minute.
+    pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
+        let start = Instant::now();
+        while !is_so()? {
+            if start.elapsed() > Duration::from_secs(60) {
+                return Err(Failure::Unexpected { command: what.to_owned(), what: "not so after a minute".into() });
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+}
+
+impl Probe {
+    /// A command inside, to be run.
+    pub fn command(&self, words: &[&str]) -> Command {
+        self.lab.command(&[&["probe", "exec", &self.name, "--"], words].concat())
+    }
+
+    /// Three pings, the first of which may come too early for a cold cache on the way: one answer is enough.
+    pub fn ping(&self, address: &str) -> Result<Seen, Failure> {
+        let output = command::output(&mut self.command(&["ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", address]))?;
+        Ok(if output.status.success() { Seen::Answer(String::new()) } else { Seen::Silence })
+    }
+
+    /// Connects by TCP and reads the first line that is answered.
+    pub fn tcp(&self, address: &str, port: u16) -> Result<Seen, Failure> {
+        let script =
+            format!("exec 3<>/dev/tcp/{address}/{port} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3");
+        let output = command::output(&mut self.command(&["timeout", "4", "bash", "-c", &script]))?;
+        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Ok(if output.status.success() && !said.is_empty() { Seen::Answer(said) } else { Seen::Silence })
+    }
+
+    /// Starts a service that greets whoever connects by the address that it sees: `hello ADDRESS`.
+    pub fn serve(&self, port: u16) -> Result<(), Failure> {
+        let script = format!(
+            "import socketserver\n\
+             class Hello(socketserver.BaseRequestHandler):\n\
+             \x20   def handle(self): self.request.sendall(('hello %s\\n' % self.client_address[0]).encode())\n\
+             socketserver.ThreadingTCPServer.allow_reuse_address = True\n\
+             server = socketserver.ThreadingTCPServer(('', {port}), Hello)\n\
+             import os\n\
+             if os.fork() == 0:\n\
+             \x20   os.setsid()\n\
+             \x20   null = os.open('/dev/null', os.O_RDWR)\n\
+             \x20   [os.dup2(null, fd) for fd in (0, 1, 2)]\n\
+             \x20   server.serve_forever()\n"
+        );
+        command::run(&mut self.command(&["python3", "-c", &script])).map(drop)
+    }
+}
