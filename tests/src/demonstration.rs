@@ -31,9 +31,9 @@ pub fn run(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
     reset(lab, &admin, story)?;
     let [demo, demo2] = projects(lab, &admin, story)?;
     external_network(&admin, story)?;
-    let demo_net = tenant_network(&demo, "vxlan-net", "edge", story)?;
-    let probes = demo_probes(lab, &admin, &demo, story)?;
-    east_west(lab, &admin, &demo_net, &probes, story)?;
+    tenant_network(&demo, "vxlan-net", "edge", story)?;
+    let probes = demo_probes(lab, &demo, story)?;
+    east_west(lab, &admin, &probes, story)?;
     outward(&probes, story)?;
     floating_ip(lab, &demo, &probes, story)?;
     overlap(lab, &demo2, &probes, story)?;
@@ -67,7 +67,7 @@ fn reset(lab: &Lab, admin: &Client, story: &mut Story) -> Result<(), Failure> {
                     client.run(&["network", "delete", network])?;
                 }
                 let project = admin.text("id", &["project", "show", user])?;
-                for id in ids(&admin, &["security", "group", "list", "--project", &project])? {
+                for id in ids(admin, &["security", "group", "list", "--project", &project])? {
                     admin.run(&["security", "group", "delete", &id])?;
                 }
                 admin.run(&["user", "delete", user])?;
@@ -141,12 +141,7 @@ fn external_network(admin: &Client, story: &mut Story) -> Result<(), Failure> {
     )
 }
 
-/// A project's own network.
-struct TenantNetwork {
-    vni: u32,
-}
-
-fn tenant_network(client: &Client, network: &str, router: &str, story: &mut Story) -> Result<TenantNetwork, Failure> {
+fn tenant_network(client: &Client, network: &str, router: &str, story: &mut Story) -> Result<(), Failure> {
     let user = client.environment().get("OS_USERNAME").cloned().unwrap_or_default();
     story.chapter(&format!("A network and a way out (as {user})"));
     story.does(
@@ -172,8 +167,7 @@ fn tenant_network(client: &Client, network: &str, router: &str, story: &mut Stor
             client.run(&["router", "add", "subnet", router, &format!("{network}-subnet")])
         },
         |_| "made".into(),
-    )?;
-    Ok(TenantNetwork { vni: 0 })
+    )
 }
 
 /// The three instances of project demo.
@@ -183,7 +177,7 @@ struct DemoProbes {
     flat: Probe,
 }
 
-fn demo_probes(lab: &Lab, admin: &Client, demo: &Client, story: &mut Story) -> Result<DemoProbes, Failure> {
+fn demo_probes(lab: &Lab, demo: &Client, story: &mut Story) -> Result<DemoProbes, Failure> {
     story.chapter("Three instances, addressed by DHCP");
     let mut probe = |client: &Client, name: &str, network: &str, host: &str| {
         story.does(
@@ -192,8 +186,6 @@ fn demo_probes(lab: &Lab, admin: &Client, demo: &Client, story: &mut Story) -> R
             |probe| probe.address.clone(),
         )
     };
-    // Choosing a host is an administrator's right; the ports belong to demo all the same.
-    let _ = admin;
     Ok(DemoProbes {
         p1: probe(demo, "p1", "vxlan-net", "compute1")?,
         p2: probe(demo, "p2", "vxlan-net", "compute2")?,
@@ -209,15 +201,8 @@ fn words(seen: Seen) -> String {
     }
 }
 
-fn east_west(
-    lab: &Lab,
-    admin: &Client,
-    network: &TenantNetwork,
-    probes: &DemoProbes,
-    story: &mut Story,
-) -> Result<(), Failure> {
+fn east_west(lab: &Lab, admin: &Client, probes: &DemoProbes, story: &mut Story) -> Result<(), Failure> {
     story.chapter("East-west, across hosts");
-    let _ = network;
     let vni = admin.text("provider:segmentation_id", &["network", "show", "vxlan-net"])?;
     let underlay = Capture::start(lab, "underlay", "switch", "udp port 4789")?;
     story.sees("ping p1 -> p2", "both are in demo's default group, whose members reach each other", || {

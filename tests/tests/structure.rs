@@ -1,6 +1,8 @@
 //! The arrows run one way: vocabulary <- model <- planners <- drivers <- agent and server <- the binary, and nothing below
 //! the drivers knows an async runtime, SQL, sockets, the clock or randomness.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
