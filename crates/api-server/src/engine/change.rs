@@ -1,0 +1,245 @@
+//! Changes: body, policy, quota, rules and the answer, in one unit of work.
+
+use super::shape::Shape;
+use super::target::ObjectTarget;
+use super::{canonical, one, quota, wrapped};
+use crate::api::Api;
+use crate::error::ApiError;
+use crate::registry::Rules;
+use access_policy::{Condition, Credentials, Policy};
+use api_schema::body::{self, Author, Creation, Request};
+use api_schema::{Attribute, Resource, resources};
+use network_store::{Caller, Work};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use store::{Snapshot, Tx};
+use uuid::Uuid;
+
+/// A request that changes something.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// POST on a collection.
+    Create(Value),
+    /// PUT on an object.
+    Update(String, Value),
+    /// DELETE of an object.
+    Delete(String),
+    /// PUT on an object's action.
+    Action(String, &'static str, Value),
+}
+
+/// What a change is answered with.
+#[derive(Debug)]
+pub enum Outcome {
+    /// 201 with this body.
+    Created(Vec<u8>),
+    /// 200 with this body.
+    Done(Vec<u8>),
+    /// 204.
+    Gone,
+}
+
+/// Everything that a change needs beside the transaction.
+#[derive(Clone, Copy)]
+pub struct Changing<'a> {
+    api: &'a Api,
+    rules: &'static Rules,
+    who: &'a Credentials,
+    if_match: Option<u64>,
+}
+
+impl Change {
+    /// Runs the change in an open transaction. `if_match` is the revision that the object must have.
+    pub fn run(
+        self,
+        api: &Api,
+        tx: &Tx<'_>,
+        rules: &'static Rules,
+        who: &Credentials,
+        if_match: Option<u64>,
+    ) -> Result<Outcome, ApiError> {
+        let changing = Changing { api, rules, who, if_match };
+        match self {
+            Self::Create(body) => changing.create(tx, body),
+            Self::Update(id, body) => changing.update(tx, &id, body),
+            Self::Delete(id) => changing.delete(tx, &id),
+            Self::Action(id, name, body) => changing.act(tx, &id, name, body),
+        }
+    }
+}
+
+impl Changing<'_> {
+    fn resource(&self) -> &'static Resource {
+        self.rules.resource
+    }
+
+    fn work<'w>(&'w self, tx: &'w Tx<'w>) -> Work<'w> {
+        let caller = Caller { project_id: &self.who.project_id, is_admin: self.api.policy.is_admin(self.who) };
+        Work::new(tx, &self.api.network, caller)
+    }
+
+    fn author(&self) -> Author<'_> {
+        let any_project = self.api.policy.is_admin(self.who)
+            || self.api.policy.condition("context_can_set_project_id", self.who) == Condition::Always;
+        Author { project_id: &self.who.project_id, any_project }
+    }
+
+    fn create(&self, tx: &Tx<'_>, body: Value) -> Result<Outcome, ApiError> {
+        let create = self.rules.create.ok_or(ApiError::NoSuchMethod)?;
+        let resource = self.resource();
+        let (requests, bulk) = match body::creation(resource, self.author(), body)? {
+            Creation::One(request) => (vec![request], false),
+            Creation::Bulk(requests) => (requests, true),
+        };
+        let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
+        for request in &requests {
+            self.check_parents(tx, request)?;
+            let action = format!("create_{}", resource.name);
+            self.check_policy(tx, &action, &request.values, &request.values, &request.explicit)?;
+            let project = request.values.get("project_id").and_then(Value::as_str).unwrap_or_default();
+            *wanted.entry(project).or_default() += 1;
+        }
+        for (project, more) in wanted {
+            quota::check(tx, &self.api.network, resource, project, more)?;
+        }
+        let work = self.work(tx);
+        let mut ids = Vec::with_capacity(requests.len());
+        for request in requests {
+            ids.push(create(&work, request.values)?);
+        }
+        let shape = Shape::visible(resource, &self.api.policy, self.who, &[]);
+        let mut objects = Vec::with_capacity(ids.len());
+        for id in ids {
+            objects.push(self.written(tx, &shape, id)?);
+        }
+        Ok(Outcome::Created(match objects.as_slice() {
+            [object] if !bulk => wrapped(resource, object),
+            several => {
+                let mut out = format!("{{\"{}\":[", resource.collection).into_bytes();
+                out.extend_from_slice(&several.join(&b','));
+                out.extend_from_slice(b"]}");
+                out
+            }
+        }))
+    }
+
+    fn update(&self, tx: &Tx<'_>, id: &str, body: Value) -> Result<Outcome, ApiError> {
+        let update = self.rules.update.ok_or(ApiError::NoSuchMethod)?;
+        let resource = self.resource();
+        let Request { values, explicit } = body::update(resource, self.author(), body)?;
+        let (uuid, mut object) = self.existing(tx, id)?;
+        for (name, value) in &values {
+            object.insert(name.clone(), value.clone());
+        }
+        self.check_policy(tx, &format!("update_{}", resource.name), &object, &values, &explicit)?;
+        update(&self.work(tx), uuid, values)?;
+        let shape = Shape::visible(resource, &self.api.policy, self.who, &[]);
+        Ok(Outcome::Done(wrapped(resource, &self.written(tx, &shape, uuid)?)))
+    }
+
+    fn delete(&self, tx: &Tx<'_>, id: &str) -> Result<Outcome, ApiError> {
+        let delete = self.rules.delete.ok_or(ApiError::NoSuchMethod)?;
+        let (uuid, object) = self.existing(tx, id)?;
+        self.check_policy(tx, &format!("delete_{}", self.resource().name), &object, &Map::new(), &[])?;
+        delete(&self.work(tx), uuid)?;
+        Ok(Outcome::Gone)
+    }
+
+    fn act(&self, tx: &Tx<'_>, id: &str, name: &'static str, body: Value) -> Result<Outcome, ApiError> {
+        let action = self.rules.actions.iter().find(|(known, _)| *known == name).ok_or(ApiError::NoSuchPath)?.1;
+        let (uuid, object) = self.existing(tx, id)?;
+        self.check_policy(tx, name, &object, &Map::new(), &[])?;
+        let answer = action(&self.work(tx), uuid, body)?;
+        Ok(Outcome::Done(answer.to_string().into_bytes()))
+    }
+
+    /// The object as it is, if the caller may see it and it has the revision that the client has seen.
+    fn existing(&self, tx: &Tx<'_>, id: &str) -> Result<(Uuid, Map<String, Value>), ApiError> {
+        let resource = self.resource();
+        let not_found = || ApiError::not_found(resource, id);
+        let scope = self.api.policy.condition(&format!("get_{}", resource.name), self.who);
+        let json = one(self.api, tx, &Shape::everything(resource), id, Some(&scope))?.ok_or_else(not_found)?;
+        let object: Map<String, Value> = serde_json::from_slice(&json)
+            .map_err(|error| ApiError::Declaration { resource: resource.name, reason: error.to_string() })?;
+        if let Some(expected) = self.if_match {
+            let current = object.get("revision_number").and_then(Value::as_u64).unwrap_or_default();
+            if current != expected {
+                return Err(ApiError::RevisionMismatch { expected, current });
+            }
+        }
+        let uuid = Uuid::parse_str(&canonical(id)).map_err(|_| not_found())?;
+        Ok((uuid, object))
+    }
+
+    /// The answer to a change: the object as it now is.
+    fn written(&self, tx: &Tx<'_>, shape: &Shape, id: Uuid) -> Result<Vec<u8>, ApiError> {
+        let id = id.to_string();
+        one(self.api, tx, shape, &id, None)?.ok_or_else(|| ApiError::not_found(shape.resource, &id))
+    }
+
+    /// What a new object shall belong to must exist for the caller.
+    fn check_parents(&self, tx: &Snapshot<'_>, request: &Request) -> Result<(), ApiError> {
+        for parent in self.resource().parents {
+            let Some(id) = request.values.get(parent.attribute).and_then(Value::as_str) else { continue };
+            let Some(declared) = resources::ALL.iter().find(|resource| resource.name == parent.name) else { continue };
+            let scope = self.api.policy.condition(&format!("get_{}", parent.name), self.who);
+            let mut sql = super::sql::Sql::default();
+            let placeholder = sql.bind(id.to_owned());
+            let scope = sql.condition(declared, &scope);
+            let text =
+                format!("SELECT 1 FROM {table} WHERE {table}.id = {placeholder} AND {scope}", table = parent.table);
+            if !tx.exists(&text, &sql.params)? {
+                return Err(ApiError::not_found(declared, id));
+            }
+        }
+        Ok(())
+    }
+
+    /// The action's rule, and those of the attributes that the client set and of what is inside them.
+    fn check_policy(
+        &self,
+        tx: &Tx<'_>,
+        action: &str,
+        object: &Map<String, Value>,
+        given: &Map<String, Value>,
+        explicit: &[&'static Attribute],
+    ) -> Result<(), ApiError> {
+        let mut rules = vec![action.to_owned()];
+        for attribute in explicit.iter().filter(|attribute| attribute.policy) {
+            let rule = format!("{action}:{}", attribute.name);
+            inner_rules(&self.api.policy, &rule, given.get(attribute.name), &mut rules);
+            rules.push(rule);
+        }
+        let target = ObjectTarget { resource: self.resource(), values: object, snapshot: tx };
+        let denied: Vec<&String> =
+            rules.iter().filter(|rule| !self.api.policy.condition(rule, self.who).holds(&target)).collect();
+        if denied.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<String> = rules.iter().map(|rule| format!("rule:{rule}")).collect();
+        Err(ApiError::Forbidden(match all.as_slice() {
+            [one] => one.clone(),
+            several => format!("({})", several.join(" and ")),
+        }))
+    }
+}
+
+/// `create_port:fixed_ips:ip_address`: one rule for each member that the client gave. Objects have such rules only where
+/// one is written; of members of lists, what is not written falls to the default rule.
+fn inner_rules(policy: &Policy, rule: &str, value: Option<&Value>, rules: &mut Vec<String>) {
+    let mut add = |name: &String, unwritten: bool| {
+        let inner = format!("{rule}:{name}");
+        if (unwritten || policy.has(&inner)) && !rules.contains(&inner) {
+            rules.push(inner);
+        }
+    };
+    match value {
+        Some(Value::Object(members)) => members.keys().for_each(|name| add(name, false)),
+        Some(Value::Array(items)) => {
+            for name in items.iter().filter_map(Value::as_object).flat_map(Map::keys) {
+                add(name, true);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,193 @@
+//! The generic engine: list, show, create, update, delete and actions over any declaration.
+//!
+//! Policy comes in as a condition ([`access_policy::Condition`]): of lists and look-ups it becomes part of the WHERE, so
+//! that what a caller may not see is not there; of changes it is held against the object as it will be.
+
+mod change;
+mod listing;
+mod quota;
+mod render;
+mod shape;
+mod sql;
+mod target;
+
+pub use change::{Change, Outcome};
+pub use listing::Listing;
+pub use quota::limits;
+
+use crate::api::Api;
+use crate::error::ApiError;
+use crate::query::Query;
+use access_policy::Credentials;
+use api_schema::Resource;
+use jiff::{SignedDuration, Timestamp};
+use network_store::NetworkConfig;
+use render::{Fetch, Rendered};
+use serde_json::json;
+use shape::Shape;
+use store::{Snapshot, Value};
+
+/// Before that instant a heartbeat is too old.
+fn alive_since(config: &NetworkConfig) -> Timestamp {
+    let down = SignedDuration::from_secs(config.agent_down_time.into());
+    Timestamp::now().checked_sub(down).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// `{"ports": [...], "ports_links": [...]}`.
+///
+/// `url` is the address that the client asked, without the query; links point there.
+pub fn list(
+    api: &Api,
+    snapshot: &Snapshot<'_>,
+    resource: &'static Resource,
+    who: &Credentials,
+    query: &Query,
+    url: &str,
+) -> Result<Vec<u8>, ApiError> {
+    let listing = Listing::parse(resource, query, api.config.pagination_max_limit)?;
+    let shape = Shape::visible(resource, &api.policy, who, &listing.fields);
+    let alive_since = alive_since(&api.network);
+    let mut fetch = Fetch::new(&shape, alive_since);
+    let scope = api.policy.condition(&format!("get_{}", resource.name), who);
+    let scope = fetch.sql.condition(resource, &scope);
+    fetch.sql.push(&format!(" WHERE {scope}"));
+    listing.write_filters(resource, alive_since, &mut fetch.sql)?;
+    let order = listing.order(resource, alive_since, &mut fetch.sql);
+    if let Some(marker) = &listing.marker {
+        after_marker(snapshot, resource, &order, listing.reverse, marker, alive_since, &mut fetch)?;
+    }
+    let directions = order
+        .iter()
+        .map(|(column, rises)| format!("{column} {}", if *rises == listing.reverse { "DESC" } else { "ASC" }));
+    let order_by = directions.collect::<Vec<_>>().join(", ");
+    fetch.sql.push(&format!(" ORDER BY {order_by}"));
+    if listing.limit > 0 {
+        let limit = fetch.sql.bind(listing.limit);
+        fetch.sql.push(&format!(" LIMIT {limit}"));
+    }
+    let mut page = fetch.run(snapshot)?;
+    if listing.reverse {
+        page.objects.reverse();
+        page.keys.reverse();
+    }
+    Ok(write_page(resource, &listing, query, url, &page))
+}
+
+fn write_page(resource: &Resource, listing: &Listing, query: &Query, url: &str, page: &Rendered) -> Vec<u8> {
+    let mut out = format!("{{\"{}\":", resource.collection).into_bytes();
+    page.write_list(&mut out);
+    let links = links(listing, query, url, page);
+    if !links.is_empty() {
+        let links = serde_json::Value::Array(links);
+        out.extend_from_slice(format!(",\"{}_links\":{links}", resource.collection).as_bytes());
+    }
+    out.push(b'}');
+    out
+}
+
+/// A short page has nothing after it in the direction of the reading.
+fn links(listing: &Listing, query: &Query, url: &str, page: &Rendered) -> Vec<serde_json::Value> {
+    let mut links = Vec::new();
+    if listing.limit == 0 {
+        return links;
+    }
+    let short = page.objects.len() < listing.limit;
+    let href = |marker: Option<&String>, reverse: bool| {
+        let mut more: Vec<(&str, &str)> = marker.map(|id| ("marker", id.as_str())).into_iter().collect();
+        if reverse {
+            more.push(("page_reverse", "True"));
+        }
+        format!("{url}?{}", query.with(&["marker", "page_reverse"], &more))
+    };
+    if !short || listing.reverse {
+        links.push(json!({"rel": "next", "href": href(page.keys.last(), false)}));
+    }
+    if !short || !listing.reverse {
+        links.push(json!({"rel": "previous", "href": href(page.keys.first(), true)}));
+    }
+    links
+}
+
+/// Only what comes after the marker in the order: (a, b, id) > the marker's.
+fn after_marker(
+    snapshot: &Snapshot<'_>,
+    resource: &Resource,
+    order: &[(String, bool)],
+    reverse: bool,
+    marker: &str,
+    alive_since: Timestamp,
+    fetch: &mut Fetch<'_>,
+) -> Result<(), ApiError> {
+    let mut look = sql::Sql::default();
+    let id = look.bind(marker.to_owned());
+    let columns: Vec<&str> = order.iter().map(|(column, _)| column.as_str()).collect();
+    // A placeholder in a column is the instant that liveness counts from, which comes again here.
+    let placeholder = fetch.sql.expression(":alive_since", alive_since);
+    let again = look.expression(":alive_since", alive_since);
+    let columns = columns.join(", ").replace(&placeholder, &again);
+    look.push(&format!("SELECT {columns} FROM {} WHERE {}.id = {id}", resource.from, resource.table));
+    let values = snapshot.query_opt(&look.text, &look.params, |row| {
+        (0..order.len()).map(|index| row.get::<Value<'static>>(index)).collect::<Result<Vec<_>, _>>()
+    })?;
+    let values = values.ok_or_else(|| ApiError::not_found(resource, marker))?;
+    let mut alternatives = Vec::new();
+    let mut equal: Vec<String> = Vec::new();
+    for ((column, rises), value) in order.iter().zip(values) {
+        let placeholder = fetch.sql.bind(value);
+        let mut condition = equal.clone();
+        condition.push(format!("{column} {} {placeholder}", if *rises == reverse { "<" } else { ">" }));
+        alternatives.push(condition.join(" AND "));
+        equal.push(format!("{column} = {placeholder}"));
+    }
+    fetch.sql.push(&format!(" AND (({}))", alternatives.join(") OR (")));
+    Ok(())
+}
+
+/// `{"port": {...}}`, or that it is not there for this caller.
+pub fn show(
+    api: &Api,
+    snapshot: &Snapshot<'_>,
+    resource: &'static Resource,
+    who: &Credentials,
+    id: &str,
+    query: &Query,
+) -> Result<Vec<u8>, ApiError> {
+    let fields: Vec<String> = query.all("fields").filter(|field| !field.is_empty()).map(str::to_owned).collect();
+    let shape = Shape::visible(resource, &api.policy, who, &fields);
+    let scope = api.policy.condition(&format!("get_{}", resource.name), who);
+    let found = one(api, snapshot, &shape, id, Some(&scope))?;
+    let object = found.ok_or_else(|| ApiError::not_found(resource, id))?;
+    Ok(wrapped(resource, &object))
+}
+
+fn wrapped(resource: &Resource, object: &[u8]) -> Vec<u8> {
+    let mut out = format!("{{\"{}\":", resource.name).into_bytes();
+    out.extend_from_slice(object);
+    out.push(b'}');
+    out
+}
+
+/// One object's JSON, if it is there and meets the condition.
+fn one(
+    api: &Api,
+    snapshot: &Snapshot<'_>,
+    shape: &Shape,
+    id: &str,
+    scope: Option<&access_policy::Condition>,
+) -> Result<Option<Vec<u8>>, ApiError> {
+    let mut fetch = Fetch::new(shape, alive_since(&api.network));
+    let id = fetch.sql.bind(canonical(id));
+    let table = shape.resource.table;
+    fetch.sql.push(&format!(" WHERE {table}.id = {id}"));
+    if let Some(scope) = scope {
+        let scope = fetch.sql.condition(shape.resource, scope);
+        fetch.sql.push(&format!(" AND {scope}"));
+    }
+    let rendered = fetch.run(snapshot)?;
+    Ok((!rendered.objects.is_empty()).then(|| rendered.object(0).to_vec()))
+}
+
+/// Ids are kept in one form; what is no id is left as it is and found nowhere.
+fn canonical(id: &str) -> String {
+    uuid::Uuid::parse_str(id).map_or_else(|_| id.to_owned(), |id| id.hyphenated().to_string())
+}

@@ -1,0 +1,328 @@
+//! From rows straight to JSON bytes, without a tree per object.
+//!
+//! One query gives the objects; each is written as it comes, leaving a hole where rows of another table belong. One query
+//! per such table then gives the rows of all objects at once, and the holes are filled while copying the bytes together.
+
+use super::shape::{Node, Shape, Source};
+use super::sql::Sql;
+use api_schema::Children;
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::ops::Range;
+use store::{Row, Snapshot, StoreError, Value};
+
+/// Objects as JSON.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    /// The objects' JSON, one after the other.
+    pub bytes: Vec<u8>,
+    /// Where each object is in it.
+    pub objects: Vec<Range<usize>>,
+    /// What the first column was: the object's id, or that of the object it belongs to.
+    pub keys: Vec<String>,
+}
+
+impl Rendered {
+    /// One object's JSON.
+    pub fn object(&self, index: usize) -> &[u8] {
+        self.objects.get(index).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
+    }
+
+    /// All objects as a JSON list.
+    pub fn write_list(&self, out: &mut Vec<u8>) {
+        out.reserve(self.bytes.len() + self.objects.len() + 2);
+        out.push(b'[');
+        for index in 0..self.objects.len() {
+            if index > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(self.object(index));
+        }
+        out.push(b']');
+    }
+}
+
+/// A query for objects of one shape, to be completed with WHERE, ORDER BY and LIMIT.
+pub struct Fetch<'a> {
+    shape: &'a Shape,
+    alive_since: Timestamp,
+    /// For each field the position of its guard in the row.
+    guards: Vec<Option<usize>>,
+    /// The statement: up to and with FROM.
+    pub sql: Sql,
+}
+
+impl<'a> Fetch<'a> {
+    /// Objects keyed by their id.
+    pub fn new(shape: &'a Shape, alive_since: Timestamp) -> Self {
+        Self::keyed(shape, &format!("{}.id", shape.resource.table), alive_since)
+    }
+
+    fn keyed(shape: &'a Shape, key: &str, alive_since: Timestamp) -> Self {
+        let mut sql = Sql::default();
+        let mut list = vec![key.to_owned()];
+        list.extend(shape.columns.iter().map(|column| sql.expression(column, alive_since)));
+        let mut guards = Vec::with_capacity(shape.fields.len());
+        for field in &shape.fields {
+            guards.push(field.guard.as_ref().map(|guard| {
+                let condition = sql.condition(shape.resource, guard);
+                list.push(format!("CASE WHEN {condition} THEN 1 ELSE 0 END"));
+                list.len() - 1
+            }));
+        }
+        sql.push(&format!("SELECT {} FROM {}", list.join(", "), shape.resource.from));
+        Self { shape, alive_since, guards, sql }
+    }
+
+    /// Runs it.
+    pub fn run(self, snapshot: &Snapshot<'_>) -> Result<Rendered, StoreError> {
+        let mut page = Rendered::default();
+        let mut holes = Vec::new();
+        snapshot.for_each(&self.sql.text, &self.sql.params, |row| {
+            let start = page.bytes.len();
+            self.write_object(row, &mut page.bytes, page.keys.len(), &mut holes)?;
+            page.objects.push(start..page.bytes.len());
+            page.keys.push(row.text(0)?.into_owned());
+            Ok(())
+        })?;
+        if holes.is_empty() {
+            return Ok(page);
+        }
+        let mut sources = Vec::with_capacity(self.shape.sources.len());
+        for source in &self.shape.sources {
+            sources.push(Lists::read(snapshot, source, &page.keys, self.alive_since)?);
+        }
+        Ok(fill(page, &holes, &sources))
+    }
+
+    fn write_object(
+        &self,
+        row: &Row<'_>,
+        out: &mut Vec<u8>,
+        index: usize,
+        holes: &mut Vec<Hole>,
+    ) -> Result<(), StoreError> {
+        out.push(b'{');
+        let mut first = true;
+        for (field, guard) in self.shape.fields.iter().zip(&self.guards) {
+            if let Some(guard) = guard
+                && !row.get::<bool>(*guard)?
+            {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(field.key.as_bytes());
+            write_node(&field.node, row, out, index, holes)?;
+        }
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+/// Where the rows of a source belong.
+struct Hole {
+    position: usize,
+    object: usize,
+    source: usize,
+}
+
+fn write_node(
+    node: &Node,
+    row: &Row<'_>,
+    out: &mut Vec<u8>,
+    object: usize,
+    holes: &mut Vec<Hole>,
+) -> Result<(), StoreError> {
+    // Column 0 is the key.
+    match node {
+        Node::Text(column) | Node::Integer(column) => write_value(row.value(column + 1)?, out),
+        Node::Boolean(column) => match row.value(column + 1)? {
+            Value::Integer(flag) => out.extend_from_slice(if flag != 0 { b"true" } else { b"false" }),
+            _ => out.extend_from_slice(b"null"),
+        },
+        Node::Time(column) => write_time(row.get(column + 1)?, "%Y-%m-%dT%H:%M:%SZ", out),
+        Node::AgentTime(column) => write_time(row.get(column + 1)?, "%Y-%m-%d %H:%M:%S", out),
+        Node::Json(column) => match row.value(column + 1)? {
+            Value::Text(json) => out.extend_from_slice(json.as_bytes()),
+            _ => out.extend_from_slice(b"null"),
+        },
+        Node::Constant(json) => out.extend_from_slice(json.as_bytes()),
+        Node::Source(source) => holes.push(Hole { position: out.len(), object, source: *source }),
+        Node::Object(present, members) => {
+            if row.value(present + 1)? == Value::Null {
+                out.extend_from_slice(b"null");
+                return Ok(());
+            }
+            out.push(b'{');
+            for (position, (key, member)) in members.iter().enumerate() {
+                if position > 0 {
+                    out.push(b',');
+                }
+                out.extend_from_slice(key.as_bytes());
+                write_node(member, row, out, object, holes)?;
+            }
+            out.push(b'}');
+        }
+    }
+    Ok(())
+}
+
+fn write_time(time: Option<Timestamp>, format: &str, out: &mut Vec<u8>) {
+    match time {
+        Some(time) => {
+            out.push(b'"');
+            out.extend_from_slice(time.strftime(format).to_string().as_bytes());
+            out.push(b'"');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn write_value(value: Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Text(text) => write_text(&text, out),
+        Value::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Real(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Null | Value::Blob(_) => out.extend_from_slice(b"null"),
+    }
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    // Nearly everything that we store needs no escape.
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(serde_json::Value::String(text.to_owned()).to_string().as_bytes());
+    }
+}
+
+fn fill(page: Rendered, holes: &[Hole], sources: &[Lists]) -> Rendered {
+    let extra: usize = sources.iter().map(|lists| lists.bytes.len() + 2 * page.keys.len()).sum();
+    let mut filled = Rendered {
+        bytes: Vec::with_capacity(page.bytes.len() + extra),
+        objects: Vec::with_capacity(page.objects.len()),
+        keys: page.keys,
+    };
+    let mut holes = holes.iter().peekable();
+    for range in page.objects {
+        let start = filled.bytes.len();
+        let mut copied = range.start;
+        while let Some(hole) = holes.next_if(|hole| hole.position <= range.end) {
+            filled.bytes.extend_from_slice(page.bytes.get(copied..hole.position).unwrap_or_default());
+            copied = hole.position;
+            filled.bytes.push(b'[');
+            if let Some(lists) = sources.get(hole.source) {
+                filled.bytes.extend_from_slice(lists.of(hole.object));
+            }
+            filled.bytes.push(b']');
+        }
+        filled.bytes.extend_from_slice(page.bytes.get(copied..range.end).unwrap_or_default());
+        filled.objects.push(start..filled.bytes.len());
+    }
+    filled
+}
+
+/// The rows of one source for every object of a page: JSON without the brackets.
+struct Lists {
+    bytes: Vec<u8>,
+    ranges: Vec<Range<usize>>,
+}
+
+/// So many ids are asked for with one statement; fewer are filled up by repeating one, so that few texts get prepared.
+const SIZES: [usize; 3] = [1, 16, 256];
+
+impl Lists {
+    fn of(&self, object: usize) -> &[u8] {
+        self.ranges.get(object).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
+    }
+
+    fn read(
+        snapshot: &Snapshot<'_>,
+        source: &Source,
+        ids: &[String],
+        alive_since: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let index: HashMap<&str, usize> = ids.iter().enumerate().map(|(index, id)| (id.as_str(), index)).collect();
+        let mut lists = Self { bytes: Vec::new(), ranges: vec![0..0; ids.len()] };
+        let most = SIZES.iter().copied().max().unwrap_or(1);
+        for chunk in ids.chunks(most) {
+            let size = SIZES.iter().copied().find(|size| *size >= chunk.len()).unwrap_or(most);
+            let padded = chunk.iter().chain(std::iter::repeat(chunk.last().unwrap_or(&ids[0]))).take(size);
+            let wanted = padded.map(|id| Value::from(id.clone()));
+            match source {
+                Source::Children(children) => lists.read_rows(snapshot, children, &index, wanted)?,
+                Source::Nested(nested, shape) => {
+                    let mut fetch = Fetch::keyed(shape, nested.owner, alive_since);
+                    let condition = fetch.sql.is_one_of(nested.owner, wanted);
+                    let order = format!(" WHERE {condition} ORDER BY {}, {}.id", nested.owner, shape.resource.table);
+                    fetch.sql.push(&order);
+                    let rendered = fetch.run(snapshot)?;
+                    for (position, owner) in rendered.keys.iter().enumerate() {
+                        lists.append(&index, owner, rendered.object(position));
+                    }
+                }
+            }
+        }
+        Ok(lists)
+    }
+
+    fn read_rows(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        children: &Children,
+        index: &HashMap<&str, usize>,
+        wanted: impl Iterator<Item = Value<'static>>,
+    ) -> Result<(), StoreError> {
+        let mut sql = Sql::default();
+        let columns: Vec<&str> = children.fields.iter().map(|(_, column)| *column).collect();
+        let condition = sql.is_one_of(children.owner, wanted);
+        sql.push(&format!(
+            "SELECT {owner}, {} FROM {} WHERE {condition} ORDER BY {owner}, {}",
+            columns.join(", "),
+            children.table,
+            children.order,
+            owner = children.owner
+        ));
+        let mut member = Vec::new();
+        snapshot.for_each(&sql.text, &sql.params, |row| {
+            member.clear();
+            match children.fields {
+                [("", _)] => match row.value(1)? {
+                    Value::Null => return Ok(()),
+                    value => write_value(value, &mut member),
+                },
+                fields => {
+                    for (position, (key, _)) in fields.iter().enumerate() {
+                        member.extend_from_slice(if position == 0 { b"{" } else { b"," });
+                        write_text(key, &mut member);
+                        member.push(b':');
+                        write_value(row.value(position + 1)?, &mut member);
+                    }
+                    member.push(b'}');
+                }
+            }
+            self.append(index, &row.text(0)?, &member);
+            Ok(())
+        })
+    }
+
+    /// Rows of one object come one after the other.
+    fn append(&mut self, index: &HashMap<&str, usize>, owner: &str, json: &[u8]) {
+        let Some(range) = index.get(owner).and_then(|index| self.ranges.get_mut(*index)) else { return };
+        if range.start == range.end {
+            *range = self.bytes.len()..self.bytes.len();
+        } else {
+            // The same bare value twice (two agents in one zone) is shown once.
+            if self.bytes.get(range.clone()).is_some_and(|known| known.ends_with(json) && !json.starts_with(b"{")) {
+                return;
+            }
+            self.bytes.push(b',');
+        }
+        self.bytes.extend_from_slice(json);
+        range.end = self.bytes.len();
+    }
+}

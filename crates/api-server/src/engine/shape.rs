@@ -1,0 +1,145 @@
+//! What of a resource a caller gets to see, as a plan for reading rows and writing JSON.
+
+use access_policy::{Condition, Credentials, Policy};
+use api_schema::{Attribute, Children, Nested, Resource, Stored, body, resources};
+
+/// The plan of one object's JSON.
+#[derive(Debug)]
+pub struct Shape {
+    /// Of which resource.
+    pub resource: &'static Resource,
+    /// The members, in order.
+    pub fields: Vec<Field>,
+    /// SQL expressions that [`Node`]s refer to by position.
+    pub columns: Vec<&'static str>,
+    /// What is read by further queries, referred to by position.
+    pub sources: Vec<Source>,
+}
+
+/// One member.
+#[derive(Debug)]
+pub struct Field {
+    /// `"name":`, ready to be written.
+    pub key: String,
+    /// Whether this caller may see it depends on the object.
+    pub guard: Option<Condition>,
+    /// Its value.
+    pub node: Node,
+}
+
+/// Where a value comes from and how it is written; numbers are positions in [`Shape::columns`] or [`Shape::sources`].
+#[derive(Debug)]
+pub enum Node {
+    /// String or null.
+    Text(usize),
+    /// Number or null.
+    Integer(usize),
+    /// Boolean or null.
+    Boolean(usize),
+    /// Instant or null.
+    Time(usize),
+    /// The same in the form of agents.
+    AgentTime(usize),
+    /// JSON that is stored as such.
+    Json(usize),
+    /// Written here already.
+    Constant(String),
+    /// From [`Shape::sources`].
+    Source(usize),
+    /// An object, or null while the column is NULL.
+    Object(usize, Vec<(String, Node)>),
+}
+
+/// Rows of other tables.
+#[derive(Debug)]
+pub enum Source {
+    /// Rows.
+    Children(Children),
+    /// Objects of another resource.
+    Nested(Nested, Box<Shape>),
+}
+
+impl Shape {
+    /// What the caller may see; of that, only `fields` if any are named.
+    pub fn visible(resource: &'static Resource, policy: &Policy, who: &Credentials, fields: &[String]) -> Self {
+        let whole = policy.condition(&format!("get_{}", resource.name), who);
+        Self::build(resource, &|nested| Self::visible(nested, policy, who, &[]), &mut |attribute, key| {
+            if !attribute.visible || (!fields.is_empty() && !fields.iter().any(|field| field == key)) {
+                return None;
+            }
+            match policy.condition_or_always(&format!("get_{}:{}", resource.name, attribute.name), who) {
+                Condition::Never => None,
+                Condition::Always => Some(None),
+                // Whoever sees the object meets this.
+                same if same == whole => Some(None),
+                other => Some(Some(other)),
+            }
+        })
+    }
+
+    /// Everything there is, hidden or not: what policy looks at.
+    pub fn everything(resource: &'static Resource) -> Self {
+        Self::build(resource, &Self::everything, &mut |_, key| (key != "tenant_id").then_some(None))
+    }
+
+    fn build(
+        resource: &'static Resource,
+        nested: &dyn Fn(&'static Resource) -> Self,
+        select: &mut dyn FnMut(&'static Attribute, &str) -> Option<Option<Condition>>,
+    ) -> Self {
+        let mut shape = Self { resource, fields: Vec::new(), columns: Vec::new(), sources: Vec::new() };
+        for attribute in resource.attributes {
+            let names: &[&str] =
+                if attribute.name == "project_id" { &["tenant_id", "project_id"] } else { &[attribute.name] };
+            for name in names {
+                if let Some(guard) = select(attribute, name)
+                    && let Some(node) = shape.node(attribute.stored, nested)
+                {
+                    shape.fields.push(Field { key: format!("\"{name}\":"), guard, node });
+                }
+            }
+        }
+        shape
+    }
+
+    fn column(&mut self, sql: &'static str) -> usize {
+        match self.columns.iter().position(|known| *known == sql) {
+            Some(position) => position,
+            None => {
+                self.columns.push(sql);
+                self.columns.len() - 1
+            }
+        }
+    }
+
+    fn source(&mut self, source: Source) -> Node {
+        self.sources.push(source);
+        Node::Source(self.sources.len() - 1)
+    }
+
+    fn node(&mut self, stored: Stored, nested: &dyn Fn(&'static Resource) -> Self) -> Option<Node> {
+        Some(match stored {
+            Stored::Text(sql) => Node::Text(self.column(sql)),
+            Stored::Integer(sql) => Node::Integer(self.column(sql)),
+            Stored::Boolean(sql) => Node::Boolean(self.column(sql)),
+            Stored::Time(sql) => Node::Time(self.column(sql)),
+            Stored::AgentTime(sql) => Node::AgentTime(self.column(sql)),
+            Stored::Json(sql) => Node::Json(self.column(sql)),
+            Stored::Constant(literal) => Node::Constant(body::literal(literal).to_string()),
+            Stored::Children(children) => self.source(Source::Children(children)),
+            Stored::Nested(what) => {
+                let resource = resources::ALL.iter().find(|resource| resource.name == what.resource)?;
+                self.source(Source::Nested(what, Box::new(nested(resource))))
+            }
+            Stored::Object(object) => {
+                let present = self.column(object.present);
+                let members = object
+                    .members
+                    .iter()
+                    .filter_map(|(name, stored)| Some((format!("\"{name}\":"), self.node(*stored, nested)?)));
+                Node::Object(present, members.collect())
+            }
+            Stored::Nowhere => return None,
+        })
+    }
+}

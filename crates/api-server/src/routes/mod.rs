@@ -1,0 +1,5 @@
+//! What is not rows of a resource.
+
+pub mod extensions;
+pub mod quotas;
+pub mod versions;
