@@ -33,21 +33,16 @@ impl Display for Table {
         for (name, map) in &self.maps {
             writeln!(out, "\tmap {name} {{\n{map}\t}}")?;
         }
-        // Rules may jump to any chain, so all are there before the first rule is.
-        for (name, chain) in &self.chains {
-            match &chain.base {
-                Some(base) => writeln!(out, "\tchain {name} {{\n{base}\t}}")?,
-                None => writeln!(out, "\tchain {name} {{\n\t}}")?,
+        // nft makes all chains of a table before the first rule, so rules may jump to any of them.
+        for (name, Chain { base, rules }) in &self.chains {
+            writeln!(out, "\tchain {name} {{")?;
+            if let Some(base) = base {
+                write!(out, "{base}")?;
             }
-        }
-        for (name, Chain { rules, .. }) in &self.chains {
-            if !rules.is_empty() {
-                writeln!(out, "\tchain {name} {{")?;
-                for rule in rules {
-                    writeln!(out, "\t\t{rule}")?;
-                }
-                writeln!(out, "\t}}")?;
+            for rule in rules {
+                writeln!(out, "\t\t{rule}")?;
             }
+            writeln!(out, "\t}}")?;
         }
         writeln!(out, "}}")
     }

@@ -225,7 +225,7 @@ pub struct Base {
     pub kind: Kind,
     /// Where it stands.
     pub hook: Hook,
-    /// The device, for [`Hook::Ingress`].
+    /// The device, for [`Hook::Ingress`]. nft 1.0.6 leaves it out of its JSON, so that it reads back as none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// Lower comes first; -100 is `dstnat`, 100 `srcnat`, -150 `mangle`.
