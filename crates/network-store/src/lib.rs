@@ -27,4 +27,6 @@ pub use error::NetworkError;
 pub use work::{Caller, Work};
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

@@ -172,3 +172,6 @@ fn check_kind(distributed: Option<bool>, ha: Option<bool>) -> Result<(), ModelEr
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

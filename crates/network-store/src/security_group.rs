@@ -133,3 +133,6 @@ pub fn delete(work: &Work<'_>, id: SecurityGroupId) -> Result<(), NetworkError> 
 fn in_use(work: &Work<'_>, id: SecurityGroupId) -> Result<bool, StoreError> {
     work.tx.exists("SELECT 1 FROM port_security_groups WHERE security_group_id = ?1", params![id.0])
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! A small cloud for the tests of this crate: a real store, and units of work by whom one likes.
+
+use crate::network::NetworkCreate;
+use crate::port::PortCreate;
+use crate::subnet::SubnetCreate;
+use crate::{Caller, NetworkConfig, NetworkError, NetworkOptions, Work, network, port, schema, subnet};
+use net_types::{IpNet, NetworkId, PortId, SubnetId};
+use std::net::IpAddr;
+use std::sync::Arc;
+use store::Store;
+
+/// The project that the helpers below work for.
+pub const ME: &str = "me";
+
+/// A store of its own in a temporary folder.
+pub struct Cloud {
+    store: Store,
+    config: Arc<NetworkConfig>,
+    _folder: tempfile::TempDir,
+}
+
+impl Cloud {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("test.db")).unwrap();
+        store.migrate(schema::MIGRATIONS).unwrap();
+        let config = Arc::new(NetworkConfig::new(&NetworkOptions::default()).unwrap());
+        Self { store, config, _folder: folder }
+    }
+
+    /// One unit of work by a project.
+    pub fn by<T: Send + 'static>(
+        &self,
+        project_id: &'static str,
+        work: impl Fn(&Work<'_>) -> Result<T, NetworkError> + Send + 'static,
+    ) -> Result<T, NetworkError> {
+        self.run(Caller { project_id, is_admin: false }, work)
+    }
+
+    /// One unit of work by an administrator.
+    pub fn by_admin<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Work<'_>) -> Result<T, NetworkError> + Send + 'static,
+    ) -> Result<T, NetworkError> {
+        self.run(Caller { project_id: "admin", is_admin: true }, work)
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        caller: Caller<'static>,
+        work: impl Fn(&Work<'_>) -> Result<T, NetworkError> + Send + 'static,
+    ) -> Result<T, NetworkError> {
+        let config = Arc::clone(&self.config);
+        self.store.write_blocking(move |tx| work(&Work::new(tx, &config, caller)))
+    }
+
+    /// A network of [`ME`]; external ones are an administrator's.
+    pub fn network(&self, external: bool) -> NetworkId {
+        let request = NetworkCreate {
+            project_id: if external { "admin" } else { ME }.to_owned(),
+            name: String::new(),
+            description: String::new(),
+            admin_state_up: true,
+            mtu: 0,
+            shared: false,
+            external,
+            is_default: false,
+            port_security_enabled: true,
+            availability_zone_hints: Vec::new(),
+            network_type: None,
+            physical_network: None,
+            segmentation_id: None,
+        };
+        self.by_admin(move |work| network::create(work, request.clone())).unwrap()
+    }
+
+    /// A subnet with the gateway that its prefix gives.
+    pub fn subnet(&self, network_id: NetworkId, cidr: &str) -> SubnetId {
+        let cidr: IpNet = cidr.parse().unwrap();
+        let request = SubnetCreate {
+            project_id: ME.to_owned(),
+            network_id,
+            name: String::new(),
+            description: String::new(),
+            ip_version: if cidr.addr().is_ipv4() { 4 } else { 6 },
+            cidr: Some(cidr),
+            prefixlen: None,
+            subnetpool_id: None,
+            gateway_ip: None,
+            allocation_pools: None,
+            dns_nameservers: Vec::new(),
+            host_routes: Vec::new(),
+            enable_dhcp: true,
+            ipv6_ra_mode: None,
+            ipv6_address_mode: None,
+            dns_publish_fixed_ip: false,
+        };
+        self.by_admin(move |work| subnet::create(work, request.clone())).unwrap()
+    }
+
+    /// A port of [`ME`] with whatever addresses it gets.
+    pub fn port(&self, network_id: NetworkId) -> PortId {
+        self.by(ME, move |work| port::create(work, PortCreate::of_service(network_id, ME, "", ""))).unwrap()
+    }
+
+    /// The addresses of a port.
+    pub fn addresses(&self, port: PortId) -> Vec<IpAddr> {
+        let ips = self.by_admin(move |work| Ok(port::addresses::of_port(work.tx, port)?)).unwrap();
+        ips.into_iter().map(|ip| ip.ip_address).collect()
+    }
+
+    /// One text that a query finds; empty when there is none or NULL.
+    pub fn text(&self, sql: &'static str, id: uuid::Uuid) -> String {
+        let found = self.by_admin(move |work| {
+            Ok(work.tx.query_opt(sql, store::params![id], |row| row.get::<Option<String>>(0))?)
+        });
+        found.unwrap().flatten().unwrap_or_default()
+    }
+
+    /// How many rows a query counts.
+    pub fn count(&self, sql: &'static str) -> u64 {
+        self.by_admin(move |work| Ok(work.tx.count(sql, &[])?)).unwrap()
+    }
+}
+
+/// The refusal's name in Neutron.
+pub fn refusal<T: std::fmt::Debug>(outcome: Result<T, NetworkError>) -> &'static str {
+    match outcome {
+        Err(NetworkError::Refused(error)) => error.type_name(),
+        Err(NetworkError::Named { kind, .. }) => kind,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
