@@ -1,5 +1,7 @@
 //! Who may do what, and what happens to requests that make no sense.
 
+#![allow(clippy::unwrap_used, reason = "the configured allowance covers only functions marked as tests")]
+
 mod common;
 
 use axum::body::Body;

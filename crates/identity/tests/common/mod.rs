@@ -1,5 +1,6 @@
 //! A small cloud in a temporary folder, driven through its router, with a clock that stands until it is moved.
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, reason = "the configured allowance covers only functions marked as tests")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
