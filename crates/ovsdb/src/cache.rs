@@ -1,0 +1,244 @@
+//! A local copy of Open vSwitch's database, kept by a monitor's updates.
+//!
+//! Cloning is cheap (rows are shared), so that readers can hold a snapshot while updates go on.
+
+use crate::rows::TypedRow;
+use crate::{Bridge, Error, Interface, OpenVSwitch, Port, Row, RowChange, RowUpdate, Schema, TableName, Update, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A local copy of the database.
+#[derive(Debug, Clone, Default)]
+pub struct Cache {
+    schema: Arc<Schema>,
+    switch: Table<OpenVSwitch>,
+    bridges: Table<Bridge>,
+    ports: Table<Port>,
+    interfaces: Table<Interface>,
+    last_transaction: Option<Uuid>,
+}
+
+/// That a row came, changed or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Table.
+    pub table: TableName,
+    /// Row.
+    pub uuid: Uuid,
+    /// Its name; that of the row of the switch itself is empty.
+    pub name: String,
+    /// Which of the three.
+    pub kind: ChangeKind,
+}
+
+/// Whether a row came, changed or went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It is new.
+    Inserted,
+    /// Something in it that we look at is different.
+    Modified,
+    /// It is gone.
+    Deleted,
+}
+
+impl Cache {
+    /// An empty copy of a database of this schema, which says how to read differences.
+    pub fn new(schema: Schema) -> Self {
+        Self { schema: Arc::new(schema), ..Self::default() }
+    }
+
+    /// Takes an update, or the first answer to a monitor; what came of it. If it does not continue what is here (after a
+    /// new connection), it replaces it, and rows that it does not tell of are gone. An update that cannot be taken is
+    /// not half taken, and means that the copy must be made anew.
+    pub fn apply(&mut self, update: Update) -> Result<Vec<Change>, Error> {
+        let mut next = self.clone();
+        let mut changes = Vec::new();
+        if !update.continues {
+            let told: BTreeSet<_> = update.updates.iter().map(|row| row.uuid).collect();
+            next.switch.retain(&told, &mut changes);
+            next.bridges.retain(&told, &mut changes);
+            next.ports.retain(&told, &mut changes);
+            next.interfaces.retain(&told, &mut changes);
+        }
+        for row in update.updates {
+            let schema = Arc::clone(&next.schema);
+            match row.table.as_str() {
+                "Open_vSwitch" => next.switch.apply(&schema, row, &mut changes)?,
+                "Bridge" => next.bridges.apply(&schema, row, &mut changes)?,
+                "Port" => next.ports.apply(&schema, row, &mut changes)?,
+                "Interface" => next.interfaces.apply(&schema, row, &mut changes)?,
+                _ => {}
+            }
+        }
+        if update.last_transaction.is_some() || !update.continues {
+            next.last_transaction = update.last_transaction;
+        }
+        *self = next;
+        Ok(changes)
+    }
+
+    /// The transaction up to which it is complete, for `monitor_cond_since`.
+    pub fn last_transaction(&self) -> Option<Uuid> {
+        self.last_transaction
+    }
+
+    /// The switch itself; none before the first answer, or in a database that was never initialised.
+    pub fn switch(&self) -> Option<&OpenVSwitch> {
+        self.switch.iter().next()
+    }
+
+    /// A bridge by name.
+    pub fn bridge(&self, name: &str) -> Option<&Bridge> {
+        self.bridges.named(name)
+    }
+
+    /// A port by name.
+    pub fn port(&self, name: &str) -> Option<&Port> {
+        self.ports.named(name)
+    }
+
+    /// An interface by name.
+    pub fn interface(&self, name: &str) -> Option<&Interface> {
+        self.interfaces.named(name)
+    }
+
+    /// All bridges, in no useful order.
+    pub fn bridges(&self) -> impl Iterator<Item = &Bridge> {
+        self.bridges.iter()
+    }
+
+    /// All ports of all bridges, in no useful order.
+    pub fn ports(&self) -> impl Iterator<Item = &Port> {
+        self.ports.iter()
+    }
+
+    /// All interfaces, in no useful order.
+    pub fn interfaces(&self) -> impl Iterator<Item = &Interface> {
+        self.interfaces.iter()
+    }
+
+    /// The ports of a bridge.
+    pub fn ports_of<'a>(&'a self, bridge: &'a Bridge) -> impl Iterator<Item = &'a Port> {
+        bridge.ports.iter().filter_map(|uuid| self.ports.get(*uuid))
+    }
+
+    /// The interfaces of a port.
+    pub fn interfaces_of<'a>(&'a self, port: &'a Port) -> impl Iterator<Item = &'a Interface> {
+        port.interfaces.iter().filter_map(|uuid| self.interfaces.get(*uuid))
+    }
+
+    /// The bridge that a port is on.
+    pub fn bridge_of(&self, port: &Port) -> Option<&Bridge> {
+        self.bridges.iter().find(|bridge| bridge.ports.contains(&port.uuid))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Table<T> {
+    rows: BTreeMap<Uuid, Arc<Entry<T>>>,
+    names: BTreeMap<String, Uuid>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    row: Row,
+    typed: T,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { rows: BTreeMap::new(), names: BTreeMap::new() }
+    }
+}
+
+impl<T: TypedRow> Table<T> {
+    fn get(&self, uuid: Uuid) -> Option<&T> {
+        self.rows.get(&uuid).map(|entry| &entry.typed)
+    }
+
+    fn named(&self, name: &str) -> Option<&T> {
+        self.get(*self.names.get(name)?)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.rows.values().map(|entry| &entry.typed)
+    }
+
+    fn retain(&mut self, told: &BTreeSet<Uuid>, changes: &mut Vec<Change>) {
+        let gone: Vec<_> = self.rows.keys().copied().filter(|uuid| !told.contains(uuid)).collect();
+        for uuid in gone {
+            self.remove(uuid, changes);
+        }
+    }
+
+    fn apply(&mut self, schema: &Schema, update: RowUpdate, changes: &mut Vec<Change>) -> Result<(), Error> {
+        let uuid = update.uuid;
+        let row = match update.change {
+            RowChange::Deleted => {
+                self.remove(uuid, changes);
+                return Ok(());
+            }
+            RowChange::Set(row) => row,
+            RowChange::Difference(difference) => {
+                let known = self.rows.get(&uuid).map(|entry| entry.row.clone());
+                let mut row = known.ok_or(Error::Message { reason: "a difference to a row that is not known" })?;
+                for (column, change) in difference {
+                    let composite = schema.column(T::TABLE.as_str(), &column).is_some_and(|known| known.composite);
+                    let held = row.entry(column).or_default();
+                    *held = if composite { change_value(std::mem::take(held), change) } else { change };
+                }
+                row
+            }
+        };
+        let typed = T::from_row(uuid, &row);
+        let change = |kind| Change { table: T::TABLE, uuid, name: typed.name().to_owned(), kind };
+        match self.rows.get(&uuid) {
+            Some(known) if known.typed == typed => {}
+            Some(known) => {
+                changes.push(change(ChangeKind::Modified));
+                let old = known.typed.name().to_owned();
+                self.forget_name(&old, uuid);
+            }
+            None => changes.push(change(ChangeKind::Inserted)),
+        }
+        self.names.insert(typed.name().to_owned(), uuid);
+        self.rows.insert(uuid, Arc::new(Entry { row, typed }));
+        Ok(())
+    }
+
+    fn remove(&mut self, uuid: Uuid, changes: &mut Vec<Change>) {
+        if let Some(gone) = self.rows.remove(&uuid) {
+            let name = gone.typed.name().to_owned();
+            self.forget_name(&name, uuid);
+            changes.push(Change { table: T::TABLE, uuid, name, kind: ChangeKind::Deleted });
+        }
+    }
+
+    /// A row that was deleted and made anew in one transaction may already have the name.
+    fn forget_name(&mut self, name: &str, uuid: Uuid) {
+        if self.names.get(name) == Some(&uuid) {
+            self.names.remove(name);
+        }
+    }
+}
+
+/// What a column holds after a difference: see [`RowChange::Difference`].
+fn change_value(held: Value, change: Value) -> Value {
+    match (held, change) {
+        (Value::Set(held), Value::Set(change)) => Value::Set(held.symmetric_difference(&change).cloned().collect()),
+        (Value::Map(mut held), Value::Map(change)) => {
+            for (key, value) in change {
+                if held.get(&key) == Some(&value) {
+                    held.remove(&key);
+                } else {
+                    held.insert(key, value);
+                }
+            }
+            Value::Map(held)
+        }
+        // Which of the two an empty column is, only the schema knows; the change does, too.
+        (_, change) => change,
+    }
+}
