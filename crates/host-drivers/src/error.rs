@@ -72,4 +72,20 @@ pub enum DriverError {
         /// Its words.
         said: String,
     },
+    /// The connection to a bridge could not be made, or went: try again when the bridge is back.
+    #[error("no OpenFlow connection to {bridge}")]
+    OpenFlowLost {
+        /// The bridge.
+        bridge: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The switch refused what was asked, or answered what cannot be read; nothing of it took effect.
+    #[error("{bridge} refused: {said}")]
+    OpenFlowRefused {
+        /// The bridge.
+        bridge: String,
+        /// Its words, and about which flows.
+        said: String,
+    },
 }

@@ -11,6 +11,7 @@ pub mod links;
 pub mod netns;
 pub mod nft;
 pub mod offload;
+pub mod openflow;
 mod program;
 pub mod sysctl;
 #[cfg(feature = "testing")]

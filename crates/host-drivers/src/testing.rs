@@ -96,7 +96,7 @@ impl PrivateSwitch {
 
     /// Where ovs-vswitchd takes the commands of ovs-appctl.
     pub fn ctl_socket(&self) -> PathBuf {
-        self.folder.join("ovs-vswitchd.ctl")
+        self.folder.join("vswitchd.ctl")
     }
 
     /// `ovs-vsctl` against this database; what it printed.

@@ -1,0 +1,227 @@
+//! A connection to one bridge's `.mgmt` socket: read its flows, change them all or not at all, notice when it goes.
+//!
+//! The protocol is the crate `openflow`'s; here are the socket and the order of things. One task reads: it answers echo
+//! requests at once and hands everything else to whoever waits. One request is under way at a time.
+
+use crate::DriverError;
+use ::openflow::wire::{
+    Body, Bundle, BundleStep, FlowMod, FlowStatsReply, FlowStatsRequest, Framer, Hello, Message, Refusal,
+};
+use ::openflow::{Flow, FlowDiff};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// A switch that says nothing for so long, while an answer is due, is taken for dead.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An open connection to a bridge.
+#[derive(Debug)]
+pub struct OpenFlow {
+    bridge: String,
+    writer: Arc<Mutex<OwnedWriteHalf>>,
+    messages: mpsc::UnboundedReceiver<Message>,
+    closed: watch::Receiver<bool>,
+    reader: JoinHandle<()>,
+    next_xid: u32,
+    next_bundle: u32,
+}
+
+impl Drop for OpenFlow {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl OpenFlow {
+    /// Connects to `RUNDIR/BRIDGE.mgmt` and agrees on OpenFlow 1.4.
+    pub async fn connect(rundir: &Path, bridge: &str) -> Result<Self, DriverError> {
+        let lost = |source| DriverError::OpenFlowLost { bridge: bridge.to_owned(), source };
+        let stream = UnixStream::connect(rundir.join(format!("{bridge}.mgmt"))).await.map_err(lost)?;
+        let (read, write) = stream.into_split();
+        let writer = Arc::new(Mutex::new(write));
+        let (sender, messages) = mpsc::unbounded_channel();
+        let (closing, closed) = watch::channel(false);
+        let reader = tokio::spawn(read_all(bridge.to_owned(), read, Arc::clone(&writer), sender, closing));
+        let mut connection =
+            Self { bridge: bridge.to_owned(), writer, messages, closed, reader, next_xid: 1, next_bundle: 1 };
+        connection
+            .send(&Message::new(0, Body::Hello(Hello::openflow14())).encode().map_err(|e| connection.garbled(e))?)
+            .await?;
+        match connection.receive().await?.body {
+            Body::Hello(hello) if hello.speaks_openflow14() => Ok(connection),
+            other => Err(connection.refused(format!("OpenFlow 1.4 is not spoken: {other:?}"))),
+        }
+    }
+
+    /// The bridge.
+    pub fn bridge(&self) -> &str {
+        &self.bridge
+    }
+
+    /// Becomes true when the connection is gone: the switch was restarted, or the bridge removed.
+    pub fn closed(&self) -> watch::Receiver<bool> {
+        self.closed.clone()
+    }
+
+    /// Every flow of the bridge that can be read; one that cannot is somebody else's.
+    pub async fn dump_flows(&mut self) -> Result<Vec<Flow>, DriverError> {
+        let xid = self.take_xid(1);
+        let request = Message::new(xid, Body::FlowStatsRequest(FlowStatsRequest::all()));
+        self.send(&request.encode().map_err(|e| self.garbled(e))?).await?;
+        let mut all = FlowStatsReply { more: true, ..FlowStatsReply::default() };
+        while all.more {
+            let message = self.receive().await?;
+            match message.body {
+                _ if message.xid != xid => {}
+                Body::FlowStatsReply(part) => all.append(part),
+                Body::Error(error) => return Err(self.refused(format!("cannot list flows: {error}"))),
+                _ => {}
+            }
+        }
+        for flow in &all.unreadable {
+            tracing::debug!(
+                bridge = self.bridge,
+                table = flow.table,
+                priority = flow.priority,
+                "a foreign flow cannot be read"
+            );
+        }
+        Ok(all.flows.into_iter().map(|stats| stats.flow).collect())
+    }
+
+    /// Makes the change as one bundle: all of it takes effect at once, or nothing. Deletions go first within it, so that a
+    /// table that is full has room.
+    pub async fn apply(&mut self, change: &FlowDiff) -> Result<(), DriverError> {
+        let puts = change.add.iter().chain(&change.modify).map(|flow| FlowMod::add(flow.clone()));
+        let mods: Vec<FlowMod> = change.delete.iter().map(FlowMod::delete_strict).chain(puts).collect();
+        if mods.is_empty() {
+            return Ok(());
+        }
+        let id = self.next_bundle;
+        self.next_bundle = self.next_bundle.wrapping_add(1);
+        let (mut bundle, octets) = Bundle::start(id, self.next_xid, &mods).map_err(|e| self.garbled(e))?;
+        self.next_xid = bundle.next_xid();
+        // Errors are read, by the other task, while this is written.
+        self.send(&octets).await?;
+        loop {
+            let message = self.receive().await?;
+            match bundle.receive(&message).map_err(|e| self.garbled(e))? {
+                BundleStep::NotOurs | BundleStep::Wait => {}
+                BundleStep::Send(octets) => self.send(&octets).await?,
+                BundleStep::Committed => return Ok(()),
+                BundleStep::Refused(refusals) => return Err(self.refused(words(&refusals, &mods))),
+            }
+        }
+    }
+
+    /// Forgets every tracked connection of a zone (Nicira `CT_FLUSH_ZONE`).
+    pub async fn flush_zone(&mut self, zone: u16) -> Result<(), DriverError> {
+        let xid = self.take_xid(2);
+        let mut octets = Message::new(xid, Body::CtFlushZone(zone)).encode().map_err(|e| self.garbled(e))?;
+        let barrier = Message::new(xid.wrapping_add(1), Body::BarrierRequest);
+        octets.extend(barrier.encode().map_err(|e| self.garbled(e))?);
+        self.send(&octets).await?;
+        loop {
+            let message = self.receive().await?;
+            match message.body {
+                Body::Error(error) if message.xid == xid => {
+                    return Err(self.refused(format!("cannot flush zone {zone}: {error}")));
+                }
+                Body::BarrierReply if message.xid == xid.wrapping_add(1) => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    fn take_xid(&mut self, count: u32) -> u32 {
+        let xid = self.next_xid;
+        self.next_xid = self.next_xid.wrapping_add(count);
+        xid
+    }
+
+    async fn send(&self, octets: &[u8]) -> Result<(), DriverError> {
+        self.writer.lock().await.write_all(octets).await.map_err(|source| self.lost(source))
+    }
+
+    async fn receive(&mut self) -> Result<Message, DriverError> {
+        match tokio::time::timeout(PATIENCE, self.messages.recv()).await {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => Err(self.lost(std::io::ErrorKind::UnexpectedEof.into())),
+            Err(_) => {
+                // Whatever comes later would be taken for the answer to something else.
+                self.reader.abort();
+                Err(self.lost(std::io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    fn lost(&self, source: std::io::Error) -> DriverError {
+        DriverError::OpenFlowLost { bridge: self.bridge.clone(), source }
+    }
+
+    fn garbled(&self, error: ::openflow::Error) -> DriverError {
+        self.refused(error.to_string())
+    }
+
+    fn refused(&self, said: String) -> DriverError {
+        DriverError::OpenFlowRefused { bridge: self.bridge.clone(), said }
+    }
+}
+
+/// Which flows were refused and why: the first few, and how many more.
+fn words(refusals: &[Refusal], mods: &[FlowMod]) -> String {
+    const SHOWN: usize = 3;
+    let word = |refusal: &Refusal| match refusal.index.and_then(|index| mods.get(index)) {
+        Some(refused) => format!("{}: {}", refused.flow, refusal.error),
+        None => refusal.error.to_string(),
+    };
+    let shown: Vec<String> = refusals.iter().take(SHOWN).map(word).collect();
+    let more = refusals.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{}; and {more} more", shown.join("; ")) } else { shown.join("; ") }
+}
+
+async fn read_all(
+    bridge: String,
+    mut read: OwnedReadHalf,
+    writer: Arc<Mutex<OwnedWriteHalf>>,
+    messages: mpsc::UnboundedSender<Message>,
+    closing: watch::Sender<bool>,
+) {
+    let mut framer = Framer::default();
+    let mut chunk = vec![0; 64 * 1024];
+    'connection: loop {
+        let Ok(count @ 1..) = read.read(&mut chunk).await else { break };
+        framer.push(chunk.get(..count).unwrap_or_default());
+        loop {
+            let frame = match framer.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(bridge, %error, "the OpenFlow connection is out of step");
+                    break 'connection;
+                }
+            };
+            match frame.decode() {
+                Ok(Message { xid, body: Body::EchoRequest(octets) }) => {
+                    let Ok(reply) = Message::new(xid, Body::EchoReply(octets)).encode() else { continue };
+                    if writer.lock().await.write_all(&reply).await.is_err() {
+                        break 'connection;
+                    }
+                }
+                Ok(message) => {
+                    if messages.send(message).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => tracing::warn!(bridge, xid = frame.xid(), %error, "an OpenFlow message cannot be read"),
+            }
+        }
+    }
+    closing.send_replace(true);
+}
