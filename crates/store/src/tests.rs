@@ -54,6 +54,14 @@ impl Gate {
     }
 }
 
+/// The runtime of a test has one thread: once the test has given way often enough for every task to have had its turn, each
+/// has put its unit into the queue.
+async fn let_all_queue() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn a_write_is_read_back_and_logged() {
     let (_folder, store) = open();
@@ -84,8 +92,7 @@ async fn concurrent_writers_share_commits_and_each_gets_its_own_answer() {
             tokio::spawn(async move { store.write(move |tx| insert(tx, id, &format!("n{id}"))).await })
         })
         .collect();
-    // The runtime has one thread: after one round of yielding every task has put its unit into the queue.
-    tokio::task::yield_now().await;
+    let_all_queue().await;
     gate.open();
     let mut revisions = Vec::new();
     for writer in writers {
@@ -120,7 +127,7 @@ async fn one_failing_unit_does_not_touch_its_neighbours() {
             })
         })
         .collect();
-    tokio::task::yield_now().await;
+    let_all_queue().await;
     gate.open();
     for (id, unit) in (1..=9).zip(units) {
         match (id % 3, unit.await.unwrap()) {
@@ -156,7 +163,7 @@ async fn a_refused_commit_costs_only_the_unit_that_caused_it() {
                 .await
         }
     });
-    tokio::task::yield_now().await;
+    let_all_queue().await;
     gate.open();
     good.await.unwrap().unwrap();
     assert!(matches!(orphan.await.unwrap(), Err(StoreError::ForeignKeyViolation)));
@@ -263,7 +270,7 @@ async fn in_a_group_on_a_full_disk_only_what_is_kept_is_acknowledged() {
             )
         })
         .collect();
-    tokio::task::yield_now().await;
+    let_all_queue().await;
     gate.open();
     let mut acknowledged = Vec::new();
     for (id, writer) in (0..100).zip(writers) {

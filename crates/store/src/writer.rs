@@ -125,6 +125,10 @@ impl<S: Session> Writer<S> {
     /// Runs the group, growing it from the queue if `gather`, and commits. Ok: the newest revision that it logged.
     /// Err: nothing of it is kept.
     fn transaction(&self, group: &mut Vec<Box<dyn Unit>>, gather: bool) -> Result<Option<u64>, StoreError> {
+        if self.session.in_transaction() {
+            // An earlier ROLLBACK failed; without this one every later BEGIN would.
+            self.session.rollback()?;
+        }
         self.session.begin()?;
         let outcome = self.units(group, gather).and_then(|newest| self.session.commit().map(|()| newest));
         if outcome.is_err() && self.session.in_transaction() {
