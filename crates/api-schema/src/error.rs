@@ -31,7 +31,8 @@ impl SchemaError {
         }
     }
 
-    pub(crate) fn refused(attribute: &str, refusal: Refusal) -> Self {
+    /// The refusal of an attribute's value.
+    pub fn refused(attribute: &str, refusal: Refusal) -> Self {
         match refusal {
             Refusal::Check(reason) => Self::BadRequest(format!("Invalid input for {attribute}. Reason: {reason}.")),
             Refusal::Conversion(reason) => Self::InvalidInput(reason),

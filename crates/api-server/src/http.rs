@@ -88,8 +88,8 @@ async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, Ap
         Path::Collection(collection) => {
             let rules = registry::find(&collection).ok_or(ApiError::NoSuchPath)?;
             match asked.method {
-                Method::GET => list(api, who, rules.resource, asked).await,
-                Method::POST if rules.create.is_some() => {
+                Method::GET => list(api, who, rules, asked).await,
+                Method::POST if rules.resource.methods.create => {
                     let body = json(rules.resource, &asked.body)?;
                     change(api, who, rules, Change::Create(body), None).await
                 }
@@ -168,7 +168,14 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     Ok(found)
 }
 
-async fn list(api: &Arc<Api>, who: Caller, resource: &'static Resource, asked: Asked) -> Result<Response, ApiError> {
+async fn list(api: &Arc<Api>, who: Caller, rules: &'static Rules, asked: Asked) -> Result<Response, ApiError> {
+    let resource = rules.resource;
+    if let Some(before) = &rules.before_list
+        && let Some(project) = engine::lacks(api, before, &who.credentials, &asked.query)?
+    {
+        let (shared, credentials) = (Arc::clone(api), who.credentials.clone());
+        api.store.write(move |tx| engine::make_before_list(&shared, tx, before, &credentials, &project)).await?;
+    }
     let shared = Arc::clone(api);
     let look = move |snapshot: &store::Snapshot<'_>| {
         engine::list(&shared, snapshot, resource, &who.credentials, &asked.query, &asked.url)

@@ -5,7 +5,7 @@ use super::target::ObjectTarget;
 use super::{canonical, one, quota, wrapped};
 use crate::api::Api;
 use crate::error::ApiError;
-use crate::registry::Rules;
+use crate::registry::{Answer, Rules};
 use access_policy::{Condition, Credentials, Policy};
 use api_schema::body::{self, Author, Creation, Request};
 use api_schema::{Attribute, Resource, resources};
@@ -85,7 +85,6 @@ impl Changing<'_> {
     }
 
     fn create(&self, tx: &Tx<'_>, body: Value) -> Result<Outcome, ApiError> {
-        let create = self.rules.create.ok_or(ApiError::NoSuchMethod)?;
         let resource = self.resource();
         let (requests, bulk) = match body::creation(resource, self.author(), body)? {
             Creation::One(request) => (vec![request], false),
@@ -103,10 +102,12 @@ impl Changing<'_> {
             quota::check(tx, &self.api.network, resource, project, more)?;
         }
         let work = self.work(tx);
-        let mut ids = Vec::with_capacity(requests.len());
-        for request in requests {
-            ids.push(create(&work, request.values)?);
-        }
+        let values = requests.into_iter().map(|request| request.values);
+        let ids: Vec<Uuid> = match (self.rules.create, self.rules.create_together) {
+            (_, Some(create)) => create(&work, values.collect())?,
+            (Some(create), None) => values.map(|values| create(&work, values)).collect::<Result<_, _>>()?,
+            (None, None) => return Err(ApiError::NoSuchMethod),
+        };
         let shape = Shape::visible(resource, &self.api.policy, self.who, &[]);
         let mut objects = Vec::with_capacity(ids.len());
         for id in ids {
@@ -149,8 +150,13 @@ impl Changing<'_> {
         let action = self.rules.actions.iter().find(|(known, _)| *known == name).ok_or(ApiError::NoSuchPath)?.1;
         let (uuid, object) = self.existing(tx, id)?;
         self.check_policy(tx, name, &object, &Map::new(), &[])?;
-        let answer = action(&self.work(tx), uuid, body)?;
-        Ok(Outcome::Done(answer.to_string().into_bytes()))
+        Ok(Outcome::Done(match action(&self.work(tx), uuid, body)? {
+            Answer::Body(value) => value.to_string().into_bytes(),
+            Answer::Object => {
+                let shape = Shape::visible(self.resource(), &self.api.policy, self.who, &[]);
+                wrapped(self.resource(), &self.written(tx, &shape, uuid)?)
+            }
+        }))
     }
 
     /// The object as it is, if the caller may see it and it has the revision that the client has seen.

@@ -3,6 +3,7 @@
 //! Policy comes in as a condition ([`access_policy::Condition`]): of lists and look-ups it becomes part of the WHERE, so
 //! that what a caller may not see is not there; of changes it is held against the object as it will be.
 
+mod before_list;
 mod change;
 mod listing;
 mod quota;
@@ -11,6 +12,7 @@ mod shape;
 mod sql;
 mod target;
 
+pub use before_list::{lacks, make_before_list};
 pub use change::{Change, Outcome};
 pub use listing::Listing;
 pub use quota::limits;
