@@ -64,20 +64,17 @@ pub fn up(paths: &Paths, options: &UpOptions, progress: &mut dyn Progress) -> Re
     preflight::check(&options.topology)?;
     let lock = Lock::take(paths)?;
     if paths.state().exists() {
-        match Lab::read(paths) {
-            Ok(lab) if lab.topology == options.topology && lab.bare == options.bare => {
-                if status(paths)?.nodes.iter().all(|node| node.state == State::Up) {
-                    return Ok(Outcome::AlreadyUp);
-                }
+        let whole = status(paths).is_ok_and(|status| status.nodes.iter().all(|node| node.state == State::Up));
+        if whole {
+            let lab = Lab::read(paths)?;
+            if lab.topology == options.topology && lab.bare == options.bare {
+                return Ok(Outcome::AlreadyUp);
             }
-            Ok(lab) if status(paths)?.nodes.iter().all(|node| node.state == State::Up) => {
-                return Err(Error::Preflight(format!(
-                    "lab \"{}\" is up with another topology ({}): take it down first, or choose another name by --lab",
-                    paths.name(),
-                    lab.topology.name
-                )));
-            }
-            _ => {}
+            return Err(Error::Preflight(format!(
+                "lab \"{}\" is up already, of another kind ({}): take it down first, or choose another name by --lab",
+                paths.name(),
+                lab.topology.name
+            )));
         }
         progress.note("the lab was started before but is not whole: it is removed and built again");
         step(progress, "remove what is left", || down::remove(paths).map(drop))?;
@@ -180,8 +177,7 @@ fn go(paths: &Paths, nodes: &[String]) -> Result<()> {
             nodes.iter().map(|node| scope.spawn(move || order(paths, node, &Order::Go, PATIENCE))).collect();
         waits
             .into_iter()
-            .map(|wait| wait.join().unwrap_or_else(|_| Err(Error::NotUp(paths.name().to_string()))))
-            .collect()
+            .try_for_each(|wait| wait.join().unwrap_or_else(|_| Err(Error::NotUp(paths.name().to_string()))))
     })
 }
 

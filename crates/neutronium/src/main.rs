@@ -3,9 +3,11 @@
 //! Each subcommand lives in a module of its own and returns an [`exit::Exit`]. `main` starts no thread and no runtime:
 //! subcommands that enter namespaces need the process to have one thread only.
 
+mod cloud;
 mod exit;
 mod lab;
 mod print;
+mod probe;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,8 @@ struct Cli {
 enum Command {
     /// Simulated hosts on this machine, each with its own Open vSwitch and agent.
     Lab(lab::Arguments),
+    /// Instances in namespaces on the lab's hosts, to see what an instance would see.
+    Probe(probe::Arguments),
     /// Prints the completion script of a shell.
     ///
     /// bash: source <(neutronium completion bash)
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         .init();
     let outcome = match cli.command {
         Command::Lab(arguments) => lab::run(arguments),
+        Command::Probe(arguments) => probe::run(arguments),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "neutronium", &mut std::io::stdout());
             Ok(exit::Exit::DONE)

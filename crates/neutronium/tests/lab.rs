@@ -1,0 +1,214 @@
+//! The lab on real namespaces, driven as an operator does. Every test has a lab of its own and leaves nothing behind.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_neutronium");
+
+/// A lab that goes with the test, also when that fails.
+struct Lab {
+    name: String,
+}
+
+impl Lab {
+    fn new(test: &str) -> Self {
+        Self { name: format!("t{}-{test}", std::process::id()) }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(PROGRAM).args(["lab", "--lab", &self.name]).args(arguments).output().unwrap()
+    }
+
+    /// Runs, wants success, and returns both outputs.
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "lab {arguments:?}: {text}");
+        text
+    }
+
+    fn on(&self, host: &str, command: &[&str]) -> String {
+        self.ok(&[&["exec", host, "--"], command].concat())
+    }
+
+    fn state(&self) -> PathBuf {
+        Path::new("/run/neutronium/labs").join(&self.name)
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let output = self.run(&["status", "--json"]);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn pid(&self, host: &str, process: &str) -> Option<u64> {
+        let status = self.status();
+        let node = status["nodes"].as_array().unwrap().iter().find(|node| node["name"] == host).unwrap().clone();
+        node["processes"].as_array().unwrap().iter().find(|p| p["name"] == process).unwrap()["pid"].as_u64()
+    }
+
+    fn supervisors(&self) -> Vec<u64> {
+        self.status()["nodes"].as_array().unwrap().iter().filter_map(|node| node["supervisor"].as_u64()).collect()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.run(&["down"]);
+    }
+}
+
+fn alive(pid: u64) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+fn devices_of_the_machine() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir("/sys/class/net")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn hosts_are_machines_of_their_own() {
+    let lab = Lab::new("own");
+    lab.ok(&["up", "--bare"]);
+
+    assert_eq!(lab.on("compute1", &["hostname"]).trim(), "compute1");
+    assert!(lab.on("compute1", &["cat", "/etc/hosts"]).contains("192.168.1.12 network"));
+    assert!(lab.on("network", &["ovs-vsctl", "show"]).contains("Bridge br-phys"));
+    assert!(!lab.on("compute2", &["ovs-vsctl", "list-br"]).contains("br-int"), "br-int is the agent's");
+    lab.on("compute1", &["ip", "netns", "add", "only-here"]);
+    assert!(lab.on("compute1", &["ip", "netns"]).contains("only-here"));
+    assert!(!lab.on("compute2", &["ip", "netns"]).contains("only-here"));
+    lab.on("compute1", &["sh", "-c", "echo x > /etc/only-here; echo x > /var/lib/neutronium/only-here"]);
+    assert!(!Path::new("/etc/only-here").exists() && !Path::new("/var/lib/neutronium").exists());
+
+    // Exit codes and standard streams are the command's own.
+    assert_eq!(lab.run(&["exec", "compute1", "--", "sh", "-c", "exit 42"]).status.code(), Some(42));
+    assert_eq!(lab.run(&["exec", "compute9", "--", "true"]).status.code(), Some(1));
+
+    // Underlay, gateway, world.
+    lab.on("compute1", &["ping", "-c1", "-W2", "192.168.2.22"]);
+    lab.on("network", &["ping", "-c1", "-W2", "203.0.113.1"]);
+    // The joined external segment reaches the world, hidden behind the network node; TCP too (checksums).
+    lab.on("compute1", &["sh", "-c", "ip addr add 172.16.0.77/24 dev br-ex && ip route add default via 172.16.0.1"]);
+    let answer = lab.on(
+        "compute1",
+        &[
+            "python3",
+            "-c",
+            "import urllib.request as u; print(u.urlopen('http://203.0.113.1/', timeout=10).read().decode())",
+        ],
+    );
+    assert_eq!(answer.trim(), "hello 203.0.113.2");
+}
+
+#[test]
+fn up_and_down_can_be_repeated_and_leave_nothing() {
+    let lab = Lab::new("again");
+    assert!(lab.ok(&["down"]).contains("nothing was done"));
+    lab.ok(&["up", "--bare"]);
+    let first = lab.supervisors();
+    assert!(lab.ok(&["up", "--bare"]).contains("up already"));
+    assert_eq!(lab.supervisors(), first);
+    assert!(first.iter().all(|pid| alive(*pid)));
+    let credentials = std::fs::metadata(lab.state().join("credentials.json")).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&credentials.permissions()) & 0o777, 0o600);
+
+    // Somebody left things running in a host, one of them in a namespace inside it.
+    lab.on(
+        "compute1",
+        &["sh", "-c", "ip netns add inner; setsid ip netns exec inner sleep 1000 >/dev/null 2>&1 & sleep 0.2"],
+    );
+    let inner: u64 = lab.on("compute1", &["ip", "netns", "pids", "inner"]).trim().parse().unwrap();
+    assert!(alive(inner));
+    lab.ok(&["down"]);
+    assert!(!alive(inner) && !first.iter().any(|pid| alive(*pid)));
+    assert!(!lab.state().exists());
+    assert!(!std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains(&lab.name));
+    let names = devices_of_the_machine();
+    assert!(!names.iter().any(|name| name.starts_with("eth0-") || name.starts_with("compute1") || name == "br-phys"));
+    assert!(lab.ok(&["down"]).contains("nothing was done"));
+}
+
+#[test]
+fn a_crash_half_way_up_is_cleared_by_up_and_by_down() {
+    let lab = Lab::new("crash");
+    lab.ok(&["up", "--bare"]);
+    let first = lab.supervisors();
+    let switch = lab.pid("compute1", "ovs-vswitchd").unwrap();
+    // One supervisor dies without a word: its processes are orphans now.
+    let victim =
+        lab.status()["nodes"].as_array().unwrap().iter().find(|n| n["name"] == "compute1").unwrap()["supervisor"]
+            .clone();
+    Command::new("kill").args(["-9", &victim.to_string()]).status().unwrap();
+    while alive(victim.as_u64().unwrap()) {}
+    assert_eq!(lab.run(&["status"]).status.code(), Some(1));
+    assert!(alive(switch));
+
+    assert!(lab.ok(&["up", "--bare"]).contains("built again"));
+    assert!(!alive(switch), "the orphan is gone");
+    assert!(!first.iter().any(|pid| alive(*pid)));
+    assert_eq!(lab.run(&["status"]).status.code(), Some(0));
+
+    // All supervisors die, and with them even the records of who they were.
+    let orphan = lab.pid("compute2", "ovs-vswitchd").unwrap();
+    for pid in lab.supervisors() {
+        Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+    }
+    std::fs::remove_dir_all(lab.state().join("nodes")).unwrap();
+    lab.ok(&["down"]);
+    assert!(!alive(orphan) && !lab.state().exists());
+}
+
+#[test]
+fn the_dead_are_started_again_with_their_addresses() {
+    let lab = Lab::new("dead");
+    lab.ok(&["up", "--bare"]);
+    for (process, how) in [("ovs-vswitchd", "--kill"), ("ovsdb-server", "--kill")] {
+        let before = lab.pid("network", process).unwrap();
+        lab.ok(&["restart", "network", process, how]);
+        let after = lab.pid("network", process).unwrap();
+        assert!(before != after && !alive(before) && alive(after), "{process}: {before} {after}");
+    }
+    // The taps were gone with the switch: their addresses are back, and traffic flows.
+    assert!(lab.on("network", &["ip", "-br", "addr", "show", "br-ex"]).contains("172.16.0.1/24"));
+    lab.on("network", &["ping", "-c1", "-W5", "192.168.2.21"]);
+    let unknown = lab.run(&["restart", "network", "cooker"]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no process \"cooker\""));
+}
+
+#[test]
+fn labs_do_not_see_each_other() {
+    let (one, two) = (Lab::new("one"), Lab::new("two"));
+    one.ok(&["up", "--bare"]);
+    two.ok(&["up", "--bare"]);
+    one.on("compute1", &["ping", "-c1", "-W2", "192.168.2.22"]);
+    let survivors = two.supervisors();
+    one.ok(&["down"]);
+    assert!(survivors.iter().all(|pid| alive(*pid)));
+    two.on("compute1", &["ping", "-c1", "-W2", "192.168.2.22"]);
+}
+
+#[test]
+fn what_cannot_be_built_is_refused_before_anything_changes() {
+    let lab = Lab::new("bad");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "name = \"x\"\nhots = []\n").unwrap();
+    let output = lab.run(&["up", file.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains(":2: unknown field `hots`") && said.lines().count() == 1, "{said}");
+
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--clear-groups", PROGRAM, "lab", "--lab", &lab.name, "up"])
+        .output();
+    if let Ok(output) = output {
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let bad_name = Command::new(PROGRAM).args(["lab", "--lab", "../x", "up"]).output().unwrap();
+    assert_eq!(bad_name.status.code(), Some(2));
+    assert!(!lab.state().exists());
+}
