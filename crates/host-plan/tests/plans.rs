@@ -1,6 +1,7 @@
 //! Whole plans of the states in `shared/facts/flows`, as text that is read beside Neutron's own dumps.
 //!
 //! Known and wanted differences are listed in `docs/dataplane/flows.md`.
+#![allow(clippy::unwrap_used, clippy::panic)] // in helpers of tests, too
 
 mod support;
 

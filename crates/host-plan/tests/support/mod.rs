@@ -1,14 +1,16 @@
 //! The host of `shared/facts/flows`, state by state, as views; and a switch that only gives numbers to ports.
 #![allow(dead_code)] // each test binary uses its part
 
+pub mod real;
+
 use host_plan::{BridgePort, Datapath, HostConfig, HostPlan, Interface, LocalState, TunnelEndpoint, plan};
 use host_view::{
-    AddressPair, Dhcp, DhcpClient, Direction, EtherType, FixedIp, FloatingIp, Gateway, HostRoute, HostView, Network, Port,
-    Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Subnet, TunnelPeer,
+    AddressPair, Dhcp, DhcpClient, Direction, EtherType, FixedIp, FloatingIp, Gateway, HostRoute, HostView, Network,
+    Port, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Subnet, TunnelPeer,
 };
 use net_types::{
-    IpNet, MacAddr, NetworkId, NetworkType, PortId, PortRange, RouterId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
-    VlanId, Vni,
+    IpNet, MacAddr, NetworkId, NetworkType, PortId, PortRange, RouterId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetId, VlanId, Vni,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -158,7 +160,11 @@ impl Host {
     /// `04`: a port in group "web"; the DHCP port of a VLAN network.
     pub fn vxlan_port_with_group() -> Self {
         let mut host = Self::vxlan_port_without_security();
-        host.network(VLAN_NET, Segment::Vlan { physical_network: "phys".into(), vlan: VlanId::new(101).unwrap() }, 1500);
+        host.network(
+            VLAN_NET,
+            Segment::Vlan { physical_network: "phys".into(), vlan: VlanId::new(101).unwrap() },
+            1500,
+        );
         host.subnet(VLAN_SUBNET, VLAN_NET, "10.20.0.0/24", Some("10.20.0.1"));
         host.dhcp(DHCP_VLAN, VLAN_NET, "fa:16:3e:71:f1:e8", &[(VLAN_SUBNET, "10.20.0.2")], &[]);
         host.settle();
@@ -223,8 +229,11 @@ impl Host {
     /// `08`: another host with a port on the VXLAN network, in the remote group.
     pub fn second_host() -> Self {
         let mut host = Self::router_with_floating_ip();
-        let peer =
-            TunnelPeer { address: ip("10.77.0.2"), mac: Some(mac("02:00:0a:4d:00:02")), types: [NetworkType::Vxlan].into() };
+        let peer = TunnelPeer {
+            address: ip("10.77.0.2"),
+            mac: Some(mac("02:00:0a:4d:00:02")),
+            types: [NetworkType::Vxlan].into(),
+        };
         host.view.tunnel_peers.insert("peer2".into(), peer);
         let remote = RemotePort {
             network: id(VXLAN_NET),

@@ -1,0 +1,229 @@
+//! A plan on a real Open vSwitch: bridges and ports made, flows loaded as one bundle, packets traced.
+
+use super::Host;
+use host_drivers::testing::PrivateSwitch;
+use host_plan::{HostPlan, Interface, PortKind};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub struct RealHost {
+    pub switch: PrivateSwitch,
+    pub host: Host,
+    pub plan: HostPlan,
+}
+
+/// What the switch would do with a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Names of the ports that it leaves by; tunnels by their underlay port's name.
+    pub ports: BTreeSet<String>,
+    /// The VLAN tag that it bears there.
+    pub tags: BTreeMap<String, Option<u16>>,
+    /// The whole trace, for people.
+    pub trace: String,
+}
+
+impl Verdict {
+    pub fn is_dropped(&self) -> bool {
+        self.ports.is_empty()
+    }
+
+    pub fn only(&self, port: &str) -> bool {
+        self.ports.iter().eq([port])
+    }
+
+    /// Whether the packet passed this table.
+    pub fn passed(&self, table: u8) -> bool {
+        self.trace.lines().any(|line| line.trim_start().starts_with(&format!("{table}. ")))
+    }
+}
+
+impl RealHost {
+    /// Makes what the operator would make, then what the plan says.
+    pub fn new(host: &Host) -> Self {
+        let switch = PrivateSwitch::start().unwrap();
+        let mut host = host.clone();
+        host.state.interfaces.retain(|_, interface| interface.iface_id.is_some());
+        host.state.local_vlans.clear();
+        for bridge in ["br-phys", "br-under"] {
+            switch.vsctl(&["add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev"]).unwrap();
+        }
+        switch.vsctl(&["add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev"]).unwrap();
+        // A port of the wire, and the underlay's.
+        internal(&switch, "br-phys", "wire");
+        internal(&switch, "br-under", "underlay");
+        for (name, interface) in &host.state.interfaces {
+            internal(&switch, "br-int", name);
+            let id = format!("external_ids:iface-id={}", interface.iface_id.unwrap());
+            switch.vsctl(&["set", "interface", name, &id]).unwrap();
+        }
+        let plan = HostPlan::default();
+        let mut real = Self { switch, host, plan };
+        real.settle();
+        if real.plan.flows.contains_key("br-tun") {
+            real.switch.run(&["ip", "addr", "add", "10.77.0.1/24", "dev", "br-under"]).unwrap();
+            real.switch.run(&["ip", "link", "set", "br-under", "up"]).unwrap();
+            for (address, mac) in &real.plan.tunnel_neighbours {
+                real.switch.appctl(&["tnl/neigh/set", "br-under", &address.to_string(), &mac.to_string()]).unwrap();
+            }
+        }
+        real
+    }
+
+    /// Applies and plans until nothing changes, then loads the flows.
+    pub fn settle(&mut self) {
+        for _ in 0..4 {
+            self.read_state();
+            let plan = self.host.plan();
+            if plan == self.plan {
+                self.load_flows();
+                return;
+            }
+            self.make_ports(&plan);
+            self.host.state.local_vlans = plan.local_vlans.clone();
+            self.plan = plan;
+        }
+        panic!("the plan does not settle on the real switch");
+    }
+
+    fn read_state(&mut self) {
+        let mut interfaces = BTreeMap::new();
+        let bridges = self.switch.vsctl(&["list-br"]).unwrap();
+        for bridge in bridges.lines() {
+            for name in self.switch.vsctl(&["list-ports", bridge]).unwrap().lines() {
+                let number = self.switch.vsctl(&["get", "interface", name, "ofport"]).unwrap();
+                let id =
+                    self.switch.vsctl(&["--if-exists", "get", "interface", name, "external_ids:iface-id"]).unwrap();
+                let interface = Interface {
+                    bridge: bridge.into(),
+                    ofport: number.trim().parse().ok(),
+                    iface_id: id.trim().trim_matches('"').parse().ok(),
+                    attached_mac: None,
+                };
+                interfaces.insert(name.to_owned(), interface);
+            }
+        }
+        self.host.state.interfaces = interfaces;
+        self.host.state.bridges = bridges.lines().map(str::to_owned).collect();
+    }
+
+    fn make_ports(&self, plan: &HostPlan) {
+        for (name, bridge) in &plan.bridges {
+            let datapath = "datapath_type=netdev";
+            let protocols = bridge.protocols.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+            let protocols = format!("protocols=[{protocols}]");
+            let fail_mode = format!("fail_mode={}", bridge.fail_mode);
+            self.switch
+                .vsctl(&["--may-exist", "add-br", name, "--", "set", "bridge", name, datapath, &fail_mode, &protocols])
+                .unwrap();
+            for (port, value) in &bridge.ports {
+                let kind = match &value.kind {
+                    PortKind::Patch { peer } => vec!["type=patch".to_owned(), format!("options:peer={peer}")],
+                    PortKind::Tunnel { tunnel, options } => [format!("type={tunnel}")]
+                        .into_iter()
+                        .chain(options.iter().map(|(key, value)| format!("options:{key}={value}")))
+                        .collect(),
+                    PortKind::Veth | PortKind::Internal => vec!["type=internal".to_owned()],
+                };
+                let ids = value.external_ids.iter().map(|(key, value)| format!("external_ids:{key}=\"{value}\""));
+                let settings: Vec<String> = kind.into_iter().chain(ids).collect();
+                let mut arguments = vec!["--may-exist", "add-port", name, port, "--", "set", "interface", port];
+                arguments.extend(settings.iter().map(String::as_str));
+                self.switch.vsctl(&arguments).unwrap();
+            }
+        }
+        for (port, tag) in &plan.tags {
+            self.switch.vsctl(&["set", "port", port, &format!("tag={}", tag.tag)]).unwrap();
+        }
+    }
+
+    fn load_flows(&self) {
+        for (bridge, flows) in &self.plan.flows {
+            self.switch.wait_for_bridge(bridge).unwrap();
+            let text: String = flows.iter().map(|flow| format!("{flow}\n")).collect();
+            self.switch.ofctl_with(&["--bundle", "replace-flows", bridge, "-"], &text).unwrap();
+        }
+    }
+
+    /// The flows that the switch has, in the planner's order.
+    pub fn flows(&self, bridge: &str) -> Vec<openflow::Flow> {
+        let text = self.switch.ofctl(&["--no-stats", "dump-flows", bridge]).unwrap();
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains("OFPST_FLOW"));
+        let mut flows: Vec<openflow::Flow> = lines.map(|line| line.parse().unwrap()).collect();
+        openflow::sort(&mut flows);
+        flows
+    }
+
+    /// Traces a packet from a port; `states` are the conntrack states of the lookups on its way.
+    pub fn trace_on(&self, bridge: &str, port: &str, packet: &str, states: &[&str]) -> Verdict {
+        let number = self.switch.vsctl(&["get", "interface", port, "ofport"]).unwrap();
+        let flow = format!("in_port={},{packet}", number.trim());
+        let mut arguments = vec!["ofproto/trace", bridge, &flow];
+        for state in states {
+            arguments.extend(["--ct-next", state]);
+        }
+        let trace = self.switch.appctl(&arguments).unwrap();
+        let names = self.datapath_ports();
+        let tags: BTreeMap<_, _> = trace
+            .lines()
+            .filter_map(|line| line.strip_prefix("Datapath actions: "))
+            .flat_map(outputs)
+            .map(|(number, tag)| (names.get(&number).cloned().unwrap_or(number), tag))
+            .collect();
+        Verdict { ports: tags.keys().cloned().collect(), tags, trace }
+    }
+
+    pub fn trace(&self, port: &str, packet: &str, states: &[&str]) -> Verdict {
+        self.trace_on("br-int", port, packet, states)
+    }
+
+    /// Datapath number to name.
+    fn datapath_ports(&self) -> BTreeMap<String, String> {
+        let shown = self.switch.appctl(&["dpctl/show"]).unwrap();
+        let ports = shown.lines().filter_map(|line| line.trim().strip_prefix("port "));
+        ports
+            .filter_map(|line| line.split_once(": "))
+            .map(|(number, rest)| (number.to_owned(), rest.split(' ').next().unwrap().to_owned()))
+            .collect()
+    }
+}
+
+pub fn internal(switch: &PrivateSwitch, bridge: &str, name: &str) {
+    switch.vsctl(&["add-port", bridge, name, "--", "set", "interface", name, "type=internal"]).unwrap();
+}
+
+/// Port numbers in a line of datapath actions (bare numbers outside parentheses, and where tunnels lead), each with the
+/// tag that the packet then bears.
+fn outputs(actions: &str) -> Vec<(String, Option<u16>)> {
+    let (mut depth, mut token, mut tag, mut found) = (0, String::new(), None, Vec::new());
+    for character in actions.chars().chain([',']) {
+        match character {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ',' if depth == 0 => {
+                let text = std::mem::take(&mut token);
+                if text.chars().all(|c| c.is_ascii_digit()) && !text.is_empty() {
+                    found.push((text, tag));
+                } else if let Some(pushed) = text.strip_prefix("push_vlan(vid=") {
+                    tag = pushed.split(',').next().and_then(|number| number.parse().ok());
+                } else if text == "pop_vlan" {
+                    tag = None;
+                } else if let Some(inside) = text.strip_prefix("clone(") {
+                    found.extend(outputs(inside.trim_end_matches(')')));
+                }
+                continue;
+            }
+            _ => {}
+        }
+        token.push(character);
+    }
+    found
+}
+
+#[test]
+fn outputs_are_found_among_other_actions() {
+    let numbers = |actions| outputs(actions).into_iter().map(|(port, _)| port).collect::<Vec<_>>();
+    assert_eq!(outputs("push_vlan(vid=101,pcp=0),3,pop_vlan,4"), [("3".into(), Some(101)), ("4".into(), None)]);
+    assert_eq!(numbers("ct(zone=1),recirc(0x3)"), [""; 0]);
+    assert_eq!(numbers("clone(tnl_push(tnl_port(6),header(size=50,type=4),out_port(1)),2)"), ["2"]);
+    assert!(outputs("drop").is_empty());
+}
