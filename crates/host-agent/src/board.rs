@@ -17,6 +17,8 @@ pub(crate) struct SwitchPart {
     pub ports: BTreeMap<PortId, PortState>,
     /// Those of them that are up only when the rooms say so too.
     pub in_rooms: BTreeSet<PortId>,
+    /// Ports whose flows are committed.
+    pub wired: BTreeSet<PortId>,
     /// What failed beyond single ports.
     pub errors: Vec<String>,
     /// The MAC behind the tunnel endpoint.

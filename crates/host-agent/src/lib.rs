@@ -16,7 +16,10 @@ mod known;
 mod report;
 mod rooms;
 mod server;
+mod switch;
+pub mod tasks;
 mod watch;
 
 pub use config::{AgentConfig, AgentSection, Endpoint, OvsSection};
 pub use error::AgentError;
+pub use tasks::run;

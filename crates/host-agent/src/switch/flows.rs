@@ -1,0 +1,214 @@
+//! The flows of every bridge: what is installed is read once per connection and then known; only differences are written.
+//!
+//! A connection that ends (the switch was restarted, the bridge is gone) takes that knowledge with it: the next look reads
+//! again. A flow that the switch refuses does not keep the others of its bridge out.
+
+use host_drivers::DriverError;
+use host_drivers::openflow::OpenFlow;
+use host_plan::FLOW_OWNER;
+use openflow::{Flow, FlowDiff, apply, diff};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// Refused flows that are told one from another, before the rest is given up until the next attempt.
+const MOST_REFUSALS: usize = 8;
+
+/// A bridge that can be spoken to.
+struct Connected {
+    connection: OpenFlow,
+    /// All flows that are there, also those of others.
+    installed: Vec<Flow>,
+    /// Number of the plan that is known to be installed.
+    written: Option<u64>,
+    /// Tells the loop that the connection is gone.
+    watcher: JoinHandle<()>,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
+}
+
+/// How one bridge fared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Written {
+    /// Why some flows, or all, are not there.
+    pub errors: Vec<String>,
+    /// The bridge cannot be spoken to (yet).
+    pub unreachable: bool,
+}
+
+/// The connections.
+pub(super) struct Bridges {
+    rundir: PathBuf,
+    connected: BTreeMap<String, Connected>,
+    /// Notified when a connection ends.
+    lost: Arc<Notify>,
+}
+
+impl Bridges {
+    pub(super) fn new(rundir: PathBuf, lost: Arc<Notify>) -> Self {
+        Self { rundir, connected: BTreeMap::new(), lost }
+    }
+
+    /// Makes the flows of ours on a bridge exactly these, which are those of the plan of this number.
+    pub(super) async fn write(&mut self, bridge: &str, wanted: &[Flow], plan: u64) -> Written {
+        match self.try_write(bridge, wanted, plan).await {
+            Ok(written) => written,
+            Err(error) => {
+                // Whatever is known of the bridge may be wrong now.
+                self.connected.remove(bridge);
+                let unreachable = matches!(error, DriverError::OpenFlowLost { .. });
+                tracing::debug!(bridge, error = crate::rooms::said(&error), "flows cannot be written");
+                Written { errors: vec![crate::rooms::said(&error)], unreachable, ..Written::default() }
+            }
+        }
+    }
+
+    async fn try_write(&mut self, bridge: &str, wanted: &[Flow], plan: u64) -> Result<Written, DriverError> {
+        let connected = self.connect(bridge).await?;
+        if connected.written == Some(plan) {
+            return Ok(Written::default());
+        }
+        let change = diff(&connected.installed, wanted, FLOW_OWNER);
+        if change.is_empty() {
+            connected.written = Some(plan);
+            return Ok(Written::default());
+        }
+        match connected.connection.apply(&change).await {
+            Ok(()) => {
+                connected.installed = apply(&connected.installed, &change);
+                connected.written = Some(plan);
+                tracing::info!(
+                    bridge,
+                    added = change.add.len(),
+                    modified = change.modify.len(),
+                    deleted = change.delete.len(),
+                    "flows written"
+                );
+                Ok(Written::default())
+            }
+            Err(DriverError::OpenFlowRefused { .. }) => {
+                let errors = connected.write_what_can_be(change).await?;
+                Ok(Written { errors, ..Written::default() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn connect(&mut self, bridge: &str) -> Result<&mut Connected, DriverError> {
+        if self.connected.get(bridge).is_some_and(|connected| *connected.connection.closed().borrow()) {
+            self.connected.remove(bridge);
+        }
+        if !self.connected.contains_key(bridge) {
+            let mut connection = OpenFlow::connect(&self.rundir, bridge).await?;
+            let installed = connection.dump_flows().await?;
+            let (mut closed, lost) = (connection.closed(), self.lost.clone());
+            let watcher = tokio::spawn(async move {
+                // An error means that the reader is gone, which is the same.
+                let _ = closed.wait_for(|closed| *closed).await;
+                lost.notify_one();
+            });
+            self.connected.insert(bridge.to_owned(), Connected { connection, installed, written: None, watcher });
+        }
+        self.connected.get_mut(bridge).ok_or_else(|| DriverError::OpenFlowLost {
+            bridge: bridge.to_owned(),
+            source: std::io::ErrorKind::NotConnected.into(),
+        })
+    }
+
+    /// Reads what is really there; the next write mends what drifted.
+    pub(super) async fn reread(&mut self) {
+        let mut lost = vec![];
+        for (name, connected) in &mut self.connected {
+            match connected.connection.dump_flows().await {
+                Ok(flows) => (connected.installed, connected.written) = (flows, None),
+                Err(error) => {
+                    tracing::debug!(bridge = name, error = crate::rooms::said(&error), "flows cannot be read");
+                    lost.push(name.clone());
+                }
+            }
+        }
+        for name in lost {
+            self.connected.remove(&name);
+        }
+    }
+
+    /// Forgets bridges that no plan has any more.
+    pub(super) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.connected.retain(|name, _| wanted(name));
+    }
+
+    /// Forgets every tracked connection of a zone.
+    pub(super) async fn flush_zone(&mut self, bridge: &str, zone: u16) -> Result<(), DriverError> {
+        self.connect(bridge).await?.connection.flush_zone(zone).await
+    }
+}
+
+impl Connected {
+    /// Halves a refused change until what was refused stands alone, and writes all the rest; what was refused and why.
+    async fn write_what_can_be(&mut self, change: FlowDiff) -> Result<Vec<String>, DriverError> {
+        let mut errors = vec![];
+        let mut left = halves(change);
+        while let Some(part) = left.pop() {
+            match self.connection.apply(&part).await {
+                Ok(()) => self.installed = apply(&self.installed, &part),
+                Err(DriverError::OpenFlowRefused { said, .. }) if part.len() <= 1 || errors.len() >= MOST_REFUSALS => {
+                    errors.push(said);
+                }
+                Err(DriverError::OpenFlowRefused { .. }) => left.extend(halves(part)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(errors)
+    }
+}
+
+/// The same change in two parts, both smaller; deletions stand in the second, which is tried first.
+fn halves(change: FlowDiff) -> Vec<FlowDiff> {
+    let middle = change.len() / 2;
+    let mut parts = [FlowDiff::default(), FlowDiff::default()];
+    let [first, second] = &mut parts;
+    let mut put = |index: usize, list: fn(&mut FlowDiff) -> &mut Vec<Flow>, flow: Flow| {
+        list(if index < middle { &mut *first } else { &mut *second }).push(flow);
+    };
+    let (added, modified) = (change.add.len(), change.modify.len());
+    for (index, flow) in change.add.into_iter().enumerate() {
+        put(index, |part| &mut part.add, flow);
+    }
+    for (index, flow) in change.modify.into_iter().enumerate() {
+        put(added + index, |part| &mut part.modify, flow);
+    }
+    for (index, flow) in change.delete.into_iter().enumerate() {
+        put(added + modified + index, |part| &mut part.delete, flow);
+    }
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_the_whole_and_get_smaller() {
+        let flow = |table| Flow::table(table);
+        let change = FlowDiff { add: vec![flow(1), flow(2), flow(3)], modify: vec![flow(4)], delete: vec![flow(5)] };
+        let mut left = vec![change];
+        let mut single = vec![];
+        while let Some(part) = left.pop() {
+            if part.len() == 1 {
+                single.extend(part.add.into_iter().chain(part.modify).chain(part.delete).map(|flow| flow.table));
+            } else {
+                let parts = halves(part.clone());
+                assert!(parts.iter().all(|half| half.len() < part.len()), "{part:?}");
+                left.extend(parts);
+            }
+        }
+        single.sort_unstable();
+        assert_eq!(single, [1, 2, 3, 4, 5]);
+    }
+}

@@ -1,0 +1,292 @@
+//! The switch of this host: bridges, ports, tags, flows, the tunnel endpoint.
+//!
+//! ```text
+//! view ──────────────┐
+//! OVSDB ─────────────┤           state of the host     plan          ┌─▶ order for the rooms
+//! device ready ──────┼─▶ wake ──▶ (OVSDB's copy) ──▶ (host-plan) ──▶ ├─▶ OVSDB: what is missing
+//! connection ended ──┤                 ▲                             ├─▶ flows: the difference
+//! audit, retry ──────┘                 └── once more while OVSDB ────┼─▶ OVSDB: what must go
+//!                                          changes under it          ├─▶ endpoint, neighbours
+//!                                                                    └─▶ board
+//! ```
+//! A wake carries nothing: every look starts from what is there and what must be. Before the first view nothing is written
+//! at all.
+
+mod client;
+mod database;
+mod endpoint;
+mod flows;
+
+use crate::AgentConfig;
+use crate::backoff::{Backoff, random};
+use crate::board::{Board, RoomsPart, SwitchPart};
+use crate::known::KnownView;
+use crate::rooms::{Order, said};
+use client::Database;
+use database::{desired, local_state, without_removals};
+use endpoint::EndpointKeeper;
+use flows::Bridges;
+use host_plan::{HostConfig, HostPlan, LocalState, plan};
+use host_view::PortState;
+use net_types::{NetworkId, PortId, VlanId};
+use ovsdb::{Cache, Desired};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// How often the plan is made anew within one look because OVSDB answered to what was written.
+const ROUNDS: usize = 4;
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How long a bridge may be away (the switch is being restarted) before anything else is said of the ports.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs for as long as it is polled.
+pub(crate) async fn run(
+    config: AgentConfig,
+    mut known: watch::Receiver<Option<Arc<KnownView>>>,
+    orders: watch::Sender<Option<Arc<Order>>>,
+    board: Arc<Board>,
+) {
+    let lost = Arc::new(Notify::new());
+    let mut rooms = board.rooms.subscribe();
+    let mut switch = Switch {
+        host: config.host_config(),
+        bridges: Bridges::new(config.ovs.rundir.clone(), lost.clone()),
+        endpoint: EndpointKeeper::new(&config.ovs.rundir),
+        orders,
+        board,
+        planned: None,
+        zones: BTreeMap::new(),
+        unreachable_since: None,
+    };
+    let mut database = Database::new(&config.ovs.db());
+    let mut audit = tokio::time::interval(config.audit_interval());
+    audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    loop {
+        let view = known.borrow_and_update().clone();
+        let ready = rooms.borrow_and_update().devices.clone();
+        let complete = match view {
+            Some(view) => switch.look(&mut database, &view, &ready).await,
+            // Before the first view nothing is known, so nothing is touched.
+            None => true,
+        };
+        let retry = if complete {
+            backoff.reset();
+            None
+        } else {
+            Some(Instant::now() + backoff.next(random()))
+        };
+        tokio::select! {
+            changed = known.changed() => if changed.is_err() { return },
+            () = ready_devices_change(&mut rooms, &ready) => {}
+            () = database.changed() => {}
+            () = lost.notified() => switch.endpoint.forget(),
+            _ = audit.tick() => switch.bridges.reread().await,
+            () = async { match retry { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
+        }
+    }
+}
+
+/// The rooms say much that does not concern the switch.
+async fn ready_devices_change(rooms: &mut watch::Receiver<RoomsPart>, before: &BTreeSet<String>) {
+    if rooms.wait_for(|part| part.devices != *before).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+struct Switch {
+    host: HostConfig,
+    bridges: Bridges,
+    endpoint: EndpointKeeper,
+    orders: watch::Sender<Option<Arc<Order>>>,
+    board: Arc<Board>,
+    planned: Option<Planned>,
+    /// Local VLANs whose zones may hold connections.
+    zones: BTreeMap<NetworkId, VlanId>,
+    /// Since when a bridge cannot be spoken to.
+    unreachable_since: Option<Instant>,
+}
+
+/// Which bridges could be spoken to.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    all: bool,
+    integration: bool,
+}
+
+/// A plan, and what it was made from.
+#[derive(Clone)]
+struct Planned {
+    view: Arc<KnownView>,
+    state: LocalState,
+    plan: Arc<HostPlan>,
+    /// Tells one plan from another.
+    number: u64,
+}
+
+impl Switch {
+    /// One look; whether everything is as it must be.
+    async fn look(&mut self, database: &mut Database, view: &Arc<KnownView>, ready: &BTreeSet<String>) -> bool {
+        let mut errors = BTreeSet::new();
+        let mut cache;
+        let mut rounds = 0;
+        let planned = loop {
+            rounds += 1;
+            cache = match database.cache().await {
+                Ok(cache) => cache,
+                Err(error) => {
+                    tracing::warn!(error = said(&error), "OVSDB cannot be spoken to");
+                    return false;
+                }
+            };
+            let planned = self.plan(view, &cache);
+            self.order(view.revision, &planned.plan, &cache);
+            let wanted = without_removals(desired(&planned.plan, ready, &cache), &cache);
+            match self.write_database(database, &cache, &wanted, &mut errors).await {
+                // What was written may have changed what is planned from.
+                true if rounds < ROUNDS => {}
+                _ => break planned,
+            }
+        };
+        let plan = planned.plan;
+        let reached = self.write_flows(&plan, planned.number, &mut errors).await;
+        if reached.all {
+            self.write_database(database, &cache, &desired(&plan, ready, &cache), &mut errors).await;
+            self.flush_zones(&plan, &mut errors).await;
+        }
+        if let Some(endpoint) = &plan.endpoint
+            && let Err(error) = self.endpoint.keep(endpoint, &plan.tunnel_neighbours).await
+        {
+            errors.insert(said(&error));
+        }
+        let complete = reached.all && errors.is_empty();
+        errors.extend(plan.errors.iter().cloned());
+        self.publish(view.revision, &plan, &cache, errors, reached);
+        complete
+    }
+
+    /// The plan; the last one when nothing that it was made from has changed.
+    fn plan(&mut self, view: &Arc<KnownView>, cache: &Cache) -> Planned {
+        let held = self.planned.as_ref().map(|planned| &planned.plan.local_vlans);
+        let state = local_state(cache, held);
+        let number = match &self.planned {
+            Some(planned) if Arc::ptr_eq(&planned.view, view) && planned.state == state => return planned.clone(),
+            Some(planned) => planned.number + 1,
+            None => 1,
+        };
+        let plan = Arc::new(plan(&view.view, &self.host, &state));
+        // Numbers that the plan gives are what the next one holds: not a change.
+        let state = LocalState { local_vlans: plan.local_vlans.clone(), ..state };
+        let planned = Planned { view: view.clone(), state, plan, number };
+        self.planned = Some(planned.clone());
+        planned
+    }
+
+    /// Tells the rooms what the namespaces must be, and how far the switch is with their devices.
+    fn order(&self, revision: u64, plan: &HostPlan, cache: &Cache) {
+        let wired = self.board.switch.borrow().wired.clone();
+        let order = Order {
+            revision,
+            namespaces: plan.namespaces.clone(),
+            dhcp: plan.dhcp.clone(),
+            plugged: cache.interfaces().map(|interface| interface.name.clone()).collect(),
+            wired,
+        };
+        self.orders.send_if_modified(|current| {
+            let differs = current.as_deref() != Some(&order);
+            if differs {
+                *current = Some(Arc::new(order));
+            }
+            differs
+        });
+    }
+
+    /// Whether something was written.
+    async fn write_database(
+        &self,
+        database: &mut Database,
+        cache: &Cache,
+        wanted: &Desired,
+        errors: &mut BTreeSet<String>,
+    ) -> bool {
+        let ovsdb::Plan { transaction, conflicts } = ovsdb::plan(cache, wanted);
+        errors.extend(conflicts.iter().map(ToString::to_string));
+        let Some(transaction) = transaction else { return false };
+        tracing::info!(%transaction, "OVSDB written");
+        match database.transact(transaction).await {
+            Ok(_) => true,
+            Err(error) => {
+                errors.insert(said(&error));
+                false
+            }
+        }
+    }
+
+    async fn write_flows(&mut self, plan: &HostPlan, number: u64, errors: &mut BTreeSet<String>) -> Reached {
+        self.bridges.retain(|bridge| plan.flows.contains_key(bridge));
+        let mut reached = Reached { all: true, integration: true };
+        for (bridge, flows) in &plan.flows {
+            let written = self.bridges.write(bridge, flows, number).await;
+            reached.all &= !written.unreachable;
+            reached.integration &= !written.unreachable || *bridge != self.host.integration_bridge;
+            errors.extend(written.errors);
+        }
+        reached
+    }
+
+    /// A local VLAN that has left its network is a conntrack zone that the next one must find empty.
+    async fn flush_zones(&mut self, plan: &HostPlan, errors: &mut BTreeSet<String>) {
+        let owner: BTreeMap<VlanId, NetworkId> = plan.local_vlans.iter().map(|(id, vlan)| (*vlan, *id)).collect();
+        let left: Vec<VlanId> =
+            self.zones.iter().filter(|(id, vlan)| owner.get(vlan) != Some(id)).map(|(_, vlan)| *vlan).collect();
+        for zone in left {
+            if let Err(error) = self.bridges.flush_zone(&self.host.integration_bridge, zone.get()).await {
+                errors.insert(said(&error));
+                return;
+            }
+        }
+        self.zones.clone_from(&plan.local_vlans);
+    }
+
+    fn publish(&mut self, revision: u64, plan: &HostPlan, cache: &Cache, errors: BTreeSet<String>, reached: Reached) {
+        let now = Instant::now();
+        let since = *self.unreachable_since.get_or_insert(now);
+        if reached.all {
+            self.unreachable_since = None;
+        } else if now.duration_since(since) < GRACE {
+            // The switch is being restarted, or has not yet made a bridge: what was said holds for a while.
+            return;
+        }
+        let ports: BTreeMap<PortId, PortState> = plan
+            .ports
+            .iter()
+            .map(|(id, state)| match state {
+                PortState::Up if !reached.integration => (*id, PortState::Down),
+                state => (*id, state.clone()),
+            })
+            .collect();
+        let in_rooms =
+            plan.namespaces.values().flat_map(|room| room.devices.values().map(|device| device.port)).collect();
+        let wired = ports.iter().filter(|(_, state)| **state == PortState::Up).map(|(id, _)| *id).collect();
+        let endpoint = plan.endpoint.as_ref().and_then(|endpoint| cache.interface(&endpoint.device));
+        let part = SwitchPart {
+            revision,
+            ports,
+            in_rooms,
+            wired,
+            errors: errors.into_iter().collect(),
+            endpoint_mac: endpoint.and_then(|own| own.mac_in_use.as_ref()?.parse().ok()),
+        };
+        self.board.switch.send_if_modified(|current| {
+            let differs = *current != part;
+            *current = part;
+            differs
+        });
+        // Now the rooms may announce what is wired.
+        self.order(revision, plan, cache);
+    }
+}
