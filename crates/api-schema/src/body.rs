@@ -88,7 +88,6 @@ pub fn update(resource: &Resource, author: Author<'_>, body: Value) -> Result<Re
 
 fn members(body: Value) -> Result<Map<String, Value>, SchemaError> {
     match body {
-        Value::Object(members) if members.is_empty() => Err(bad("Resource body required")),
         Value::Object(members) => Ok(members),
         _ => Err(bad("Body contains invalid data")),
     }

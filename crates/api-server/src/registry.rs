@@ -5,7 +5,7 @@ use api_schema::{Kind, Resource, SchemaError, resources};
 use network_model::router::InterfaceRequest;
 use network_model::subnet::Route;
 use network_store::{
-    NetworkError, Work, floating_ip, network, port, router, security_group, security_group_rule, subnet,
+    NetworkError, Work, agent, floating_ip, network, port, router, security_group, security_group_rule, subnet,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -142,6 +142,12 @@ pub static ALL: &[Rules] = &[
         delete: Some(|work, id| done(floating_ip::delete(work, id.into()))),
         ..Rules::of(&resources::FLOATING_IP)
     },
+    Rules {
+        update: Some(|work, id, values| done(agent::update(work, id, typed("agent", values)?))),
+        delete: Some(|work, id| done(agent::delete(work, id))),
+        ..Rules::of(&resources::AGENT)
+    },
+    Rules::of(&resources::AVAILABILITY_ZONE),
 ];
 
 /// The rules of a collection as it is written in paths.

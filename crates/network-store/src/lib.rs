@@ -8,6 +8,7 @@
 //! revisions raised and changes logged in that one transaction, or a [`NetworkError`].
 //! **May not:** know HTTP, JSON bodies, tokens or policy. What can be decided without the database is in `network-model`.
 
+pub mod agent;
 mod config;
 mod error;
 pub mod floating_ip;

@@ -100,6 +100,9 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
     if request.is_default {
         check_only_default(work, id)?;
     }
+    for zone in &request.availability_zone_hints {
+        check_zone(work, zone)?;
+    }
     let asked = ProviderAttributes {
         network_type: request.network_type,
         physical_network: request.physical_network,
@@ -143,6 +146,18 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
     security_group::ensure_default(work, &request.project_id)?;
     work.log("network", id, Operation::Create, None)?;
     Ok(id)
+}
+
+/// A network can be scheduled only to a zone that some DHCP agent is in.
+fn check_zone(work: &Work<'_>, zone: &str) -> Result<(), NetworkError> {
+    let known = work.tx.exists(
+        "SELECT 1 FROM agents WHERE availability_zone = ?1 AND agent_type = 'DHCP agent' AND admin_state_up = 1",
+        params![zone],
+    )?;
+    if known {
+        return Ok(());
+    }
+    Err(NetworkError::named("AvailabilityZoneNotFound", 404, format!("AvailabilityZone {zone} could not be found.")))
 }
 
 fn check_only_default(work: &Work<'_>, id: NetworkId) -> Result<(), NetworkError> {

@@ -1,6 +1,7 @@
 //! The declarations.
 
 mod agent;
+mod availability_zone;
 mod floating_ip;
 mod network;
 mod port;
@@ -11,6 +12,7 @@ mod standard;
 mod subnet;
 
 pub use agent::AGENT;
+pub use availability_zone::AVAILABILITY_ZONE;
 pub use floating_ip::FLOATING_IP;
 pub use network::NETWORK;
 pub use port::PORT;
@@ -23,4 +25,4 @@ use crate::Resource;
 
 /// Every resource of the API, in the order in which documentation shows them.
 pub static ALL: &[&Resource] =
-    &[&NETWORK, &SUBNET, &PORT, &SECURITY_GROUP, &SECURITY_GROUP_RULE, &ROUTER, &FLOATING_IP, &AGENT];
+    &[&NETWORK, &SUBNET, &PORT, &SECURITY_GROUP, &SECURITY_GROUP_RULE, &ROUTER, &FLOATING_IP, &AGENT, &AVAILABILITY_ZONE];

@@ -82,13 +82,12 @@ impl Listing {
         Ok(())
     }
 
-    /// The expressions that order the list, the id last, and whether each rises.
-    pub fn order(&self, resource: &Resource, alive_since: Timestamp, sql: &mut Sql) -> Vec<(String, bool)> {
+    /// The expressions (as declarations have them) that order the list, the id last, and whether each rises.
+    pub fn order(&self, resource: &Resource) -> Vec<(String, bool)> {
         let mut order: Vec<(String, bool)> = Vec::new();
         for (attribute, rises) in &self.sort {
             if let Some(column) = resource.column(attribute.name) {
                 // NULL sorts first everywhere, and can be compared with.
-                let column = sql.expression(column, alive_since);
                 let least = if matches!(attribute.stored, Stored::Text(_) | Stored::Json(_)) { "''" } else { "-1" };
                 order.push((format!("COALESCE({column}, {least})"), *rises));
             }

@@ -54,14 +54,16 @@ pub fn list(
     let scope = fetch.sql.condition(resource, &scope);
     fetch.sql.push(&format!(" WHERE {scope}"));
     listing.write_filters(resource, alive_since, &mut fetch.sql)?;
-    let order = listing.order(resource, alive_since, &mut fetch.sql);
+    let order = listing.order(resource);
     if let Some(marker) = &listing.marker {
         after_marker(snapshot, resource, &order, listing.reverse, marker, alive_since, &mut fetch)?;
     }
-    let directions = order
-        .iter()
-        .map(|(column, rises)| format!("{column} {}", if *rises == listing.reverse { "DESC" } else { "ASC" }));
-    let order_by = directions.collect::<Vec<_>>().join(", ");
+    let mut directions = Vec::with_capacity(order.len());
+    for (column, rises) in &order {
+        let column = fetch.sql.expression(column, alive_since);
+        directions.push(format!("{column} {}", if *rises == listing.reverse { "DESC" } else { "ASC" }));
+    }
+    let order_by = directions.join(", ");
     fetch.sql.push(&format!(" ORDER BY {order_by}"));
     if listing.limit > 0 {
         let limit = fetch.sql.bind(listing.limit);
@@ -122,11 +124,8 @@ fn after_marker(
 ) -> Result<(), ApiError> {
     let mut look = sql::Sql::default();
     let id = look.bind(marker.to_owned());
-    let columns: Vec<&str> = order.iter().map(|(column, _)| column.as_str()).collect();
-    // A placeholder in a column is the instant that liveness counts from, which comes again here.
-    let placeholder = fetch.sql.expression(":alive_since", alive_since);
-    let again = look.expression(":alive_since", alive_since);
-    let columns = columns.join(", ").replace(&placeholder, &again);
+    let columns: Vec<String> = order.iter().map(|(column, _)| look.expression(column, alive_since)).collect();
+    let columns = columns.join(", ");
     look.push(&format!("SELECT {columns} FROM {} WHERE {}.id = {id}", resource.from, resource.table));
     let values = snapshot.query_opt(&look.text, &look.params, |row| {
         (0..order.len()).map(|index| row.get::<Value<'static>>(index)).collect::<Result<Vec<_>, _>>()
@@ -135,6 +134,7 @@ fn after_marker(
     let mut alternatives = Vec::new();
     let mut equal: Vec<String> = Vec::new();
     for ((column, rises), value) in order.iter().zip(values) {
+        let column = fetch.sql.expression(column, alive_since);
         let placeholder = fetch.sql.bind(value);
         let mut condition = equal.clone();
         condition.push(format!("{column} {} {placeholder}", if *rises == reverse { "<" } else { ">" }));

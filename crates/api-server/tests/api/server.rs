@@ -1,7 +1,5 @@
 //! An API over a real store in a directory of its own, called without a network.
 
-#![allow(dead_code)] // Each test file uses a part of it.
-
 use access_policy::Credentials;
 use api_server::{Api, ApiConfig, Authenticator, Caller};
 use axum::Router;
@@ -48,7 +46,6 @@ impl Authenticator for Names {
 pub struct Server {
     pub router: Router,
     pub store: Store,
-    pub network: Arc<NetworkConfig>,
     // Removed last.
     _directory: tempfile::TempDir,
 }
@@ -92,8 +89,8 @@ impl Server {
         let store = Store::open(directory.path().join("neutronium.db")).unwrap();
         store.migrate(api_server::migrations()).unwrap();
         let network = Arc::new(NetworkConfig::new(options).unwrap());
-        let api = Api::new(store.clone(), Arc::new(Names), ApiConfig::default(), Arc::clone(&network));
-        Self { router: api_server::router(api), store, network, _directory: directory }
+        let api = Api::new(store.clone(), Arc::new(Names), ApiConfig::default(), network);
+        Self { router: api_server::router(api), store, _directory: directory }
     }
 
     pub async fn raw(&self, method: &str, path: &str, token: Option<&str>, body: Vec<u8>) -> Answer {

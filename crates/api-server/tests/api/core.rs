@@ -1,8 +1,6 @@
 //! Networks, subnets and ports as clients see them.
 
-mod common;
-
-use common::{ADMIN, DEMO, DEMO_PROJECT, OTHER, READER, Server, add_l2_agent, id};
+use crate::server::{ADMIN, DEMO, DEMO_PROJECT, OTHER, READER, Server, add_l2_agent, id};
 use serde_json::{Value, json};
 
 /// Replaces what differs from run to run.

@@ -1,0 +1,189 @@
+//! Filters, sorting, pages, fields.
+
+use crate::server::{ADMIN, DEMO, OTHER, Server, id};
+use serde_json::{Value, json};
+
+fn names(list: &Value, collection: &str) -> Vec<String> {
+    list[collection].as_array().unwrap().iter().map(|o| o["name"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn networks(server: &Server, count: usize) {
+    let bodies: Vec<Value> =
+        (0..count).map(|i| json!({"name": format!("n{i}"), "admin_state_up": i % 2 == 0})).collect();
+    server.post(DEMO, "/v2.0/networks", json!({"networks": bodies})).await.expect(201);
+}
+
+#[tokio::test]
+async fn pages_lead_through_the_whole_list_and_back() {
+    let server = Server::new();
+    networks(&server, 7).await;
+    let mut path = "/v2.0/networks?limit=3&sort_key=admin_state_up&sort_dir=desc&sort_key=name&sort_dir=asc".to_owned();
+    let mut seen = Vec::new();
+    let mut pages = Vec::new();
+    loop {
+        let page = server.get(DEMO, &path).await.expect(200);
+        seen.extend(names(&page, "networks"));
+        let link = |rel: &str| {
+            let links = page["networks_links"].as_array().unwrap();
+            links.iter().find(|l| l["rel"] == rel).map(|l| l["href"].as_str().unwrap().to_owned())
+        };
+        pages.push((names(&page, "networks"), link("previous")));
+        match link("next") {
+            Some(href) => path = href.strip_prefix("http://net.example:9696").unwrap().to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ["n0", "n2", "n4", "n6", "n1", "n3", "n5"]);
+    let (_, previous) = pages.pop().unwrap();
+    let back = previous.unwrap();
+    let page = server.get(DEMO, back.strip_prefix("http://net.example:9696").unwrap()).await.expect(200);
+    assert_eq!(names(&page, "networks"), ["n6", "n1", "n3"]);
+    let plain = server.get(DEMO, "/v2.0/networks").await.expect(200);
+    assert!(plain.get("networks_links").is_none());
+}
+
+#[tokio::test]
+async fn sorting_and_limits_are_checked() {
+    let server = Server::new();
+    let get = async |query: &str| server.get(DEMO, &format!("/v2.0/networks?{query}")).await.error();
+    assert_eq!(get("sort_key=name").await, "400 HTTPBadRequest: The number of sort_keys and sort_dirs must be same");
+    assert_eq!(
+        get("sort_key=subnets&sort_dir=asc").await,
+        "400 HTTPBadRequest: ['subnets'] is invalid attribute for sort_keys"
+    );
+    assert_eq!(
+        get("sort_key=name&sort_dir=up").await,
+        "400 HTTPBadRequest: ['up'] is invalid value for sort_dirs, valid value is 'asc' and 'desc'"
+    );
+    assert_eq!(
+        get("limit=-1").await,
+        "400 BadRequest: Bad limit request: Limit must be an integer 0 or greater and not '-1'."
+    );
+    let marker = "0c1d2e3f-0000-4000-8000-000000000000";
+    assert_eq!(
+        get(&format!("limit=1&marker={marker}")).await,
+        format!("404 NetworkNotFound: Network {marker} could not be found.")
+    );
+}
+
+#[tokio::test]
+async fn filters_are_typed_and_many_valued() {
+    let server = Server::new();
+    networks(&server, 4).await;
+    let get = async |query: &str| {
+        let list = server.get(DEMO, &format!("/v2.0/networks?sort_key=name&sort_dir=asc&{query}")).await.expect(200);
+        names(&list, "networks")
+    };
+    assert_eq!(get("name=n1&name=n3").await, ["n1", "n3"]);
+    assert_eq!(get("admin_state_up=False").await, ["n1", "n3"]);
+    assert_eq!(get("admin_state_up=1&name=n2").await, ["n2"]);
+    assert_eq!(get("id=not-an-id").await, Vec::<String>::new());
+    assert_eq!(get("name=").await, Vec::<String>::new());
+    assert_eq!(get("changed_since=2020-01-01T00:00:00").await.len(), 4);
+    assert_eq!(get("changed_since=2220-01-01T00:00:00Z").await.len(), 0);
+    assert_eq!(
+        server.get(DEMO, "/v2.0/networks?colour=red&tone=high").await.error(),
+        "400 HTTPBadRequest: ['colour', 'tone'] is invalid attribute for filtering"
+    );
+    assert_eq!(
+        server.get(DEMO, "/v2.0/networks?shared=maybe").await.error(),
+        "400 InvalidInput: Invalid input for operation: 'maybe' cannot be converted to boolean."
+    );
+}
+
+#[tokio::test]
+async fn ports_are_found_by_address_subnet_and_group() {
+    let server = Server::new();
+    let network = server.create(DEMO, "network", json!({})).await;
+    let subnet = json!({"network_id": id(&network), "ip_version": 4, "cidr": "10.0.0.0/24"});
+    let subnet = server.create(DEMO, "subnet", subnet).await;
+    for last in [5, 6, 50] {
+        let port = json!({"network_id": id(&network), "name": format!("p{last}"),
+                          "fixed_ips": [{"ip_address": format!("10.0.0.{last}")}]});
+        server.create(DEMO, "port", port).await;
+    }
+    let bare = server.create(DEMO, "port", json!({"network_id": id(&network), "name": "bare", "fixed_ips": []})).await;
+    assert_eq!(bare["security_groups"], json!([]));
+    let get = async |query: &str| {
+        let list = server.get(DEMO, &format!("/v2.0/ports?sort_key=name&sort_dir=asc&{query}")).await.expect(200);
+        names(&list, "ports")
+    };
+    assert_eq!(get("fixed_ips=ip_address%3D10.0.0.5").await, ["p5"]);
+    assert_eq!(get("fixed_ips=ip_address=10.0.0.5&fixed_ips=ip_address=10.0.0.6").await, ["p5", "p6"]);
+    let both = format!("fixed_ips=subnet_id={}&fixed_ips=ip_address=10.0.0.6", id(&subnet));
+    assert_eq!(get(&both).await, ["p6"]);
+    assert_eq!(get("fixed_ips=ip_address_substr=0.5").await, ["p5", "p50"]);
+    let group = &server.get(DEMO, "/v2.0/ports?name=p5").await.expect(200)["ports"][0]["security_groups"][0];
+    assert_eq!(get(&format!("security_groups={}", group.as_str().unwrap())).await.len(), 3);
+    assert_eq!(
+        server.get(DEMO, "/v2.0/ports?fixed_ips=10.0.0.5").await.error(),
+        "400 InvalidInput: Invalid input for operation: '10.0.0.5' is not of the form <key>=[value]."
+    );
+    let fields = server.get(DEMO, "/v2.0/ports?name=p5&fields=name&fields=tenant_id&fields=none").await.expect(200);
+    assert_eq!(fields["ports"], json!([{"name": "p5", "tenant_id": "1".repeat(32)}]));
+}
+
+#[tokio::test]
+async fn too_many_filters_are_a_bad_request() {
+    let server = Server::new();
+    let many = vec!["t"; 2000].join(",");
+    assert_eq!(
+        server.get(DEMO, &format!("/v2.0/networks?tags={many}")).await.error(),
+        "400 HTTPBadRequest: Too many filters"
+    );
+    let many = vec!["id=x"; 2000].join("&");
+    assert_eq!(
+        server.get(DEMO, &format!("/v2.0/networks?{many}")).await.error(),
+        "400 HTTPBadRequest: Too many filters"
+    );
+}
+
+#[tokio::test]
+async fn agents_are_an_administrators() {
+    let server = Server::new();
+    crate::server::add_l2_agent(&server, "compute1", json!({"tunnel_types": []})).await;
+    let list = server.get(ADMIN, "/v2.0/agents?alive=true&sort_key=host&sort_dir=asc&limit=1").await.expect(200);
+    let agent = &list["agents"][0];
+    assert_eq!((&agent["alive"], &agent["host"]), (&json!(true), &json!("compute1")));
+    assert_eq!(server.get(ADMIN, "/v2.0/agents?alive=false").await.expect(200), json!({"agents": []}));
+    let next = format!("/v2.0/agents?limit=1&sort_key=alive&sort_dir=desc&marker={}", id(agent));
+    assert_eq!(server.get(ADMIN, &next).await.expect(200)["agents"], json!([]));
+    assert_eq!(server.get(OTHER, "/v2.0/agents").await.expect(200), json!({"agents": []}));
+    let path = format!("/v2.0/agents/{}", id(agent));
+    let off = server.put(ADMIN, &path, json!({"agent": {"admin_state_up": false}})).await.expect(200);
+    assert_eq!(off["agent"]["admin_state_up"], false);
+    server.delete(ADMIN, &path).await.expect(204);
+    assert_eq!(server.get(ADMIN, &path).await.status, 404);
+}
+
+#[tokio::test]
+async fn quotas_hold_and_are_shown() {
+    let server = Server::new();
+    let project = crate::server::DEMO_PROJECT;
+    let path = format!("/v2.0/quotas/{project}");
+    let set = server.put(ADMIN, &path, json!({"quota": {"network": 2}})).await.expect(200);
+    assert_eq!((&set["quota"]["network"], &set["quota"]["port"]), (&json!(2), &json!(500)));
+    networks(&server, 2).await;
+    assert_eq!(
+        server.post(DEMO, "/v2.0/networks", json!({"network": {}})).await.error(),
+        "409 OverQuota: Quota exceeded for resources: ['network']."
+    );
+    let details = server.get(ADMIN, &format!("{path}/details")).await.expect(200);
+    assert_eq!(details["quota"]["network"], json!({"limit": 2, "used": 2, "reserved": 0}));
+    assert_eq!(server.get(ADMIN, "/v2.0/quotas").await.expect(200)["quotas"].as_array().unwrap().len(), 1);
+    assert_eq!(server.put(DEMO, &path, json!({"quota": {"network": 9}})).await.status, 403);
+    server.delete(ADMIN, &path).await.expect(204);
+    assert_eq!(server.delete(ADMIN, &path).await.status, 404);
+    assert_eq!(server.get(DEMO, &path).await.expect(200)["quota"]["network"], 100);
+}
+
+#[tokio::test]
+async fn versions_and_extensions_answer() {
+    let server = Server::new();
+    let versions = server.raw("GET", "/", None, Vec::new()).await.expect(200);
+    assert_eq!(versions["versions"][0]["links"][0]["href"], "http://net.example:9696/v2.0/");
+    let extensions = server.get(DEMO, "/v2.0/extensions").await.expect(200);
+    assert!(extensions["extensions"].as_array().unwrap().iter().any(|e| e["alias"] == "external-net"));
+    assert_eq!(server.get(DEMO, "/v2.0/extensions/provider").await.expect(200)["extension"]["alias"], "provider");
+    assert_eq!(server.get(DEMO, "/v2.0/extensions/none").await.status, 404);
+}

@@ -1,0 +1,45 @@
+//! A valid body of each resource: what the walk begins with.
+
+use crate::server::{ADMIN, Server, id};
+use serde_json::{Value, json};
+
+/// Members of a valid POST; what it refers to is made first, by the same caller.
+pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
+    match resource {
+        "network" => json!({"name": "n"}),
+        "subnet" => {
+            let network = server.create(token, "network", json!({})).await;
+            json!({"network_id": id(&network), "ip_version": 4, "cidr": "10.0.0.0/24"})
+        }
+        "port" => {
+            let network = server.create(token, "network", json!({})).await;
+            server
+                .create(token, "subnet", json!({"network_id": id(&network), "ip_version": 4, "cidr": "10.0.0.0/24"}))
+                .await;
+            json!({"network_id": id(&network), "fixed_ips": [{"ip_address": "10.0.0.9"}]})
+        }
+        "security_group" => json!({"name": "g"}),
+        "security_group_rule" => {
+            let group = server.create(token, "security_group", json!({"name": "g"})).await;
+            json!({"security_group_id": id(&group), "direction": "ingress", "protocol": "tcp", "port_range_min": 22,
+                   "port_range_max": 22})
+        }
+        "router" => json!({"name": "r"}),
+        "floatingip" => {
+            let network = server.create(ADMIN, "network", json!({"router:external": true})).await;
+            let subnet = json!({"network_id": id(&network), "ip_version": 4, "cidr": "198.51.100.0/24"});
+            server.create(ADMIN, "subnet", subnet).await;
+            json!({"floating_network_id": id(&network)})
+        }
+        other => panic!("write a sample of {other}"),
+    }
+}
+
+/// Members of a PUT that the owner may make.
+pub fn update(resource: &str) -> Value {
+    match resource {
+        "agent" => json!({"description": "d"}),
+        "floatingip" => json!({"description": "d"}),
+        _ => json!({"name": "renamed"}),
+    }
+}

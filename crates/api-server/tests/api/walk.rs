@@ -1,0 +1,326 @@
+//! Walks every route of every declaration: what must hold for all resources alike.
+
+use crate::samples;
+use crate::server::{ADMIN, DEMO, OTHER, Server, id};
+use api_schema::{Attribute, JsonType, Literal, Post};
+use api_server::registry;
+use serde_json::{Map, Value, json};
+
+const NOBODY: &str = "0c1d2e3f-0000-4000-8000-000000000000";
+
+fn collections() -> impl Iterator<Item = (&'static api_schema::Resource, String)> {
+    registry::ALL.iter().map(|rules| (rules.resource, format!("/v2.0/{}", rules.resource.path())))
+}
+
+fn methods() -> [&'static str; 6] {
+    ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
+}
+
+#[tokio::test]
+async fn without_a_good_token_everything_is_401() {
+    let server = Server::new();
+    let fixed = ["/v2.0", "/v2.0/extensions", "/v2.0/quotas", "/v2.0/quotas/x", "/v2.0/nothing"].map(str::to_owned);
+    let all = collections().flat_map(|(_, path)| [format!("{path}/{NOBODY}"), format!("{path}/{NOBODY}/act"), path]);
+    for path in all.chain(fixed) {
+        for method in methods() {
+            for token in [None, Some("forged")] {
+                let answer = server.raw(method, &path, token, b"{}".to_vec()).await;
+                assert_eq!(answer.status, 401, "{method} {path}");
+                let challenge = answer.headers["www-authenticate"].to_str().unwrap();
+                assert_eq!(challenge, "Keystone uri=\"http://127.0.0.1:5000\"");
+                if method != "HEAD" {
+                    assert_eq!(answer.body["error"]["code"], 401);
+                }
+                assert!(answer.headers["x-openstack-request-id"].to_str().unwrap().starts_with("req-"));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn unknown_ids_paths_and_methods() {
+    let server = Server::new();
+    for (resource, path) in collections() {
+        for unknown in [NOBODY, "no-uuid", "%00", "..", "a%20b"] {
+            let answer = server.get(ADMIN, &format!("{path}/{unknown}")).await;
+            assert_eq!(answer.status, 404, "{path}/{unknown}");
+            assert_eq!(answer.body["NeutronError"]["type"], resource.not_found.kind);
+        }
+        let item = format!("{path}/{NOBODY}");
+        let update = server.put(ADMIN, &item, json!({ resource.name: samples::update(resource.name) })).await;
+        assert_eq!(update.status, if resource.methods.update { 404 } else { 405 }, "{path}");
+        let delete = server.delete(ADMIN, &item).await;
+        assert_eq!(delete.status, if resource.methods.delete { 404 } else { 405 }, "{path}");
+        assert_eq!(server.raw("PATCH", &path, Some(ADMIN), Vec::new()).await.status, 405);
+        assert_eq!(server.raw("PUT", &path, Some(ADMIN), Vec::new()).await.status, 405);
+        assert_eq!(server.raw("POST", &item, Some(ADMIN), Vec::new()).await.status, 405);
+        assert_eq!(server.get(ADMIN, &format!("{item}/no-such-action")).await.status, 404);
+        for action in resource.actions {
+            let answer = server.put(ADMIN, &format!("{item}/{}", action.name), json!({})).await;
+            assert_eq!(answer.status, 404, "{item}/{}", action.name);
+        }
+    }
+    assert_eq!(server.get(ADMIN, "/v2.0/nothing").await.status, 404);
+    assert_eq!(server.get(ADMIN, "/v9/networks").await.status, 404);
+}
+
+#[tokio::test]
+async fn what_declaration_and_registry_say_is_the_same() {
+    for rules in registry::ALL {
+        let resource = rules.resource;
+        let methods =
+            (rules.create.is_some() || rules.create_together.is_some(), rules.update.is_some(), rules.delete.is_some());
+        let declared = (resource.methods.create, resource.methods.update, resource.methods.delete);
+        assert_eq!(methods, declared, "{}", resource.name);
+        let names: Vec<&str> = rules.actions.iter().map(|(name, _)| *name).collect();
+        let declared: Vec<&str> = resource.actions.iter().map(|action| action.name).collect();
+        assert_eq!(names, declared, "{}", resource.name);
+    }
+}
+
+/// Another project's objects are not there; one's own can be shown, changed, listed and removed.
+#[tokio::test]
+async fn own_and_foreign_objects() {
+    for (resource, path) in collections().filter(|(resource, _)| resource.methods.create) {
+        let server = Server::new();
+        let sample = samples::create(&server, DEMO, resource.name).await;
+        let object = server.create(DEMO, resource.name, sample).await;
+        let item = format!("{path}/{}", id(&object));
+        let change = json!({ resource.name: samples::update(resource.name) });
+        let hidden = resource.not_found.message(id(&object));
+        let foreign = [
+            server.get(OTHER, &item).await,
+            if resource.methods.update {
+                server.put(OTHER, &item, change.clone()).await
+            } else {
+                server.get(OTHER, &item).await
+            },
+            server.delete(OTHER, &item).await,
+        ];
+        for answer in foreign {
+            assert_eq!(answer.error(), format!("404 {}: {hidden}", resource.not_found.kind));
+        }
+        let listed = async |token: &str| {
+            let list = server.get(token, &format!("{path}?id={}", id(&object))).await.expect(200);
+            list[resource.collection].as_array().unwrap().len()
+        };
+        assert_eq!((listed(OTHER).await, listed(DEMO).await, listed(ADMIN).await), (0, 1, 1), "{path}");
+        let shown = server.get(DEMO, &item).await.expect(200);
+        assert_eq!(shown[resource.name], object, "{path}: what a POST answers and what a GET shows");
+        if resource.methods.update {
+            let changed = server.put(DEMO, &item, change).await.expect(200);
+            let revision = |body: &Value| body[resource.name]["revision_number"].as_u64();
+            assert!(revision(&changed) > revision(&shown), "{path}");
+        }
+        server.delete(DEMO, &item).await.expect(204);
+        assert_eq!(server.get(DEMO, &item).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn malformed_bodies_are_400() {
+    let server = Server::new();
+    for (resource, path) in collections().filter(|(resource, _)| resource.methods.create) {
+        let name = resource.name;
+        let bodies: Vec<Vec<u8>> = vec![
+            b"".to_vec(),
+            b"{".to_vec(),
+            b"\xff\xfe".to_vec(),
+            b"[]".to_vec(),
+            b"null".to_vec(),
+            "[".repeat(5000).into_bytes(),
+            json!({}).to_string().into(),
+            json!({ name: null }).to_string().into(),
+            json!({ name: [] }).to_string().into(),
+            json!({ name: "x" }).to_string().into(),
+            json!({ name: {"no such attribute": 1} }).to_string().into(),
+            json!({ resource.collection: {} }).to_string().into(),
+            json!({ resource.collection: [null] }).to_string().into(),
+        ];
+        for body in bodies {
+            let shown = String::from_utf8_lossy(&body).chars().take(40).collect::<String>();
+            assert_eq!(server.raw("POST", &path, Some(DEMO), body).await.status, 400, "{path} {shown}");
+        }
+        let long = json!({ name: {"name": "x".repeat(200_000)} }).to_string();
+        assert_eq!(server.raw("POST", &path, Some(DEMO), long.into()).await.status, 413);
+    }
+}
+
+/// A small generator of its own (xorshift), so that a failure comes again with the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 16).unwrap() % sides
+    }
+
+    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.roll(items.len())]
+    }
+}
+
+/// A resource's name and the id of such an object.
+type Known = (String, String);
+
+fn any_id(dice: &mut Dice, ids: &[Known]) -> String {
+    if ids.is_empty() { NOBODY.to_owned() } else { dice.pick(ids).1.clone() }
+}
+
+fn anything(dice: &mut Dice, depth: usize, ids: &[Known]) -> Value {
+    const TEXTS: &[&str] = &[
+        "",
+        "x",
+        "\u{0}",
+        "'; DROP TABLE ports; --",
+        "10.0.0.5",
+        "10.0.0.0/24",
+        "fd00::/64",
+        "::",
+        "fa:16:3e:00:00:01",
+        "true",
+        "null",
+        "-1",
+        "99999999999999999999",
+        "ü\n",
+        "vlan",
+        "vxlan",
+        "slaac",
+        "network:dhcp",
+        "network:router_interface",
+        "ingress",
+        "tcp",
+        "IPv4",
+        "compute1",
+    ];
+    match dice.roll(if depth > 2 { 8 } else { 11 }) {
+        0 => Value::Null,
+        1 => json!(dice.roll(2) == 0),
+        2 => json!([0, 1, -1, 4, 6, 22, 65_536][dice.roll(7)]),
+        3 => json!([i64::MIN, i64::MAX, 1 << 40][dice.roll(3)]),
+        4 => json!([1.5, 1e300, -0.0][dice.roll(3)]),
+        5 | 6 => json!(*dice.pick(TEXTS)),
+        7 => json!(any_id(dice, ids)),
+        8 => Value::Array((0..dice.roll(4)).map(|_| anything(dice, depth + 1, ids)).collect()),
+        _ => {
+            const KEYS: &[&str] = &[
+                "ip_address",
+                "subnet_id",
+                "mac_address",
+                "start",
+                "end",
+                "destination",
+                "nexthop",
+                "network_id",
+                "enable_snat",
+                "external_fixed_ips",
+                "a",
+            ];
+            let members = (0..dice.roll(4)).map(|_| ((*dice.pick(KEYS)).to_owned(), anything(dice, depth + 1, ids)));
+            Value::Object(members.collect())
+        }
+    }
+}
+
+/// Mostly something that the attribute could take.
+fn likely(dice: &mut Dice, attribute: &Attribute, ids: &[Known]) -> Value {
+    if dice.roll(8) == 0 {
+        return anything(dice, 0, ids);
+    }
+    match (attribute.kind.json(), attribute.post) {
+        (_, Post::Default(Literal::Text(text))) if !text.is_empty() && dice.roll(2) == 0 => json!(text),
+        (JsonType::Boolean, _) => json!(dice.roll(2) == 0),
+        (JsonType::Integer, _) => json!([4, 6, 0, 1, 1500][dice.roll(5)]),
+        (JsonType::Array, _) => Value::Array((0..dice.roll(3)).map(|_| anything(dice, 1, ids)).collect()),
+        (JsonType::Object, _) => json!({}),
+        (JsonType::String, _) if attribute.name.ends_with("_id") => {
+            // Half of the time one of the kind that the name says: "network_id", "floating_network_id".
+            let kind = attribute.name.trim_end_matches("_id");
+            let fit: Vec<&String> = ids.iter().filter(|(k, _)| kind.ends_with(k.as_str())).map(|(_, id)| id).collect();
+            if fit.is_empty() || dice.roll(2) == 0 { json!(any_id(dice, ids)) } else { json!(dice.pick(&fit)) }
+        }
+        (JsonType::String, _) if attribute.name == "cidr" => {
+            json!(["10.0.0.0/24", "10.1.0.0/30", "fd00::/64"][dice.roll(3)])
+        }
+        (JsonType::String, _) => anything(dice, 3, ids),
+    }
+}
+
+/// 10,000 requests out of a hat: some are right, most are not, none makes the server fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_makes_the_server_fail() {
+    let server = Server::new();
+    crate::server::add_l2_agent(&server, "compute1", json!({"tunnel_types": ["vxlan"]})).await;
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let mut ids: Vec<Known> = Vec::new();
+    let mut statuses: std::collections::BTreeMap<u16, usize> = Default::default();
+    for step in 0..10_000 {
+        let rules = dice.pick(registry::ALL);
+        let resource = rules.resource;
+        let token = *dice.pick(&[DEMO, DEMO, ADMIN, ADMIN, OTHER]);
+        let path = format!("/v2.0/{}", resource.path());
+        let object = {
+            let own: Vec<&Known> = ids.iter().filter(|(kind, _)| kind == resource.name).collect();
+            if own.is_empty() || dice.roll(8) == 0 { any_id(&mut dice, &ids) } else { dice.pick(&own).1.clone() }
+        };
+        let mut body = || {
+            let mut members = Map::new();
+            for attribute in resource.attributes {
+                let often = matches!(attribute.post, Post::Required) || attribute.put;
+                if dice.roll(if often { 6 } else { 40 }) == 0
+                    || matches!(attribute.post, Post::Required) && dice.roll(20) > 0
+                {
+                    members.insert(attribute.name.to_owned(), likely(&mut dice, attribute, &ids));
+                }
+            }
+            json!({ resource.name: members })
+        };
+        let (method, path, body) = match step % 7 {
+            0..=2 => ("POST", path, body().to_string().into_bytes()),
+            3 => ("PUT", format!("{path}/{object}"), body().to_string().into_bytes()),
+            4 if step % 5 == 0 => ("DELETE", format!("{path}/{object}"), Vec::new()),
+            5 if !resource.actions.is_empty() => {
+                let action = dice.pick(resource.actions).name;
+                ("PUT", format!("{path}/{object}/{action}"), anything(&mut dice, 0, &ids).to_string().into_bytes())
+            }
+            _ => {
+                let mut query = String::new();
+                for _ in 0..dice.roll(4) {
+                    let attribute = dice.pick(resource.attributes);
+                    let value = *dice.pick(&["", "x", "1", "true", "ip_address=1", "%00", "-1", "null", "2020-01-01"]);
+                    let name = *dice.pick(&[
+                        attribute.name,
+                        "sort_key",
+                        "sort_dir",
+                        "limit",
+                        "marker",
+                        "fields",
+                        "tags",
+                        "not-tags-any",
+                    ]);
+                    let value = if name == "sort_key" { attribute.name } else { value };
+                    query.push_str(&format!("{name}={value}&"));
+                }
+                ("GET", format!("{path}?{query}"), Vec::new())
+            }
+        };
+        let shown = format!("{method} {path} {}", String::from_utf8_lossy(&body));
+        let answer = server.raw(method, &path.replace(' ', "%20"), Some(token), body).await;
+        assert!(answer.status < 500 || answer.status == 503, "step {step}: {shown}\n{}", answer.text);
+        *statuses.entry(answer.status).or_default() += 1;
+        if answer.status == 201
+            && let Some(id) = answer.body[resource.name]["id"].as_str()
+        {
+            ids.push((resource.name.to_owned(), id.to_owned()));
+            if ids.len() > 40 {
+                let old = dice.roll(20);
+                ids.remove(old);
+            }
+        }
+    }
+    // That the hat held requests that come through to the rules.
+    assert!(statuses.get(&201).is_some_and(|made| *made > 100), "{statuses:?}");
+    assert!(statuses.get(&400).is_some_and(|refused| *refused > 1000), "{statuses:?}");
+}
