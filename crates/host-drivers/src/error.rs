@@ -88,4 +88,15 @@ pub enum DriverError {
         /// Its words, and about which flows.
         said: String,
     },
+    /// There is no connection to the database server: try again, it is being made anew meanwhile.
+    #[error("no connection to OVSDB at {}: {said}", socket.display())]
+    DatabaseLost {
+        /// Where it should listen.
+        socket: std::path::PathBuf,
+        /// Why.
+        said: String,
+    },
+    /// The database server refused a transaction; whether to retry, the inner error says.
+    #[error(transparent)]
+    Database(#[from] ovsdb::Error),
 }

@@ -12,6 +12,7 @@ pub mod netns;
 pub mod nft;
 pub mod offload;
 pub mod openflow;
+pub mod ovsdb;
 mod program;
 pub mod sysctl;
 #[cfg(feature = "testing")]

@@ -79,6 +79,11 @@ impl Cache {
         Ok(changes)
     }
 
+    /// How its tables are made; of [`Cache::default`], not at all.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// The transaction up to which it is complete, for `monitor_cond_since`.
     pub fn last_transaction(&self) -> Option<Uuid> {
         self.last_transaction

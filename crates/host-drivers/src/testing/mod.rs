@@ -20,8 +20,14 @@
 //! [`PrivateSwitch::mgmt_socket`], [`PrivateSwitch::ctl_socket`]. For faults: [`PrivateSwitch::kill_vswitchd`],
 //! [`PrivateSwitch::start_vswitchd`], [`PrivateSwitch::restart_vswitchd`], [`PrivateSwitch::restart_ovsdb_server`].
 //!
+//! [`FakeDatabase`] is an OVSDB server in memory, for tests without a switch.
+//!
 //! Needs root and the userspace datapath; names are unique, so that tests may run side by side. Everything goes when the
 //! value is dropped; if the test is killed, its processes die with it and the next switch removes its namespaces.
+
+mod fake_database;
+
+pub use fake_database::FakeDatabase;
 
 use crate::{DriverError, Place, netns};
 use std::io::{self, Write};
