@@ -228,3 +228,111 @@ fn tunnels_carry_the_vni_to_the_hosts_that_need_it() {
     assert!(inside(1000, 23).is_dropped());
     assert!(inside(1001, 22).is_dropped());
 }
+
+/// Two VXLAN networks with the same addresses, a port of each with the same address and one client of each.
+fn overlapping() -> Host {
+    let mut host = Host::empty();
+    host.view.security_groups.insert(id(WEB), group([tcp(22, 22, host_view::Remote::Any)]));
+    for (network, subnet, vni) in [("a1", "5a1", 2001), ("b1", "5b1", 2002)] {
+        host.network(network, host_view::Segment::Vxlan { vni: net_types::Vni::new(vni).unwrap() }, 1450);
+        host.subnet(subnet, network, "10.0.0.0/24", None);
+    }
+    for (port, network, subnet, last, mac) in [
+        ("a0000001", "a1", "5a1", 5, "fa:16:3e:aa:00:05"),
+        ("a0000002", "a1", "5a1", 6, "fa:16:3e:aa:00:06"),
+        ("b0000001", "b1", "5b1", 5, "fa:16:3e:bb:00:05"),
+        ("b0000002", "b1", "5b1", 6, "fa:16:3e:bb:00:06"),
+    ] {
+        host.plug(NewPort::new(port, network, mac, &[(subnet, &format!("10.0.0.{last}"))]).group(WEB));
+    }
+    host
+}
+
+#[test]
+fn networks_with_the_same_addresses_never_mix() {
+    let real = RealHost::new(&overlapping());
+    let to = |mac: &str| tcp_packet(("fa:16:3e:aa:00:05", "10.0.0.5"), (mac, "10.0.0.6"), 22);
+    let zone = |trace: &str, port: &str| {
+        let tag = real.switch.vsctl(&["get", "port", port, "tag"]).unwrap();
+        assert!(trace.contains(&format!("zone={}", tag.trim())), "{trace}");
+    };
+    let verdict = real.trace("tapa0000001-00", &to("fa:16:3e:aa:00:06"), NEW);
+    assert!(verdict.only("tapa0000002-00"), "{}", verdict.trace);
+    zone(&verdict.trace, "tapa0000001-00");
+    // The other network's MAC is unknown here: it is flooded in its own network, and nowhere else.
+    let verdict = real.trace("tapa0000001-00", &to("fa:16:3e:bb:00:06"), NEW);
+    assert!(!verdict.ports.iter().any(|port| port.starts_with("tapb")), "{}", verdict.trace);
+    let verdict = real.trace(
+        "tapb0000001-00",
+        &tcp_packet(("fa:16:3e:bb:00:05", "10.0.0.5"), ("fa:16:3e:bb:00:06", "10.0.0.6"), 22),
+        NEW,
+    );
+    assert!(verdict.only("tapb0000002-00"), "{}", verdict.trace);
+    zone(&verdict.trace, "tapb0000001-00");
+    let verdict = real.trace("tapa0000001-00", &arp_packet("fa:16:3e:aa:00:05", "10.0.0.5", "10.0.0.6"), &[]);
+    assert!(verdict.ports.contains("tapa0000002-00"), "{}", verdict.trace);
+    assert!(!verdict.ports.iter().any(|port| port.starts_with("tapb")), "{}", verdict.trace);
+}
+
+#[test]
+fn ports_that_are_down_or_nobodys_carry_nothing() {
+    let mut host = overlapping();
+    host.view.ports.get_mut(&id("a0000002")).unwrap().admin_state_up = false;
+    host.view.networks.get_mut(&id("b1")).unwrap().admin_state_up = false;
+    host.view.ports.remove(&id("a0000001"));
+    let real = RealHost::new(&host);
+    for (port, last) in [("a0000001", 5), ("a0000002", 6), ("b0000001", 5), ("b0000002", 6)] {
+        let device = format!("tap{port}-00");
+        assert_eq!(real.switch.vsctl(&["get", "port", &device, "tag"]).unwrap().trim(), "4095");
+        let mac = format!("fa:16:3e:{0}{0}:00:0{last}", port.split_at(1).0);
+        let verdict = real.trace(&device, &arp_packet(&mac, &format!("10.0.0.{last}"), "10.0.0.1"), &[]);
+        assert!(verdict.is_dropped(), "{}", verdict.trace);
+    }
+    // Nor does anything reach them.
+    let mut host = overlapping();
+    host.view.ports.get_mut(&id("a0000002")).unwrap().admin_state_up = false;
+    let real = RealHost::new(&host);
+    let packet = tcp_packet(("fa:16:3e:aa:00:05", "10.0.0.5"), ("fa:16:3e:aa:00:06", "10.0.0.6"), 22);
+    assert!(!real.trace("tapa0000001-00", &packet, NEW).ports.contains("tapa0000002-00"));
+    let question = arp_packet("fa:16:3e:aa:00:05", "10.0.0.5", "10.0.0.6");
+    assert!(!real.trace("tapa0000001-00", &question, &[]).ports.contains("tapa0000002-00"));
+}
+
+#[test]
+fn a_virtual_mac_reaches_all_ports_that_may_use_it() {
+    let mut host = overlapping();
+    let virtual_mac = "00:00:5e:00:01:07";
+    for port in ["a0000001", "a0000002"] {
+        let pair = host_view::AddressPair { mac: mac(virtual_mac), address: net("10.0.0.100") };
+        host.view.ports.get_mut(&id(port)).unwrap().allowed_address_pairs.insert(pair);
+    }
+    host.plug(NewPort::new("a0000003", "a1", "fa:16:3e:aa:00:07", &[("5a1", "10.0.0.7")]).group(WEB));
+    let real = RealHost::new(&host);
+    let to = |port| tcp_packet(("fa:16:3e:aa:00:07", "10.0.0.7"), (virtual_mac, "10.0.0.100"), port);
+    let verdict = real.trace("tapa0000003-00", &to(22), &["trk,new", "trk,new", "trk,new"]);
+    assert_eq!(verdict.ports, ["tapa0000001-00", "tapa0000002-00"].map(String::from).into(), "{}", verdict.trace);
+    assert!(real.trace("tapa0000003-00", &to(23), &["trk,new", "trk,new", "trk,new"]).is_dropped());
+    let advertisement = arp_packet(virtual_mac, "10.0.0.100", "10.0.0.100");
+    assert!(!real.trace("tapa0000001-00", &advertisement, &[]).is_dropped());
+}
+
+#[test]
+fn a_stateless_group_looks_at_each_packet_alone() {
+    let mut host = overlapping();
+    let stateless = host_view::SecurityGroup { stateful: false, ..group([tcp(22, 22, host_view::Remote::Any)]) };
+    host.view.security_groups.insert(id("57a7e1e5"), stateless);
+    host.plug(NewPort::new("a0000003", "a1", "fa:16:3e:aa:00:07", &[("5a1", "10.0.0.7")]).group("57a7e1e5"));
+    let real = RealHost::new(&host);
+    let (stateful, stateless) = (("fa:16:3e:aa:00:05", "10.0.0.5"), ("fa:16:3e:aa:00:07", "10.0.0.7"));
+    let verdict = real.trace("tapa0000001-00", &tcp_packet(stateful, stateless, 22), NEW);
+    assert!(verdict.only("tapa0000003-00"), "{}", verdict.trace);
+    // The stateful sender's connection is remembered, so that it hears the answer.
+    assert!(verdict.trace.contains("commit"), "{}", verdict.trace);
+    let answer = ip_packet("tcp", stateless, stateful) + ",tcp_src=22,tcp_dst=40000";
+    let verdict = real.trace("tapa0000003-00", &answer, &["trk,est,rpl"]);
+    assert!(verdict.only("tapa0000001-00"), "{}", verdict.trace);
+    // To the stateless port an answer is a packet like any other.
+    let answer = ip_packet("tcp", stateful, stateless) + ",tcp_src=80,tcp_dst=40000";
+    let verdict = real.trace("tapa0000001-00", &answer, REPLY);
+    assert!(verdict.is_dropped(), "{}", verdict.trace);
+}

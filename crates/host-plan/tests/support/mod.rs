@@ -53,7 +53,7 @@ pub const ROUTER: &str = "f4353a5f-0f21-40d0-9029-39c5aa7ad359";
 pub const H2: &str = "8482d3d2-62de-40aa-8bcf-04e367592168";
 
 /// One host: what it must realise and what it has.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Host {
     pub view: HostView,
     pub config: HostConfig,
