@@ -61,7 +61,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_flow_survives_text_and_wire(flow in generate::flow()) {
-            prop_assert_eq!(flow.to_string().parse().as_ref(), Ok(&flow));
+            prop_assert_eq!(flow.to_string().parse(), Ok(flow.clone()));
             let message = Message::new(7, FlowMod::add(flow));
             prop_assert_eq!(Message::decode(&message.encode().unwrap()), Ok(message));
         }

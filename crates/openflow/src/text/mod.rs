@@ -11,6 +11,7 @@ mod parse_learn;
 mod parse_value;
 mod print_action;
 mod print_match;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod value;

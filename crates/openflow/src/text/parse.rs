@@ -4,6 +4,7 @@ use super::{
     lex::{self, Token},
     parse_action,
     parse_value::{self, number},
+    shared,
 };
 use crate::{Error, Field, Flow, FlowFlags, Masked, Match, PortNo, eth_type, ip_proto};
 
@@ -94,35 +95,14 @@ fn conditions_of(tokens: &[Token<'_>], ports: PortByName<'_>) -> Result<Match, E
         }
     }
     // What names of several protocols mean depends on the protocol, which may come later in the text.
-    let shared = |name: &str| matches!(name, "tp_src" | "tp_dst" | "icmp_type" | "icmp_code" | "nw_src" | "nw_dst");
-    for (name, value) in fields.iter().filter(|(name, _)| !shared(name)) {
+    for (name, value) in fields.iter().filter(|(name, _)| !shared::is_shared(name)) {
         condition(&mut matches, name, value, ports)?;
     }
-    for (name, value) in fields.iter().filter(|(name, _)| shared(name)) {
-        let field = shared_field(&matches, name);
-        let Some(field) = field else { return bad("match field for this protocol", name) };
+    for (name, value) in fields.iter().filter(|(name, _)| shared::is_shared(name)) {
+        let Some(field) = shared::field(&matches, name) else { return bad("match field for this protocol", name) };
         matches.set(field, parse_value::masked(field, value, ports)?);
     }
     Ok(matches)
-}
-
-fn shared_field(matches: &Match, name: &str) -> Option<Field> {
-    let eth = matches.exact(Field::EthType).and_then(|number| u16::try_from(number).ok());
-    let protocol = matches.exact(Field::IpProto).and_then(|number| u8::try_from(number).ok());
-    let arp = matches!(eth, Some(eth_type::ARP | eth_type::RARP));
-    match name {
-        "tp_src" => Field::transport_src(protocol?),
-        "tp_dst" => Field::transport_dst(protocol?),
-        "icmp_type" if protocol == Some(ip_proto::ICMPV6) => Some(Field::Icmpv6Type),
-        "icmp_type" => Some(Field::Icmpv4Type),
-        "icmp_code" if protocol == Some(ip_proto::ICMPV6) => Some(Field::Icmpv6Code),
-        "icmp_code" => Some(Field::Icmpv4Code),
-        "nw_src" if arp => Some(Field::ArpSpa),
-        "nw_src" => Some(Field::Ipv4Src),
-        "nw_dst" if arp => Some(Field::ArpTpa),
-        "nw_dst" => Some(Field::Ipv4Dst),
-        _ => None,
-    }
 }
 
 fn condition(matches: &mut Match, name: &str, value: &str, ports: PortByName<'_>) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Matches as `ovs-ofctl` prints them: protocol words first, then fields in its fixed order.
 
-use super::{Names, value::write_value};
+use super::{Names, shared, value::write_value};
 use crate::{Field, Masked, Match, eth_type, ip_proto};
 use std::fmt;
 
@@ -109,7 +109,7 @@ pub(super) fn write_match(out: &mut dyn fmt::Write, matches: &Match, names: &dyn
     let mut comma = Comma::default();
     for field in BEFORE {
         if let Some(condition) = matches.get(*field) {
-            write_condition(comma.next(out)?, *field, condition, names)?;
+            write_condition(comma.next(out)?, matches, *field, condition, names)?;
         }
     }
     let word = protocol_word(matches);
@@ -119,7 +119,7 @@ pub(super) fn write_match(out: &mut dyn fmt::Write, matches: &Match, names: &dyn
     let implied = word.map_or(&[][..], |(_, fields)| fields);
     for field in AFTER.iter().filter(|field| !implied.contains(field)) {
         if let Some(condition) = matches.get(*field) {
-            write_condition(comma.next(out)?, *field, condition, names)?;
+            write_condition(comma.next(out)?, matches, *field, condition, names)?;
         }
     }
     Ok(())
@@ -140,7 +140,13 @@ impl Comma {
     }
 }
 
-fn write_condition(out: &mut dyn fmt::Write, field: Field, condition: Masked, names: &dyn Names) -> fmt::Result {
+fn write_condition(
+    out: &mut dyn fmt::Write,
+    matches: &Match,
+    field: Field,
+    condition: Masked,
+    names: &dyn Names,
+) -> fmt::Result {
     match field {
         Field::VlanTci => return write_vlan(out, condition),
         Field::EthType => return write!(out, "dl_type={:#06x}", condition.value()),
@@ -150,25 +156,8 @@ fn write_condition(out: &mut dyn fmt::Write, field: Field, condition: Masked, na
         Field::IpDscp => return write!(out, "nw_tos={}", condition.value() << 2),
         _ => {}
     }
-    write!(out, "{}=", match_name(field))?;
+    write!(out, "{}=", shared::name(matches, field))?;
     write_value(out, field, condition, names)
-}
-
-/// Matches use the older names, and one name for what several protocols have.
-pub(super) fn match_name(field: Field) -> &'static str {
-    match field {
-        Field::InPort => "in_port",
-        Field::EthSrc => "dl_src",
-        Field::EthDst => "dl_dst",
-        Field::Ipv4Src => "nw_src",
-        Field::Ipv4Dst => "nw_dst",
-        Field::IpFrag => "nw_frag",
-        Field::Icmpv6Type => "icmp_type",
-        Field::Icmpv6Code => "icmp_code",
-        Field::TcpSrc | Field::UdpSrc | Field::SctpSrc => "tp_src",
-        Field::TcpDst | Field::UdpDst | Field::SctpDst => "tp_dst",
-        _ => field.info().names.first().copied().unwrap_or("?"),
-    }
 }
 
 /// `dl_vlan=5`, `dl_vlan_pcp=3`, or the raw tag control word where neither says it.
