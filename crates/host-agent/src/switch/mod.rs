@@ -12,7 +12,6 @@
 //! A wake carries nothing: every look starts from what is there and what must be. Before the first view nothing is written
 //! at all.
 
-mod client;
 mod database;
 mod endpoint;
 mod flows;
@@ -22,10 +21,10 @@ use crate::backoff::{Backoff, random};
 use crate::board::{Board, RoomsPart, SwitchPart};
 use crate::known::KnownView;
 use crate::rooms::{Order, said};
-use client::Database;
 use database::{desired, local_state, without_removals};
 use endpoint::EndpointKeeper;
 use flows::Bridges;
+use host_drivers::ovsdb::Database;
 use host_plan::{HostConfig, HostPlan, LocalState, plan};
 use host_view::PortState;
 use net_types::{NetworkId, PortId, VlanId};

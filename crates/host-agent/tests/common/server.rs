@@ -102,7 +102,11 @@ impl FakeServer {
         let mut state = self.shared.state.subscribe();
         match tokio::time::timeout(Duration::from_secs(20), state.wait_for(|seen| said(seen))).await {
             Ok(seen) => seen.unwrap().clone(),
-            Err(_) => panic!("not in time: {what}; last: {:?}", { let mut seen = self.seen(); seen.reports.clear(); seen }),
+            Err(_) => panic!("not in time: {what}; last: {:?}", {
+                let mut seen = self.seen();
+                seen.reports.clear();
+                seen
+            }),
         }
     }
 
@@ -152,7 +156,8 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     }
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/agent/v1/hosts/testhost/watch") => {
-            let had = request.uri().query().and_then(|query| query.strip_prefix("revision=")).map(|n| n.parse().unwrap());
+            let had =
+                request.uri().query().and_then(|query| query.strip_prefix("revision=")).map(|n| n.parse().unwrap());
             shared.resumed.lock().unwrap().push(had);
             Ok(Response::new(stream(had, shared.view.subscribe())))
         }
@@ -222,6 +227,7 @@ fn stream(had: Option<u64>, mut view: watch::Receiver<(u64, Arc<HostView>)>) -> 
             };
         }
     });
-    let frames = futures_util::stream::unfold(received, |mut received| async { Some((received.recv().await?, received)) });
+    let frames =
+        futures_util::stream::unfold(received, |mut received| async { Some((received.recv().await?, received)) });
     StreamBody::new(frames).boxed()
 }

@@ -99,11 +99,7 @@ pub fn serve_dhcp(view: &mut HostView, net: Net, mac: MacAddr, address: &str) ->
 /// Lets DHCP answer a port.
 pub fn add_client(view: &mut HostView, port: PortId) {
     let value = &view.ports[&port];
-    let client = DhcpClient {
-        network: value.network,
-        mac: value.mac,
-        fixed_ips: value.fixed_ips.clone(),
-        hostname: None,
-    };
+    let client =
+        DhcpClient { network: value.network, mac: value.mac, fixed_ips: value.fixed_ips.clone(), hostname: None };
     view.dhcp_clients.insert(port, client);
 }

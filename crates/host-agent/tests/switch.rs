@@ -1,0 +1,255 @@
+//! The l2 part against the real Open vSwitch: plugged, unplugged, restarted, left alone.
+//!
+//! Needs root, Open vSwitch, iproute2 and ethtool.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::view::{add_network, add_port, add_secured_port, ip, mac};
+use common::{Host, on_a_host};
+use host_view::{HostView, PortState, Segment};
+use std::time::Duration;
+
+const LOCAL: Segment = Segment::Local;
+
+/// Duration and counters say whether a flow was touched: those that were not grow older.
+fn ages(flows: &str) -> Vec<(String, f64)> {
+    let mut ages: Vec<(String, f64)> = flows
+        .lines()
+        .filter_map(|line| {
+            let (_, rest) = line.split_once("duration=")?;
+            let (duration, rest) = rest.split_once("s, ")?;
+            let (_, what) = rest.split_once(" priority=").map_or(("", rest), |(_, what)| ("", what));
+            let table = rest.split_once(',').map(|(table, _)| table)?;
+            Some((format!("{table} {what}"), duration.parse().ok()?))
+        })
+        .collect();
+    ages.sort_by(|a, b| a.0.cmp(&b.0));
+    ages
+}
+
+async fn settled(host: &Host) {
+    // Nothing more is written when two looks in a row find the same flows.
+    let mut before = host.flows("br-int").lines().count();
+    for _ in 0..50 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let now = host.flows("br-int").lines().count();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
+}
+
+#[test]
+fn a_plugged_port_is_up_and_an_unplugged_one_down() {
+    on_a_host(|host| async move {
+        let agent = host.agent();
+        // Nothing is made before a port needs it, but the host is known at once.
+        let seen = host.server.until("a full report", |seen| seen.session.is_some()).await;
+        let description = seen.reports[0].description.clone().unwrap();
+        assert_eq!((description.datapath_type.as_str(), description.roles.len()), ("netdev", 3));
+
+        let mut ports = vec![];
+        host.server.change(|view| {
+            let net = add_network(view, LOCAL, "10.0.0.0/24", None);
+            ports.push(add_port(view, net, "compute:nova", mac(1), "10.0.0.1"));
+            ports.push(add_port(view, net, "compute:nova", mac(2), "10.0.0.2"));
+        });
+        host.server.until_down(ports[0]).await;
+        let first = host.plug(ports[0], mac(1), &["10.0.0.1/24"]);
+        let second = host.plug(ports[1], mac(2), &["10.0.0.2/24"]);
+        host.server.until_up(ports[0]).await;
+        host.server.until_up(ports[1]).await;
+        assert!(host.can_ping(&first, ip("10.0.0.2")));
+
+        host.unplug(&second);
+        host.server.until_down(ports[1]).await;
+        assert_eq!(host.server.seen().ports[&ports[0]], PortState::Up);
+        assert!(!host.can_ping(&first, ip("10.0.0.2")));
+
+        // Unbound: its device is on the dead VLAN, its flows are gone.
+        let ofport = host.switch.vsctl(&["get", "Interface", &first.device, "ofport"]).unwrap();
+        let revision = host.server.change(|view| {
+            view.ports.remove(&ports[0]);
+        });
+        host.server.until_revision(revision).await;
+        assert_eq!(host.switch.vsctl(&["get", "Port", &first.device, "tag"]).unwrap().trim(), "4095");
+        let of_port = format!("in_port={}", ofport.trim());
+        assert!(!host.flows("br-int").lines().any(|line| line.contains(&of_port) && !line.contains("drop")));
+        agent.stop().await;
+    });
+}
+
+#[test]
+fn security_groups_hold() {
+    on_a_host(|host| async move {
+        let agent = host.agent();
+        let mut ports = vec![];
+        host.server.change(|view| {
+            let net = add_network(view, LOCAL, "10.0.0.0/24", None);
+            ports.push(add_secured_port(view, net, mac(1), "10.0.0.1", false));
+            ports.push(add_secured_port(view, net, mac(2), "10.0.0.2", true));
+        });
+        let closed = host.plug(ports[0], mac(1), &["10.0.0.1/24"]);
+        let open = host.plug(ports[1], mac(2), &["10.0.0.2/24"]);
+        host.server.until_up(ports[0]).await;
+        host.server.until_up(ports[1]).await;
+        assert!(host.can_ping(&closed, ip("10.0.0.2")), "answers to what a closed port asks come in");
+        assert!(!host.can_ping(&open, ip("10.0.0.1")), "nothing else does");
+        // Nobody may use an address that is not its own.
+        host.inside(&closed.namespace, "ip addr add 10.0.0.9/24 dev eth0").unwrap();
+        assert!(host.inside(&closed.namespace, "ping -n -c 2 -i 0.2 -W 1 -I 10.0.0.9 10.0.0.2").is_err());
+        agent.stop().await;
+    });
+}
+
+/// The state of a host with some ports, and a ping that goes on between two of them.
+async fn two_talking(host: &Host) -> (Vec<net_types::PortId>, common::Instance, common::Instance) {
+    let mut ports = vec![];
+    host.server.change(|view: &mut HostView| {
+        let net = add_network(view, LOCAL, "10.0.0.0/24", None);
+        ports.push(add_secured_port(view, net, mac(1), "10.0.0.1", true));
+        ports.push(add_secured_port(view, net, mac(2), "10.0.0.2", true));
+    });
+    let first = host.plug(ports[0], mac(1), &["10.0.0.1/24"]);
+    let second = host.plug(ports[1], mac(2), &["10.0.0.2/24"]);
+    host.server.until_up(ports[0]).await;
+    host.server.until_up(ports[1]).await;
+    assert!(host.can_ping(&first, ip("10.0.0.2")));
+    (ports, first, second)
+}
+
+#[test]
+fn a_restart_of_the_agent_touches_nothing_and_loses_no_packet() {
+    on_a_host(|host| async move {
+        let agent = host.agent();
+        let (ports, first, _second) = two_talking(&host).await;
+        settled(&host).await;
+        let before = ages(&host.flows("br-int"));
+        assert!(before.len() > 20, "{before:?}");
+
+        let namespace = first.namespace.clone();
+        let place = host_drivers::Place::named(&namespace);
+        let ping = tokio::task::spawn_blocking(move || {
+            place
+                .run_blocking(|| {
+                    let command = ["-n", "-c", "60", "-i", "0.05", "-W", "1", "10.0.0.2"];
+                    std::process::Command::new("ping").args(command).output().unwrap()
+                })
+                .unwrap()
+        });
+        agent.kill().await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let agent = host.agent();
+        let session = host.server.seen().session;
+        host.server.until("a new session", |seen| seen.session != session).await;
+        host.server.until_up(ports[0]).await;
+        let output = String::from_utf8(ping.await.unwrap().stdout).unwrap();
+        assert!(output.contains(" 0% packet loss"), "{output}");
+
+        let after = ages(&host.flows("br-int"));
+        let names = |ages: &[(String, f64)]| ages.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&before), names(&after));
+        for ((name, before), (_, after)) in before.iter().zip(&after) {
+            assert!(after > before, "{name} was written again");
+        }
+        agent.stop().await;
+    });
+}
+
+#[test]
+fn without_a_server_the_host_becomes_what_it_was() {
+    on_a_host(|mut host| async move {
+        let agent = host.agent();
+        let (_, first, _second) = two_talking(&host).await;
+        // The view is on disk soon after.
+        for _ in 0..100 {
+            if host.state_dir().join("view.json").exists() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        agent.kill().await;
+        host.server.die().await;
+        host.switch.restart_vswitchd().unwrap();
+        assert!(!host.can_ping(&first, ip("10.0.0.2")), "no flows, no packets");
+        let agent = host.agent();
+        for _ in 0..20 {
+            if host.can_ping(&first, ip("10.0.0.2")) {
+                break;
+            }
+        }
+        assert!(host.can_ping(&first, ip("10.0.0.2")));
+        // The server comes back, and is told everything.
+        host.server.revive().await;
+        host.server.until("a full report", |seen| seen.session.is_some() && seen.ports.len() == 2).await;
+        assert!(host.server.resumed_at().iter().any(Option::is_some), "the watch is resumed");
+        agent.stop().await;
+    });
+}
+
+#[test]
+fn a_restart_of_the_switch_is_mended() {
+    on_a_host(|mut host| async move {
+        let agent = host.agent();
+        let (_, first, _second) = two_talking(&host).await;
+        host.switch.restart_vswitchd().unwrap();
+        let mut mended = false;
+        for _ in 0..20 {
+            mended = host.can_ping(&first, ip("10.0.0.2"));
+            if mended {
+                break;
+            }
+        }
+        assert!(mended, "{}", host.flows("br-int"));
+        // And of the database: it is connected to again, and heard.
+        host.switch.restart_ovsdb_server().unwrap();
+        host.unplug(&first);
+        let port = host.server.seen().ports.keys().copied().collect::<Vec<_>>();
+        host.server
+            .until("the unplugged port down", |seen| {
+                port.iter().filter(|id| seen.ports.get(id) == Some(&PortState::Down)).count() == 1
+            })
+            .await;
+        agent.stop().await;
+    });
+}
+
+#[test]
+fn drift_is_mended_and_what_is_foreign_stays() {
+    on_a_host(|host| async move {
+        let vsctl = |words: &str| host.switch.vsctl(&words.split(' ').collect::<Vec<_>>()).unwrap();
+        vsctl("add-br br-mine -- set bridge br-mine datapath_type=netdev");
+        vsctl("add-port br-mine mine0 -- set interface mine0 type=internal");
+        host.switch.wait_for_bridge("br-mine").unwrap();
+        host.switch.ofctl(&["add-flow", "br-mine", "table=7,priority=7,actions=drop"]).unwrap();
+        let foreign_database = vsctl("list bridge br-mine") + &vsctl("list port mine0");
+
+        let agent = host.agent();
+        let (_, first, _second) = two_talking(&host).await;
+        host.switch.ofctl(&["add-flow", "br-int", "cookie=0x99,table=7,priority=7,actions=drop"]).unwrap();
+        settled(&host).await;
+        let before = ages(&host.flows("br-int"));
+        let ours = "cookie=0x4e65757400000000/0xffffffff00000000";
+        host.switch.ofctl(&["del-flows", "br-int", ours]).unwrap();
+        let names = |ages: &[(String, f64)]| ages.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let mut after = vec![];
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            after = ages(&host.flows("br-int"));
+            if names(&after) == names(&before) {
+                break;
+            }
+        }
+        assert_eq!(names(&after), names(&before));
+        let younger = before.iter().zip(&after).filter(|((_, before), (_, after))| after < before).count();
+        assert_eq!(younger, before.len() - 1, "all but the foreign one were written again");
+        assert!(host.can_ping(&first, ip("10.0.0.2")));
+        assert!(host.flows("br-int").contains("cookie=0x99,"), "a flow of somebody else");
+        assert!(host.flows("br-mine").contains("priority=7"));
+        assert_eq!(vsctl("list bridge br-mine") + &vsctl("list port mine0"), foreign_database);
+        agent.stop().await;
+    });
+}
