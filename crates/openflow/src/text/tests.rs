@@ -4,9 +4,10 @@ use super::*;
 use std::collections::BTreeMap;
 
 /// What Neutron programmed into Open vSwitch 3.1, as `ovs-ofctl -O OpenFlow14 --names --no-stats dump-flows` printed it.
-const DUMPS: [(&str, &str); 3] = [
+const DUMPS: [(&str, &str); 4] = [
     ("br-int", include_str!("../../tests/vectors/br-int.flows")),
     ("br-tun", include_str!("../../tests/vectors/br-tun.flows")),
+    ("br-tun of another host", include_str!("../../tests/vectors/br-tun-other-host.flows")),
     ("br-phys", include_str!("../../tests/vectors/br-phys.flows")),
 ];
 

@@ -24,10 +24,11 @@ fn neutron_flows(dump: &str) -> Vec<Flow> {
     dump.lines().map(|line| text::parse_flow(line, &|name| ports.get(name).copied()).unwrap()).collect()
 }
 
-fn neutron_bridges() -> [Vec<Flow>; 3] {
+fn neutron_bridges() -> [Vec<Flow>; 4] {
     [
         neutron_flows(include_str!("../vectors/br-int.flows")),
         neutron_flows(include_str!("../vectors/br-tun.flows")),
+        neutron_flows(include_str!("../vectors/br-tun-other-host.flows")),
         neutron_flows(include_str!("../vectors/br-phys.flows")),
     ]
 }
@@ -106,7 +107,7 @@ fn only_the_difference_is_written_and_foreign_flows_stay() {
     let switch = Switch::start("diff");
     let mut connection = switch.connect();
     let owner = CookieOwner::new(0x4e << 56, 0xff << 56);
-    let [plan, _, _] = neutron_bridges();
+    let [plan, ..] = neutron_bridges();
     let plan: Vec<Flow> = plan.into_iter().map(|flow| flow.cookie(owner.value() | 1)).collect();
     let foreign = Flow::table(200).priority(5).cookie(7).actions([Action::output(9u32)]);
     connection.bundle(&[FlowMod::add(foreign.clone())]).unwrap();
@@ -161,9 +162,9 @@ fn a_learned_flow_is_left_alone() {
     let source = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 7]);
     let data = [&MacAddr::BROADCAST.0[..], &source.0, &[0x08, 0x06], &[0; 46]].concat();
     let through_tables = vec![Action::Output(PortNo::TABLE)];
-    connection.checked(Body::PacketOut(PacketOut { in_port: PortNo::LOCAL, actions: through_tables, data })).unwrap();
+    connection.checked(Body::PacketOut(PacketOut { in_port: PortNo(5), actions: through_tables, data })).unwrap();
     let learned = Flow::table(20).priority(1).cookie(owner.value()).hard_timeout(300);
-    let learned = learned.matching(Match::new().dl_dst(source)).actions([Action::output(PortNo::LOCAL)]);
+    let learned = learned.matching(Match::new().dl_dst(source)).actions([Action::output(5u32)]);
     assert_eq!(connection.flows().0, sorted(vec![plan[0].clone(), learned]));
     assert!(connection.reach(&plan, owner).is_empty());
 }
