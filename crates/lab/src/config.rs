@@ -85,7 +85,6 @@ struct ServerFile<'a> {
 struct ServerSection {
     listen: Vec<String>,
     state_dir: &'static str,
-    public_url: String,
 }
 
 #[derive(Serialize)]
@@ -109,7 +108,6 @@ pub(crate) fn server(topology: &Topology, host: &Host, machine_port: u16, creden
                 .chain([format!("127.0.0.1:{machine_port}")])
                 .collect(),
             state_dir: "/var/lib/neutronium",
-            public_url: format!("http://127.0.0.1:{machine_port}"),
         },
         identity: IdentitySection { admin_password: &credentials.admin_password },
         agents: AgentsSection { secret: &credentials.agent_secret },

@@ -3,11 +3,14 @@
 //! Each subcommand lives in a module of its own and returns an [`exit::Exit`]. `main` starts no thread and no runtime:
 //! subcommands that enter namespaces need the process to have one thread only.
 
+mod agent;
 mod cloud;
 mod exit;
 mod lab;
 mod print;
 mod probe;
+mod server;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -30,6 +33,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Identity, the networking API and the agents' channel, on one port.
+    Server(server::Arguments),
+    /// Realises on this host what the server wants of it.
+    Agent(agent::Arguments),
     /// Simulated hosts on this machine, each with its own Open vSwitch and agent.
     Lab(lab::Arguments),
     /// Instances in namespaces on the lab's hosts, to see what an instance would see.
@@ -51,6 +58,8 @@ fn main() -> ExitCode {
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
     let outcome = match cli.command {
+        Command::Server(arguments) => server::run(&arguments),
+        Command::Agent(arguments) => agent::run(&arguments),
         Command::Lab(arguments) => lab::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
         Command::Completion { shell } => {

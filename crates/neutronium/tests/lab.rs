@@ -1,5 +1,7 @@
 //! The lab on real namespaces, driven as an operator does. Every test has a lab of its own and leaves nothing behind.
 
+#![allow(clippy::unwrap_used)] // in helpers of tests, too
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

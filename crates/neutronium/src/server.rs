@@ -1,0 +1,99 @@
+//! `neutronium server`: identity, networking API and the agents' channel in one process, on one port.
+//!
+//! ```text
+//! /identity/...   identity     users, tokens, catalogue
+//! /agent/v1/...   host-feed    the agents' watch and reports
+//! /...            api-server   networking API v2.0
+//! ```
+//! They meet here and nowhere else: each gets the store and its part of the configuration.
+
+mod config;
+mod listen;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api_server::Api;
+use axum::Router;
+use axum::serve::ListenerExt;
+use clap::Args;
+use host_feed::Feed;
+use identity::Identity;
+use network_store::NetworkConfig;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::exit::{Exit, Failure, sentence};
+use crate::signals;
+use config::ServerConfig;
+
+/// How long requests in flight may take after SIGTERM. The agents' streams never end by themselves.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Arguments of `neutronium server`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The configuration, TOML [default: /etc/neutronium/server.toml if it exists, else every setting's default]
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let config = ServerConfig::load(arguments.config.as_deref()).map_err(Failure::refused)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the server's threads: {error}")))?;
+    runtime.block_on(serve(config))?;
+    Ok(Exit::DONE)
+}
+
+async fn serve(config: ServerConfig) -> Result<(), Failure> {
+    let end = signals::end()?;
+    let listeners = listen::all(&config.listen).map_err(Failure::failed)?;
+    let router = router(config).await?;
+
+    let (stop, stopped) = watch::channel(false);
+    let mut servers = JoinSet::new();
+    for listener in listeners {
+        let (router, mut stopped) = (router.clone(), stopped.clone());
+        let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+        tracing::info!(address, "listening");
+        servers.spawn(async move {
+            let until = async move { drop(stopped.wait_for(|stop| *stop).await) };
+            axum::serve(quick(listener), router).with_graceful_shutdown(until).await
+        });
+    }
+    end.await;
+    tracing::info!("ending");
+    stop.send_replace(true);
+    let all = async { while servers.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all).await.is_err() {
+        tracing::debug!("streams were still open");
+    }
+    Ok(())
+}
+
+/// Answers are small: waiting to fill a segment (Nagle) would only delay them.
+fn quick(listener: TcpListener) -> impl axum::serve::Listener<Io = tokio::net::TcpStream, Addr = std::net::SocketAddr> {
+    listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    })
+}
+
+async fn router(config: ServerConfig) -> Result<Router, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::failed(sentence(error));
+    std::fs::create_dir_all(&config.state_dir)
+        .map_err(|error| Failure::failed(format!("cannot make {}: {error}", config.state_dir.display())))?;
+    let store = Store::open(config.state_dir.join("neutronium.db")).map_err(|error| failed(&error))?;
+    store.migrate(api_server::migrations()).map_err(|error| failed(&error))?;
+    let identity = Identity::open(&store, config.identity, &config.state_dir).map_err(|error| failed(&error))?;
+    let network = Arc::new(NetworkConfig::new(&config.network).map_err(|error| Failure::refused(sentence(&error)))?);
+    let feed = Feed::start(store.clone(), config.agents, Arc::clone(&network)).await.map_err(|error| failed(&error))?;
+    let api = Api::new(store, Arc::new(identity.clone()), config.api, network);
+    Ok(identity.router().nest("/agent/v1", feed.router()).merge(api_server::router(api)))
+}

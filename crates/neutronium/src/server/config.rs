@@ -1,0 +1,152 @@
+//! The server's one TOML file. Everything has a default.
+//!
+//! ```toml
+//! [server]
+//! listen = ["0.0.0.0:9696"]           # addresses; sockets handed over by an init system (LISTEN_FDS) come on top
+//! state_dir = "/var/lib/neutronium"   # the database and the token keys
+//!
+//! [identity]                          # identity::IdentityConfig
+//! [api]                               # api_server::ApiConfig
+//! [network]                           # network_store::NetworkOptions
+//! [ml2]                               # its type drivers and ranges, under Neutron's names
+//! [agents]                            # host_feed::FeedConfig
+//! secret_file = "/etc/neutronium/agents.secret"
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use api_server::ApiConfig;
+use host_feed::FeedConfig;
+use identity::IdentityConfig;
+use network_store::NetworkOptions;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+const DEFAULT_FILE: &str = "/etc/neutronium/server.toml";
+
+/// What the server is started with.
+pub struct ServerConfig {
+    /// Addresses to listen on.
+    pub listen: Vec<String>,
+    /// Where the database is.
+    pub state_dir: PathBuf,
+    /// `[identity]`.
+    pub identity: IdentityConfig,
+    /// `[api]`.
+    pub api: ApiConfig,
+    /// `[network]` and `[ml2]`.
+    pub network: NetworkOptions,
+    /// `[agents]`.
+    pub agents: FeedConfig,
+}
+
+/// The file as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ServerFile {
+    server: ServerSection,
+    identity: toml::Table,
+    api: ApiConfig,
+    network: toml::Table,
+    ml2: toml::Table,
+    agents: toml::Table,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ServerSection {
+    listen: Vec<String>,
+    state_dir: PathBuf,
+}
+
+impl Default for ServerSection {
+    fn default() -> Self {
+        Self { listen: vec!["0.0.0.0:9696".to_owned()], state_dir: PathBuf::from("/var/lib/neutronium") }
+    }
+}
+
+impl ServerConfig {
+    /// Reads the file; none given and none at the usual place: the defaults. The error is one sentence.
+    pub fn load(path: Option<&Path>) -> Result<Self, String> {
+        let place = path.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(place) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.is_none() => String::new(),
+            Err(error) => return Err(format!("cannot read {}: {error}", place.display())),
+        };
+        Self::parse(&text).map_err(|reason| format!("{}: {reason}", place.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut file: ServerFile = toml::from_str(text).map_err(|error| {
+            let line =
+                error.span().map_or(1, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
+            format!("line {line}: {}", error.message().replace('\n', " "))
+        })?;
+        // The networking API hangs at the root of the port, so that is what the catalogue says.
+        file.identity.entry("network_path").or_insert_with(|| String::new().into());
+        if !file.ml2.is_empty() {
+            file.network.insert("ml2".to_owned(), file.ml2.into());
+        }
+        if let Some(secret_file) = file.agents.remove("secret_file") {
+            let path = secret_file.as_str().ok_or("[agents] secret_file is the name of a file")?;
+            let secret =
+                std::fs::read_to_string(path).map_err(|error| format!("[agents] secret_file {path}: {error}"))?;
+            file.agents.insert("secret".to_owned(), secret.trim().into());
+        }
+        Ok(Self {
+            listen: file.server.listen,
+            state_dir: file.server.state_dir,
+            identity: section("identity", file.identity)?,
+            api: file.api,
+            network: section("network] or [ml2", file.network)?,
+            agents: section("agents", file.agents)?,
+        })
+    }
+}
+
+fn section<T: DeserializeOwned>(name: &str, table: toml::Table) -> Result<T, String> {
+    table.try_into().map_err(|error: toml::de::Error| format!("[{name}]: {}", error.message().replace('\n', " ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_need_be_said() {
+        let config = ServerConfig::parse("").unwrap();
+        assert_eq!(config.listen, ["0.0.0.0:9696"]);
+        assert_eq!(config.identity.network_path, "");
+    }
+
+    #[test]
+    fn every_section_reaches_its_part() {
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(secret.path(), "s3cret\n").unwrap();
+        let text = format!(
+            "[server]\nlisten = ['127.0.0.1:1']\n[identity]\nregion = 'R'\n[network]\ndns_domain = 'x.'\n[ml2]\nvni_ranges = ['1:2']\n\
+             [api]\npagination_max_limit = 5\n[agents]\nsecret_file = '{}'\ndhcp_lease_duration = 60\n",
+            secret.path().display()
+        );
+        let config = ServerConfig::parse(&text).unwrap();
+        assert_eq!(config.identity.region, "R");
+        assert_eq!(config.network.dns_domain, "x.");
+        assert_eq!(config.network.ml2.vni_ranges, ["1:2"]);
+        assert_eq!(config.api.pagination_max_limit, 5);
+        assert_eq!((config.agents.secret.as_str(), config.agents.dhcp_lease_duration), ("s3cret", 60));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, named) in [
+            ("[server]\nlistn = []", "line 2: unknown field `listn`"),
+            ("[identity]\nregoin = 'x'", "[identity]: unknown field `regoin`"),
+            ("[ml2]\nvni = 1", "[network] or [ml2]: unknown field `vni`"),
+            ("[agents]\nsecret_file = '/nowhere'", "[agents] secret_file /nowhere"),
+        ] {
+            let Err(said) = ServerConfig::parse(text) else { panic!("{text} was taken") };
+            assert!(said.contains(named), "{said}");
+        }
+    }
+}
