@@ -253,3 +253,65 @@ fn drift_is_mended_and_what_is_foreign_stays() {
         agent.stop().await;
     });
 }
+
+#[test]
+fn the_tunnel_endpoint_survives_the_switch() {
+    on_a_host(|mut host| async move {
+        host.switch.vsctl(&["add-br", "br-phys", "--", "set", "bridge", "br-phys", "datapath_type=netdev"]).unwrap();
+        host.switch.wait_for_bridge("br-phys").unwrap();
+        let agent = host.agent_with(host.config(
+            "local_ip = '192.0.2.11'\nendpoint = { bridge = 'br-phys', prefix_len = 24 }\ntunnel_types = ['vxlan']",
+        ));
+        let mut ports = vec![];
+        let revision = host.server.change(|view| {
+            let vni = net_types::Vni::new(77).unwrap();
+            let net = add_network(view, Segment::Vxlan { vni }, "10.0.0.0/24", None);
+            ports.push(add_port(view, net, "compute:nova", mac(1), "10.0.0.1"));
+            let peer = host_view::TunnelPeer {
+                address: ip("192.0.2.12"),
+                mac: Some(mac(0x12)),
+                types: [net_types::NetworkType::Vxlan].into(),
+            };
+            view.tunnel_peers.insert("other".to_owned(), peer);
+        });
+        host.server.until_revision(revision).await;
+        let _instance = host.plug(ports[0], mac(1), &["10.0.0.1/24"]);
+        host.server.until_up(ports[0]).await;
+        assert!(host.switch.vsctl(&["list-ports", "br-tun"]).unwrap().contains("vxlan-c000020c"));
+        let own: net_types::MacAddr = "02:4e:c0:00:02:0b".parse().unwrap();
+        let described = |seen: &common::server::Seen| {
+            seen.reports.iter().any(|report| report.description.as_ref().is_some_and(|d| d.endpoint_mac == Some(own)))
+        };
+        host.server.until("the endpoint's MAC", described).await;
+
+        let is_whole = |host: &Host| {
+            let shown = host.switch.run(&["ip", "-o", "addr", "show", "dev", "br-phys"]).unwrap_or_default();
+            let link = host.switch.run(&["ip", "-o", "link", "show", "dev", "br-phys"]).unwrap_or_default();
+            let neighbours = host.switch.appctl(&["tnl/neigh/show"]).unwrap_or_default();
+            let known =
+                neighbours.lines().any(|line| line.contains("192.0.2.12") && line.contains(&mac(0x12).to_string()));
+            (shown.contains("192.0.2.11/24") && link.contains("UP") && link.contains(&own.to_string()) && known)
+                .then_some(())
+                .ok_or(format!("{shown}{link}{neighbours}"))
+        };
+        let mut whole = Err(String::new());
+        for _ in 0..50 {
+            whole = is_whole(&host);
+            if whole.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(whole, Ok(()));
+        host.switch.restart_vswitchd().unwrap();
+        for _ in 0..50 {
+            whole = is_whole(&host);
+            if whole.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(whole, Ok(()));
+        agent.stop().await;
+    });
+}
