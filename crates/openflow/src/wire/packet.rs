@@ -12,7 +12,8 @@ const NO_BUFFER: u32 = 0xffff_ffff;
 /// A packet that a flow sent to the controller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PacketIn {
-    /// `OFPR_*`: 0 no match, 1 an action, 2 its TTL ran out.
+    /// `OFPR_*`: 0 no match, 1 an action of a flow, 2 its TTL ran out, 3 an action set, 4 a group, 5 an action on a packet
+    /// that a controller had sent.
     pub reason: u8,
     /// Table of the flow.
     pub table: u8,
