@@ -46,6 +46,10 @@ pub async fn veth(wanted: &Attached) -> Result<u32, DriverError> {
             make_pair(wanted, &host, &inside).await?
         }
     };
+    if !(outer.up && inner.up) {
+        // New, or an attempt that broke off before the end: both ends are brought up last.
+        prepare(wanted).await?;
+    }
     if outer.mtu != u32::from(wanted.mtu) || !outer.up {
         let change = LinkChange { mtu: Some(wanted.mtu), up: Some(true), mac: None };
         host.set(outer.index, change).await?;
@@ -56,11 +60,6 @@ pub async fn veth(wanted: &Attached) -> Result<u32, DriverError> {
 
 async fn make_pair(wanted: &Attached, host: &Links, inside: &Links) -> Result<(Link, Link), DriverError> {
     host.add_veth(&wanted.name, &wanted.place, &wanted.name, wanted.mac, wanted.mtu).await?;
-    // Before either end is up: nothing must leak out that the switch or its tap would take for traffic.
-    prepare_outer(&wanted.name, wanted.checksum_offload).await?;
-    if !wanted.checksum_offload {
-        offload::disable(&wanted.place, &wanted.name).await?;
-    }
     match (host.get(&wanted.name).await?, inside.get(&wanted.name).await?) {
         (Some(outer), Some(inner)) => Ok((outer, inner)),
         _ => Err(DriverError::Netlink {
@@ -70,6 +69,12 @@ async fn make_pair(wanted: &Attached, host: &Links, inside: &Links) -> Result<(L
             errno: None,
         }),
     }
+}
+
+/// Before either end is up: nothing must leak out that the switch or its tap would take for traffic.
+async fn prepare(wanted: &Attached) -> Result<(), DriverError> {
+    prepare_outer(&wanted.name, wanted.checksum_offload).await?;
+    if wanted.checksum_offload { Ok(()) } else { offload::disable(&wanted.place, &wanted.name).await }
 }
 
 /// Makes a device in the host fit to be a port of the switch: the host's own stack must not take part.
@@ -119,7 +124,12 @@ async fn settle(inside: &Links, inner: &Link, wanted: &Attached) -> Result<(), D
 pub async fn remove_veth(name: &str) -> Result<(), DriverError> {
     let host = Links::open(&Place::Host).await?;
     match host.get(name).await? {
-        Some(outer) => host.delete(outer.index).await,
+        Some(outer) => {
+            let down = LinkChange { up: Some(false), ..LinkChange::default() };
+            host.set(outer.index, down).await?;
+            nft::apply(&Place::Host, nft::no_longer_quiet(name)).await?;
+            host.delete(outer.index).await
+        }
         None => Ok(()),
     }
 }

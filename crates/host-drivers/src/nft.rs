@@ -20,10 +20,22 @@ pub async fn list(place: &Place) -> Result<Vec<u8>, DriverError> {
 /// The chain is made anew, in the same transaction: one of a device that has gone is bound to nothing. Applying the script
 /// twice is fine.
 pub fn quiet(device: &str) -> String {
+    let (add, delete) = quiet_chain(device);
+    format!("{add}{delete}{add}")
+}
+
+/// The script that takes back [`quiet`]; while the device is still there (older kernels refuse to name one that is not).
+/// Fine when there is nothing to take back.
+pub fn no_longer_quiet(device: &str) -> String {
+    let (add, delete) = quiet_chain(device);
+    format!("{add}{delete}")
+}
+
+fn quiet_chain(device: &str) -> (String, String) {
     let chain = format!("in_{}", device.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
     let add = format!(
-        "add chain netdev neutronium-quiet {chain} \
+        "add table netdev neutronium-quiet\nadd chain netdev neutronium-quiet {chain} \
          {{ type filter hook ingress device \"{device}\" priority -500; policy drop; }}\n"
     );
-    format!("add table netdev neutronium-quiet\n{add}delete chain netdev neutronium-quiet {chain}\n{add}")
+    (add, format!("delete chain netdev neutronium-quiet {chain}\n"))
 }

@@ -195,8 +195,7 @@ async fn read_all(
 ) {
     let mut framer = Framer::default();
     let mut chunk = vec![0; 64 * 1024];
-    'connection: loop {
-        let Ok(count @ 1..) = read.read(&mut chunk).await else { break };
+    'connection: while let Ok(count @ 1..) = read.read(&mut chunk).await {
         framer.push(chunk.get(..count).unwrap_or_default());
         loop {
             let frame = match framer.next_frame() {

@@ -1,5 +1,7 @@
 //! The drivers against the kernel, in a network and mount namespace of the test's own: nothing of the machine's is touched.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use host_drivers::attach::{self, Attached};
 use host_drivers::links::{Links, Route};
 use host_drivers::{Place, announce, conntrack, netns, nft, sysctl};
@@ -87,8 +89,24 @@ fn a_device_is_attached_mended_and_removed() {
         attach::veth(&wanted("fa:16:3e:1a:28:4f", 1450)).await.unwrap();
         assert!(inside.get("qr-4ff3a089-76").await.unwrap().unwrap().carrier);
 
+        // An attempt that broke off after the pair was made: nothing is prepared, both ends are down.
+        host.delete(host.get("qr-4ff3a089-76").await.unwrap().unwrap().index).await.unwrap();
+        nft::apply(&Place::Host, "delete table netdev neutronium-quiet\n".into()).await.unwrap();
+        let mac = "fa:16:3e:1a:28:4f".parse().unwrap();
+        host.add_veth("qr-4ff3a089-76", &place, "qr-4ff3a089-76", mac, 1450).await.unwrap();
+        attach::veth(&wanted("fa:16:3e:1a:28:4f", 1450)).await.unwrap();
+        let ruleset = String::from_utf8(nft::list(&Place::Host).await.unwrap()).unwrap();
+        assert!(ruleset.contains("in_qr_4ff3a089_76"), "{ruleset}");
+        for place in [&Place::Host, &place] {
+            let offloads = place.run(|| std::process::Command::new("ethtool").args(["-k", "qr-4ff3a089-76"]).output());
+            let offloads = String::from_utf8(offloads.await.unwrap().unwrap().stdout).unwrap();
+            assert!(offloads.contains("tx-checksumming: off"), "{place}: {offloads}");
+        }
+
         attach::remove_veth("qr-4ff3a089-76").await.unwrap();
         attach::remove_veth("qr-4ff3a089-76").await.unwrap();
+        let ruleset = String::from_utf8(nft::list(&Place::Host).await.unwrap()).unwrap();
+        assert!(!ruleset.contains("in_qr_4ff3a089_76"), "nothing is left: {ruleset}");
         assert!(inside.get("qr-4ff3a089-76").await.unwrap().is_none());
     });
 }

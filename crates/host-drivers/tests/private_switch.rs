@@ -1,5 +1,7 @@
 //! The switch that other tests stand on is itself what it says: private, restartable, and gone afterwards.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use host_drivers::netns;
 use host_drivers::testing::PrivateSwitch;
 

@@ -239,12 +239,8 @@ impl Keeper {
         std::thread::Builder::new()
             .name("keeper".into())
             .spawn(move || {
-                let inside = place
-                    .open()
-                    .and_then(|file| {
-                        Ok(nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).map_err(io::Error::from))
-                    })
-                    .and_then(|done| done.map_err(|error| failed("setns", error)));
+                let enter = |file| nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET);
+                let inside = place.open().and_then(|file| enter(file).map_err(|error| failed("setns", error.into())));
                 let ok = inside.is_ok();
                 drop(entered.send(inside));
                 while let (true, Ok((mut command, answer))) = (ok, todo.recv()) {
