@@ -4,6 +4,7 @@
 //! 0 ── 58 ── 59 ── 60 ─┬─ from a secured port ──────── 71 (port security) ── 72 (egress rules) ── 73
 //!                      ├─ from any other port of ours ─────────────────────────────────────────── 73
 //!                      ├─ from outside, to a secured port ──────────────────────────── 81 (ingress rules)
+//!                      ├─ from outside, to any other port of ours ── out by it
 //!                      └─ everything else ── NORMAL
 //!  0  65535 dead VLAN: drop
 //!       200 first pass: default queue (reg3 says that it was set)
@@ -73,6 +74,10 @@ pub(crate) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
         let net = Action::set(REG_NET, u32::from(vlan.get()));
         let actions = [net, Action::PopVlan].into_iter().chain(to_receivers(&receivers, rule_sets));
         flows.add(TRANSIENT, 90, Match::new().vlan(vlan).dl_dst(mac), actions);
+    }
+    for port in wiring.ports.values().filter(|port| !port.is_secured()) {
+        let to = Match::new().vlan(port.vlan).dl_dst(port.port.mac);
+        flows.add(TRANSIENT, 90, to, [Action::PopVlan, Action::output(port.ofport)]);
     }
 }
 

@@ -51,7 +51,16 @@ pub(crate) struct WiredPort<'a> {
 impl WiredPort<'_> {
     /// Whether anti-spoofing and security groups apply. The network's own ports (DHCP, router) are trusted.
     pub fn is_secured(&self) -> bool {
-        self.port.port_security && !self.port.device_owner.starts_with("network:")
+        self.port.port_security && !self.is_networks_own()
+    }
+
+    /// Whether it may use MAC addresses that nobody has told us: an instance's port without port security.
+    pub fn has_unknown_macs(&self) -> bool {
+        !self.port.port_security && !self.is_networks_own()
+    }
+
+    fn is_networks_own(&self) -> bool {
+        self.port.device_owner.starts_with("network:")
     }
 }
 
@@ -141,6 +150,16 @@ impl<'a> Wiring<'a> {
     pub fn tag_of_pending(&self, id: PortId) -> Option<VlanId> {
         let port = self.view.ports.get(&id).filter(|port| port.admin_state_up)?;
         self.networks.get(&port.network).map(|network| network.vlan)
+    }
+
+    /// Where a network leaves the integration bridge: towards the tunnels or its physical network. None for local
+    /// networks, and while the patch has no number.
+    pub fn uplink(&self, network: &Network) -> Option<u32> {
+        if network.segment.tunnel_key().is_some() {
+            return self.int_ofport(names::PATCH_TUN);
+        }
+        let bridge = self.config.bridge_mappings.get(network.segment.physical_network()?)?;
+        self.int_ofport(&names::physical_patch(bridge).0)
     }
 
     /// The OpenFlow number of a port of the integration bridge.

@@ -336,3 +336,28 @@ fn a_stateless_group_looks_at_each_packet_alone() {
     let verdict = real.trace("tapa0000001-00", &answer, REPLY);
     assert!(verdict.is_dropped(), "{}", verdict.trace);
 }
+
+#[test]
+fn frames_for_one_station_are_not_flooded() {
+    let real = RealHost::new(&Host::second_host());
+    let gateway = ("fa:16:3e:00:00:77", "10.20.0.1");
+    // Nobody has learned the gateway on the wire, and answers to secured ports teach NORMAL nothing.
+    let verdict = real.trace(G4_TAP, &tcp_packet(G4, gateway, 80), NEW);
+    let outside = ["wire", "br-phys"].map(|port| (port.to_owned(), Some(101)));
+    assert_eq!(verdict.tags, outside.into(), "{}", verdict.trace);
+    // The DHCP server, and back again.
+    let server = ("fa:16:3e:71:f1:e8", "10.20.0.2");
+    assert!(real.trace(G4_TAP, &tcp_packet(G4, server, 80), NEW).only("tap28fe4fe7-56"));
+    let answer = ip_packet("udp", server, G4) + ",udp_src=67,udp_dst=68";
+    assert!(real.trace("tap28fe4fe7-56", &answer, &[]).only(G4_TAP));
+    // ARP between secured ports here goes to the one that is asked.
+    let arp_answer =
+        format!("arp,dl_src={G3_MAC},dl_dst={G2_MAC},arp_op=2,arp_sha={G3_MAC},arp_spa=10.10.2.71,arp_tpa={}", G2.1);
+    assert!(real.trace(G3_TAP, &arp_answer, &[]).only(G2_TAP));
+    // From the wire to the router's gateway.
+    let inward = tcp_packet(("fa:16:3e:00:00:78", "198.51.100.7"), ("fa:16:3e:9c:eb:28", "198.51.100.181"), 80);
+    assert!(real.trace_on("br-phys", "wire", &inward, &[]).only("qg-3214e3a1-fe"));
+    // Where an instance without port security may hide more MACs, they are looked for.
+    let verdict = real.trace(G2_TAP, &tcp_packet(G2, ("fa:16:3e:00:00:79", "10.10.9.9"), 80), NEW);
+    assert!(verdict.ports.contains(G1_TAP) && verdict.trace.contains("tnl_push"), "{}", verdict.trace);
+}

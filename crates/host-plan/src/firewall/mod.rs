@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! from a secured port                          to a secured port (from 60 or 73)
-//!   71 port security ─┬─ ARP, RARP, ND ─ 94      81 ingress ─┬─ ARP, ND, RA, DHCP answers ── out by reg5
+//!   71 port security ─┬─ ARP, RARP, ND ─ 73      81 ingress ─┬─ ARP, ND, RA, DHCP answers ── out by reg5
 //!      (own addresses)├─ DHCP request ── 73                  ├─ IP, not tracked ── ct ── 82
 //!                     ├─ forged ──────── 93                  └─ IP, tracked by the sender's side ── 82
 //!                     └─ IP ── ct ── 72                      82 ingress rules ── allowed ── 92
 //!   72 egress rules ─── allowed ── 73            92 accepted: remember a new connection, out by reg5
 //!   73 receiver here and secured ── 81           93 dropped
-//!      otherwise remember, 91 ── 94              94 NORMAL (91: accepted egress)
+//!      otherwise remember, 91 ── 94              94 out: to a port here, to the uplink, or NORMAL
 //! ```
 //! In: [`Wiring`] and, of the view, groups and members of remote groups. Out: flows. Numbers and meaning of the tables are
 //! Neutron's; what is shared between ports is ours: rules are programmed per *rule set* instead of per port, what a

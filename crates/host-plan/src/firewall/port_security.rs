@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 110 tracked                                   forget that, look again
-//!  95 ARP, RARP, neighbour advertisement of the port's own addresses         -> 94
-//!  95 checked: MLD query, router and neighbour solicitation                  -> 94
+//!  95 ARP, RARP, neighbour advertisement of the port's own addresses         -> 73 (not tracked)
+//!  95 checked: MLD query, router and neighbour solicitation                  -> 73 (not tracked)
 //!  80 DHCP request from nobody yet; checked: DHCP and DHCPv6 request         -> 73 (not tracked)
 //!  70 router advertisement, DHCP server's packets, other neighbour advertisements -> 93
 //!  66 checked, of a stateless rule set                                       -> 72 (not tracked)
@@ -18,7 +18,7 @@
 use super::RuleSets;
 use crate::flow_set::FlowSet;
 use crate::integration_bridge::{
-    ACCEPT_OR_INGRESS, ACCEPTED_NORMAL, DROPPED, EGRESS_RULES, PORT_SECURITY, REG_CHECKED, REG_NET, REG_PORT, REG_RULES,
+    ACCEPT_OR_INGRESS, DROPPED, EGRESS_RULES, PORT_SECURITY, REG_CHECKED, REG_NET, REG_PORT, REG_RULES,
 };
 use crate::wiring::Wiring;
 use host_view::Port;
@@ -52,7 +52,7 @@ pub(super) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
     for secured in wiring.ports.values().filter(|port| port.is_secured()) {
         let from = |mac: MacAddr| Match::new().reg(REG_PORT, secured.ofport).dl_src(mac);
         for mac in macs(secured.port) {
-            flows.resubmit(PORT_SECURITY, 95, from(mac).rarp(), ACCEPTED_NORMAL);
+            flows.resubmit(PORT_SECURITY, 95, from(mac).rarp(), ACCEPT_OR_INGRESS);
             let first_request = dhcp(from(mac).ip().ipv4_src(Ipv4Addr::UNSPECIFIED), 68, 67);
             flows.resubmit(PORT_SECURITY, 80, first_request, ACCEPT_OR_INGRESS);
         }
@@ -61,7 +61,7 @@ pub(super) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
                 IpNet::V4(address) => from(mac).arp().arp_spa(address),
                 IpNet::V6(address) => from(mac).icmp6_type(NEIGHBOUR_ADVERTISEMENT).nd_target(address),
             };
-            flows.resubmit(PORT_SECURITY, 95, announcement, ACCEPTED_NORMAL);
+            flows.resubmit(PORT_SECURITY, 95, announcement, ACCEPT_OR_INGRESS);
             let source = from(mac).ip_src(address);
             flows.add(PORT_SECURITY, 60, source, [Action::set(REG_CHECKED, 1u32), Action::resubmit(PORT_SECURITY)]);
         }
@@ -73,7 +73,7 @@ fn shared(flows: &mut FlowSet, rule_sets: &RuleSets) {
     let forget = |next| [Action::CtClear, Action::resubmit(next)];
     flows.add(PORT_SECURITY, 110, Match::new().ct_state(ct_state::TRK), forget(PORT_SECURITY));
     for kind in [MLD_QUERY, ROUTER_SOLICITATION, NEIGHBOUR_SOLICITATION] {
-        flows.resubmit(PORT_SECURITY, 95, checked().icmp6_type(kind), ACCEPTED_NORMAL);
+        flows.resubmit(PORT_SECURITY, 95, checked().icmp6_type(kind), ACCEPT_OR_INGRESS);
     }
     flows.resubmit(PORT_SECURITY, 80, dhcp(checked().ip(), 68, 67), ACCEPT_OR_INGRESS);
     flows.resubmit(PORT_SECURITY, 80, dhcp(checked().ipv6(), 546, 547), ACCEPT_OR_INGRESS);

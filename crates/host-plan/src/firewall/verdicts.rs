@@ -12,10 +12,16 @@
 //! 81      100 ARP, MLD query, RA, NS, NA; 95 DHCP answers: out by reg5
 //!          93 new from here to a stateless set: remember it for the sender, 82   92 to a stateless set: 82, not tracked
 //!          90 not tracked: ct(zone reg6), 82      80 tracked: 82
-//! 91        1 -> 94      92  1 new: remember it, out by reg5;  0 out by reg5      93 drop      94 NORMAL
+//! 91        1 -> 94      92  1 new: remember it, out by reg5;  0 out by reg5      93 drop
+//! 94       12 to a port here without rules: out by it             10 to another station: out by the network's uplink only
+//!           1 broadcast, multicast, and where MACs are unknown: NORMAL
 //! ```
 //! "Remember" is `ct(commit)` in zone reg6, so that networks with the same addresses never mix. Both ports of a connection
 //! within the host share one entry.
+//!
+//! Table 94 is Neutron's with `explicitly_egress_direct`: frames that go out of a port by number teach NORMAL nothing, so
+//! that it would flood every frame to the gateway, or to a port elsewhere, to all ports of the network. Only where an
+//! instance's port without port security may hide further MACs does NORMAL keep looking for them.
 
 use super::RuleSets;
 use crate::flow_set::FlowSet;
@@ -24,8 +30,10 @@ use crate::integration_bridge::{
     INGRESS_RULES, REG_NET, REG_PORT, REG_RULES, receivers, to_receivers,
 };
 use crate::wiring::Wiring;
+use net_types::VlanId;
 use openflow::ct_state::{EST, INV, NEW, REL, RPL, TRK};
 use openflow::{Action, Ct, Match, SubField, ip_proto};
+use std::collections::BTreeSet;
 
 /// The mark of connections that no rule allows any more.
 const NO_LONGER_ALLOWED: u32 = 1;
@@ -69,6 +77,23 @@ pub(super) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
     }
     flows.add(ACCEPTED_INGRESS, 0, Match::new(), [deliver()]);
     flows.drop(DROPPED, 0, Match::new());
+    leave(flows, wiring);
+}
+
+/// Table 94.
+fn leave(flows: &mut FlowSet, wiring: &Wiring<'_>) {
+    let to = |vlan: VlanId| Match::new().reg(REG_NET, u32::from(vlan.get()));
+    for port in wiring.ports.values().filter(|port| !port.is_secured()) {
+        flows.add(ACCEPTED_NORMAL, 12, to(port.vlan).dl_dst(port.port.mac), [Action::output(port.ofport)]);
+    }
+    let hiding: BTreeSet<VlanId> =
+        wiring.ports.values().filter(|port| port.has_unknown_macs()).map(|port| port.vlan).collect();
+    for wired in wiring.networks.values().filter(|wired| !hiding.contains(&wired.vlan)) {
+        if let Some(uplink) = wiring.uplink(wired.network) {
+            let out = [Action::push_vlan(), Action::set_vlan(wired.vlan), Action::output(uplink)];
+            flows.add(ACCEPTED_NORMAL, 10, to(wired.vlan).unicast(), out);
+        }
+    }
     flows.add(ACCEPTED_NORMAL, 1, Match::new(), [Action::normal()]);
 }
 
