@@ -91,7 +91,8 @@ async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, Ap
                 Method::GET => list(api, who, rules, asked).await,
                 Method::POST if rules.resource.methods.create => {
                     let body = json(rules.resource, &asked.body)?;
-                    change(api, who, rules, Change::Create(body), None).await
+                    let wanted = Change::create(api, rules, &who.credentials, body)?;
+                    change(api, who, rules, wanted, None).await
                 }
                 _ => Err(ApiError::NoSuchMethod),
             }
@@ -103,7 +104,8 @@ async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, Ap
                 Method::GET => show(api, &who, rules.resource, &id, &asked),
                 Method::PUT if rules.update.is_some() => {
                     let body = json(rules.resource, &asked.body)?;
-                    change(api, who, rules, Change::Update(id, body), if_match).await
+                    let wanted = Change::update(api, rules, &who.credentials, id, body)?;
+                    change(api, who, rules, wanted, if_match).await
                 }
                 Method::DELETE if rules.delete.is_some() => {
                     if !asked.body.is_empty() {
@@ -116,6 +118,9 @@ async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, Ap
         }
         Path::Member(collection, id, member) => {
             let rules = registry::find(&collection).ok_or(ApiError::NoSuchPath)?;
+            if member == "tags" && rules.resource.attribute("tags").is_some() {
+                return routes::tags::all(api, who, rules, id, &asked).await;
+            }
             let (action, _) = rules.actions.iter().find(|(name, _)| *name == member).ok_or(ApiError::NoSuchPath)?;
             if asked.method != Method::PUT {
                 return Err(ApiError::NoSuchMethod);
@@ -123,7 +128,15 @@ async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, Ap
             let body = parse(&asked.body)?;
             change(api, who, rules, Change::Action(id, action, body), None).await
         }
-        Path::Deep(_) | Path::Unknown | Path::Versions => Err(ApiError::NoSuchPath),
+        Path::Deep(parts) => match parts.as_slice() {
+            [collection, id, tags, tag] if tags == "tags" => {
+                let tagged = |rules: &&Rules| rules.resource.attribute("tags").is_some();
+                let rules = registry::find(collection).filter(tagged).ok_or(ApiError::NoSuchPath)?;
+                routes::tags::one(api, who, rules, id.clone(), tag, &asked).await
+            }
+            _ => Err(ApiError::NoSuchPath),
+        },
+        Path::Unknown | Path::Versions => Err(ApiError::NoSuchPath),
     }
 }
 
@@ -198,7 +211,7 @@ fn show(
     Ok(json_response(StatusCode::OK, body))
 }
 
-async fn change(
+pub(crate) async fn change(
     api: &Arc<Api>,
     who: Caller,
     rules: &'static Rules,

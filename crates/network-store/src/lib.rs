@@ -21,6 +21,7 @@ pub mod security_group;
 pub mod security_group_rule;
 pub mod segment;
 pub mod subnet;
+pub mod tag;
 mod work;
 
 pub use config::{NetworkConfig, NetworkOptions};

@@ -24,5 +24,14 @@ pub use subnet::SUBNET;
 use crate::Resource;
 
 /// Every resource of the API, in the order in which documentation shows them.
-pub static ALL: &[&Resource] =
-    &[&NETWORK, &SUBNET, &PORT, &SECURITY_GROUP, &SECURITY_GROUP_RULE, &ROUTER, &FLOATING_IP, &AGENT, &AVAILABILITY_ZONE];
+pub static ALL: &[&Resource] = &[
+    &NETWORK,
+    &SUBNET,
+    &PORT,
+    &SECURITY_GROUP,
+    &SECURITY_GROUP_RULE,
+    &ROUTER,
+    &FLOATING_IP,
+    &AGENT,
+    &AVAILABILITY_ZONE,
+];

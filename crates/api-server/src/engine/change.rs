@@ -1,6 +1,7 @@
 //! Changes: body, policy, quota, rules and the answer, in one unit of work.
 
 use super::shape::Shape;
+use super::tags::TagChange;
 use super::target::ObjectTarget;
 use super::{canonical, one, quota, wrapped};
 use crate::api::Api;
@@ -19,13 +20,15 @@ use uuid::Uuid;
 #[derive(Debug, Clone)]
 pub enum Change {
     /// POST on a collection.
-    Create(Value),
+    Create(Creation),
     /// PUT on an object.
-    Update(String, Value),
+    Update(String, Request),
     /// DELETE of an object.
     Delete(String),
     /// PUT on an object's action.
     Action(String, &'static str, Value),
+    /// Any change of an object's tags.
+    Tags(String, TagChange),
 }
 
 /// What a change is answered with.
@@ -49,6 +52,16 @@ pub struct Changing<'a> {
 }
 
 impl Change {
+    /// Reads the body of a POST: before the transaction, so that nobody waits for it.
+    pub fn create(api: &Api, rules: &Rules, who: &Credentials, body: Value) -> Result<Self, ApiError> {
+        Ok(Self::Create(body::creation(rules.resource, author(api, who), body)?))
+    }
+
+    /// Reads the body of a PUT.
+    pub fn update(api: &Api, rules: &Rules, who: &Credentials, id: String, body: Value) -> Result<Self, ApiError> {
+        Ok(Self::Update(id, body::update(rules.resource, author(api, who), body)?))
+    }
+
     /// Runs the change in an open transaction. `if_match` is the revision that the object must have.
     pub fn run(
         self,
@@ -60,33 +73,34 @@ impl Change {
     ) -> Result<Outcome, ApiError> {
         let changing = Changing { api, rules, who, if_match };
         match self {
-            Self::Create(body) => changing.create(tx, body),
-            Self::Update(id, body) => changing.update(tx, &id, body),
+            Self::Create(creation) => changing.create(tx, creation),
+            Self::Update(id, request) => changing.update(tx, &id, request),
             Self::Delete(id) => changing.delete(tx, &id),
             Self::Action(id, name, body) => changing.act(tx, &id, name, body),
+            Self::Tags(id, change) => changing.tag(tx, &id, &change),
         }
     }
 }
 
+fn author<'a>(api: &Api, who: &'a Credentials) -> Author<'a> {
+    let any_project =
+        api.policy.is_admin(who) || api.policy.condition("context_can_set_project_id", who) == Condition::Always;
+    Author { project_id: &who.project_id, any_project }
+}
+
 impl Changing<'_> {
-    fn resource(&self) -> &'static Resource {
+    pub(super) fn resource(&self) -> &'static Resource {
         self.rules.resource
     }
 
-    fn work<'w>(&'w self, tx: &'w Tx<'w>) -> Work<'w> {
+    pub(super) fn work<'w>(&'w self, tx: &'w Tx<'w>) -> Work<'w> {
         let caller = Caller { project_id: &self.who.project_id, is_admin: self.api.policy.is_admin(self.who) };
         Work::new(tx, &self.api.network, caller)
     }
 
-    fn author(&self) -> Author<'_> {
-        let any_project = self.api.policy.is_admin(self.who)
-            || self.api.policy.condition("context_can_set_project_id", self.who) == Condition::Always;
-        Author { project_id: &self.who.project_id, any_project }
-    }
-
-    fn create(&self, tx: &Tx<'_>, body: Value) -> Result<Outcome, ApiError> {
+    fn create(&self, tx: &Tx<'_>, creation: Creation) -> Result<Outcome, ApiError> {
         let resource = self.resource();
-        let (requests, bulk) = match body::creation(resource, self.author(), body)? {
+        let (requests, bulk) = match creation {
             Creation::One(request) => (vec![request], false),
             Creation::Bulk(requests) => (requests, true),
         };
@@ -124,10 +138,10 @@ impl Changing<'_> {
         }))
     }
 
-    fn update(&self, tx: &Tx<'_>, id: &str, body: Value) -> Result<Outcome, ApiError> {
+    fn update(&self, tx: &Tx<'_>, id: &str, request: Request) -> Result<Outcome, ApiError> {
         let update = self.rules.update.ok_or(ApiError::NoSuchMethod)?;
         let resource = self.resource();
-        let Request { values, explicit } = body::update(resource, self.author(), body)?;
+        let Request { values, explicit } = request;
         let (uuid, mut object) = self.existing(tx, id)?;
         for (name, value) in &values {
             object.insert(name.clone(), value.clone());
@@ -160,7 +174,7 @@ impl Changing<'_> {
     }
 
     /// The object as it is, if the caller may see it and it has the revision that the client has seen.
-    fn existing(&self, tx: &Tx<'_>, id: &str) -> Result<(Uuid, Map<String, Value>), ApiError> {
+    pub(super) fn existing(&self, tx: &Tx<'_>, id: &str) -> Result<(Uuid, Map<String, Value>), ApiError> {
         let resource = self.resource();
         let not_found = || ApiError::not_found(resource, id);
         let scope = self.api.policy.condition(&format!("get_{}", resource.name), self.who);
@@ -202,7 +216,7 @@ impl Changing<'_> {
     }
 
     /// The action's rule, and those of the attributes that the client set and of what is inside them.
-    fn check_policy(
+    pub(super) fn check_policy(
         &self,
         tx: &Tx<'_>,
         action: &str,

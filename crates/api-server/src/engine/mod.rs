@@ -10,12 +10,14 @@ mod quota;
 mod render;
 mod shape;
 mod sql;
+pub mod tags;
 mod target;
 
 pub use before_list::{lacks, make_before_list};
 pub use change::{Change, Outcome};
 pub use listing::Listing;
 pub use quota::limits;
+pub use tags::TagChange;
 
 use crate::api::Api;
 use crate::error::ApiError;

@@ -2,4 +2,5 @@
 
 pub mod extensions;
 pub mod quotas;
+pub mod tags;
 pub mod versions;

@@ -94,13 +94,16 @@ pub async fn item(api: &Arc<Api>, who: Caller, asked: &Asked, project: String) -
             Ok(ok(&json!({"quota": shown(&limits, &project)})))
         }
         Method::PUT => {
-            let wanted = limits_of(&asked.body)?;
+            let (wanted, force) = limits_of(&asked.body)?;
             forbid(api, &who.credentials, "update_quota", &project)?;
             let network = Arc::clone(&api.network);
             let limits = api
                 .store
                 .write(move |tx| {
                     for (name, limit) in &wanted {
+                        if !force {
+                            check_used(tx, &project, name, *limit)?;
+                        }
                         tx.execute(
                             "INSERT INTO quotas (project_id, resource, quota_limit) VALUES (?1, ?2, ?3)
                              ON CONFLICT (project_id, resource) DO UPDATE SET quota_limit = excluded.quota_limit",
@@ -173,6 +176,28 @@ fn details(snapshot: &Snapshot<'_>, config: &NetworkConfig, project: &str) -> Re
     Ok(Value::Object(members))
 }
 
+/// How many objects of a kind a project has.
+fn used(snapshot: &Snapshot<'_>, project: &str, name: &str) -> Result<u64, ApiError> {
+    let counted = registry::ALL.iter().map(|rules| rules.resource).find(|resource| resource.name == name);
+    match counted {
+        Some(resource) if resource.quota => Ok(snapshot
+            .count(&format!("SELECT count(*) FROM {} WHERE project_id = ?1", resource.table), params![project])?),
+        _ => Ok(0),
+    }
+}
+
+/// A limit below what is used is refused, unless forced.
+fn check_used(snapshot: &Snapshot<'_>, project: &str, name: &str, limit: i64) -> Result<(), ApiError> {
+    let Ok(most) = u64::try_from(limit) else { return Ok(()) };
+    let used = used(snapshot, project, name)?;
+    if used > most {
+        return Err(ApiError::bad(format!(
+            "Quota limit {limit} for {name} must be greater than or equal to already used {used}"
+        )));
+    }
+    Ok(())
+}
+
 fn forbid(api: &Api, who: &Credentials, rule: &str, project: &str) -> Result<(), ApiError> {
     match allowed(api, who, rule, project) {
         true => Ok(()),
@@ -182,7 +207,8 @@ fn forbid(api: &Api, who: &Credentials, rule: &str, project: &str) -> Result<(),
     }
 }
 
-fn limits_of(body: &bytes::Bytes) -> Result<Vec<(String, i64)>, ApiError> {
+/// The limits of a body, and whether they hold even if more is used already.
+fn limits_of(body: &bytes::Bytes) -> Result<(Vec<(String, i64)>, bool), ApiError> {
     let missing = || ApiError::bad("Unable to find 'quota' in request body");
     if body.is_empty() {
         return Err(missing());
@@ -193,8 +219,10 @@ fn limits_of(body: &bytes::Bytes) -> Result<Vec<(String, i64)>, ApiError> {
         Some(Value::Object(members)) => members,
         Some(_) => return Err(ApiError::bad("Object 'quota' contains invalid data")),
     };
+    let force = members.get("force") == Some(&Value::Bool(true));
     let mut limits = Vec::with_capacity(members.len());
-    for (name, value) in members {
+    // Since checking is the default, asking for it says nothing.
+    for (name, value) in members.iter().filter(|(name, _)| !matches!(name.as_str(), "force" | "check_limit")) {
         if matches!(name.as_str(), "tenant_id" | "project_id") {
             return Err(ApiError::bad(format!("Cannot update read-only attribute {name}")));
         }
@@ -213,5 +241,5 @@ fn limits_of(body: &bytes::Bytes) -> Result<Vec<(String, i64)>, ApiError> {
         })?;
         limits.push((name.clone(), limit.as_i64().unwrap_or(-1)));
     }
-    Ok(limits)
+    Ok((limits, force))
 }

@@ -170,6 +170,12 @@ async fn quotas_hold_and_are_shown() {
     );
     let details = server.get(ADMIN, &format!("{path}/details")).await.expect(200);
     assert_eq!(details["quota"]["network"], json!({"limit": 2, "used": 2, "reserved": 0}));
+    let low = server.put(ADMIN, &path, json!({"quota": {"network": 1, "check_limit": true}})).await;
+    assert_eq!(
+        low.error(),
+        "400 HTTPBadRequest: Quota limit 1 for network must be greater than or equal to already used 2"
+    );
+    server.put(ADMIN, &path, json!({"quota": {"network": 1, "force": true}})).await.expect(200);
     assert_eq!(server.get(ADMIN, "/v2.0/quotas").await.expect(200)["quotas"].as_array().unwrap().len(), 1);
     assert_eq!(server.put(DEMO, &path, json!({"quota": {"network": 9}})).await.status, 403);
     server.delete(ADMIN, &path).await.expect(204);
@@ -186,4 +192,49 @@ async fn versions_and_extensions_answer() {
     assert!(extensions["extensions"].as_array().unwrap().iter().any(|e| e["alias"] == "external-net"));
     assert_eq!(server.get(DEMO, "/v2.0/extensions/provider").await.expect(200)["extension"]["alias"], "provider");
     assert_eq!(server.get(DEMO, "/v2.0/extensions/none").await.status, 404);
+}
+
+#[tokio::test]
+async fn tags_are_put_on_and_found_by() {
+    let server = Server::new();
+    networks(&server, 3).await;
+    let list = server.get(DEMO, "/v2.0/networks?sort_key=name&sort_dir=asc").await.expect(200);
+    let tags: Vec<String> =
+        list["networks"].as_array().unwrap().iter().map(|n| format!("/v2.0/networks/{}/tags", id(n))).collect();
+    let set = server.put(DEMO, &tags[0], json!({"tags": ["red", "blue"]})).await.expect(200);
+    assert_eq!(set, json!({"tags": ["blue", "red"]}));
+    assert_eq!(server.put(DEMO, &format!("{}/red", tags[1]), Value::Null).await.status, 201);
+    assert_eq!(
+        server.post(DEMO, &tags[1], json!({"tags": ["green"]})).await.expect(201)["tags"],
+        json!(["green", "red"])
+    );
+    let get = async |query: &str| {
+        let list = server.get(DEMO, &format!("/v2.0/networks?sort_key=name&sort_dir=asc&{query}")).await.expect(200);
+        names(&list, "networks")
+    };
+    assert_eq!(get("tags=red").await, ["n0", "n1"]);
+    assert_eq!(get("tags=red,blue").await, ["n0"]);
+    assert_eq!(get("tags-any=green,blue").await, ["n0", "n1"]);
+    assert_eq!(get("not-tags=red").await, ["n2"]);
+    assert_eq!(get("not-tags-any=green,blue").await, ["n2"]);
+    assert_eq!(server.get(DEMO, &format!("{}/red", tags[0])).await.status, 204);
+    server.delete(DEMO, &format!("{}/red", tags[0])).await.expect(204);
+    assert_eq!(
+        server.get(DEMO, &format!("{}/red", tags[0])).await.error(),
+        "404 TagNotFound: Tag red could not be found."
+    );
+    server.delete(DEMO, &tags[0]).await.expect(204);
+    assert_eq!(server.get(DEMO, &tags[0]).await.expect(200), json!({"tags": []}));
+    assert_eq!(server.get(OTHER, &tags[0]).await.status, 404);
+    assert_eq!(server.put(OTHER, &tags[0], json!({"tags": []})).await.status, 404);
+    assert_eq!(server.put(crate::server::READER, &tags[0], json!({"tags": []})).await.status, 403);
+    assert_eq!(
+        server.put(DEMO, &tags[0], json!({"tags": "red"})).await.error(),
+        "400 InvalidInput: Invalid input for operation: 'red' is not a list."
+    );
+    let many: Vec<String> = (0..51).map(|i| i.to_string()).collect();
+    assert_eq!(
+        server.put(DEMO, &tags[0], json!({"tags": many})).await.error(),
+        "400 BadRequest: Bad networks request: The number of tags exceed the per-resource limit of 50."
+    );
 }
