@@ -157,9 +157,9 @@ impl PrivateSwitch {
         self.extra.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(name.to_owned());
     }
 
-    /// Waits until ovs-vswitchd has made a bridge.
+    /// Waits until ovs-vswitchd has made a bridge and takes OpenFlow for it.
     pub fn wait_for_bridge(&self, bridge: &str) -> Result<(), DriverError> {
-        wait_until("ovs-vswitchd", "the bridge is not made", || self.mgmt_socket(bridge).exists())
+        wait_until("ovs-vswitchd", "the bridge is not made", || listens(&self.mgmt_socket(bridge)))
     }
 
     /// Ends ovs-vswitchd as `kill -9` would: flows are gone, the database and devices of others stay.
@@ -199,7 +199,7 @@ impl PrivateSwitch {
         let control = format!("--unixctl={}", self.folder.join("ovsdb-server.ctl").display());
         drop(std::fs::remove_file(self.folder.join("ovsdb-server.ctl")));
         self.ovsdb_server = Some(self.daemon("ovsdb-server", &[&database, &remote, &control])?);
-        wait_until("ovsdb-server", "it does not listen", || self.db_socket().exists())
+        wait_until("ovsdb-server", "it does not listen", || listens(&self.db_socket()))
     }
 
     fn daemon(&self, program: &'static str, arguments: &[&str]) -> Result<Child, DriverError> {
@@ -309,6 +309,11 @@ fn sweep() {
             drop(std::fs::remove_dir_all(std::env::temp_dir().join(&name)));
         }
     }
+}
+
+/// A socket's file alone says nothing: a process that was killed leaves it behind.
+fn listens(socket: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(socket).is_ok()
 }
 
 fn wait_until(program: &'static str, what: &str, condition: impl Fn() -> bool) -> Result<(), DriverError> {
