@@ -20,13 +20,13 @@ pub struct Rules {
     /// The declaration.
     pub resource: &'static Resource,
     /// Makes an object; its id.
-    pub create: Option<fn(&Work<'_>, Values) -> Result<Uuid, ApiError>>,
+    pub create: Option<CreateRule>,
     /// Makes the objects of one request, where that is more than making each of them.
-    pub create_together: Option<fn(&Work<'_>, Vec<Values>) -> Result<Vec<Uuid>, ApiError>>,
+    pub create_together: Option<CreateTogetherRule>,
     /// Changes one.
-    pub update: Option<fn(&Work<'_>, Uuid, Values) -> Result<(), ApiError>>,
+    pub update: Option<UpdateRule>,
     /// Removes one.
-    pub delete: Option<fn(&Work<'_>, Uuid) -> Result<(), ApiError>>,
+    pub delete: Option<DeleteRule>,
     /// Further requests on one object, by name: body in, answer out.
     pub actions: &'static [(&'static str, ActionRule)],
     /// What must be there before a list is shown.
@@ -48,6 +48,14 @@ impl Rules {
     }
 }
 
+/// What a POST calls.
+pub type CreateRule = fn(&Work<'_>, Values) -> Result<Uuid, ApiError>;
+/// What a POST of several objects calls that depend on each other.
+pub type CreateTogetherRule = fn(&Work<'_>, Vec<Values>) -> Result<Vec<Uuid>, ApiError>;
+/// What a PUT calls.
+pub type UpdateRule = fn(&Work<'_>, Uuid, Values) -> Result<(), ApiError>;
+/// What a DELETE calls.
+pub type DeleteRule = fn(&Work<'_>, Uuid) -> Result<(), ApiError>;
 /// What an action calls.
 pub type ActionRule = fn(&Work<'_>, Uuid, Value) -> Result<Answer, ApiError>;
 

@@ -1,5 +1,7 @@
 //! The API as clients see it, over a real store in a temporary directory.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // The helpers are tests too.
+
 mod core;
 mod floating_ips;
 mod lists;
