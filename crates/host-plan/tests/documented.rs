@@ -1,0 +1,55 @@
+//! `docs/dataplane/flows.md` lists exactly the tables and priorities that plans have.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // in helpers of tests, too
+
+mod support;
+
+use host_view::{Direction, EtherType, RuleMatch, SecurityGroup, SecurityGroupRule};
+use std::collections::{BTreeMap, BTreeSet};
+use support::*;
+
+/// Table and priority of every row, by heading.
+fn documented() -> BTreeMap<String, BTreeSet<(u8, u16)>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/dataplane/flows.md");
+    let (mut heading, mut found) = (String::new(), BTreeMap::<_, BTreeSet<_>>::new());
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            heading = title.to_owned();
+        }
+        let mut cells = line.split('|').skip(1).map(str::trim);
+        if let (Some(Ok(table)), Some(Ok(priority))) = (cells.next().map(str::parse), cells.next().map(str::parse)) {
+            assert!(found.entry(heading.clone()).or_default().insert((table, priority)), "twice: {line}");
+        }
+    }
+    found
+}
+
+/// A host with something of everything.
+fn everything() -> Host {
+    let mut host = Host::second_host();
+    let mut rules = Vec::new();
+    for direction in [Direction::Ingress, Direction::Egress] {
+        let all = rule(direction, EtherType::IPv4);
+        let icmp = |code| SecurityGroupRule {
+            protocol: Some(1),
+            matching: RuleMatch::Icmp { kind: 8, code },
+            ..rule(direction, EtherType::IPv4)
+        };
+        let remote = SecurityGroupRule { remote: host_view::Remote::Group(id(REMOTE)), ..all.clone() };
+        let ssh = SecurityGroupRule { direction, ..tcp(22, 22, host_view::Remote::Any) };
+        rules.extend([all, icmp(None), icmp(Some(0)), remote, ssh]);
+    }
+    host.view.security_groups.insert(id(WEB), group(rules));
+    host.view.security_groups.insert(id(REMOTE), SecurityGroup { stateful: false, ..group([]) });
+    host
+}
+
+#[test]
+fn the_page_lists_what_is_planned() {
+    let plan = everything().settle();
+    let documented = documented();
+    for (bridge, heading) in [("br-int", "br-int"), ("br-tun", "br-tun"), ("br-phys", "physical bridges")] {
+        let planned: BTreeSet<_> = plan.flows[bridge].iter().map(|flow| (flow.table, flow.priority)).collect();
+        assert_eq!(documented[heading], planned, "{bridge}");
+    }
+}
