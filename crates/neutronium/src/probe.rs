@@ -36,7 +36,7 @@ const ACTIVE_PATIENCE: Duration = Duration::from_secs(15);
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "Who asks the API: the OS_* environment if it is set (see `neutronium lab openrc`), else the lab's admin.
-Ports of a plain user are bound to the host by the lab's admin, as Nova does with its service user.
+Binding and deleting an instance's port is the lab's admin's, as it is Nova's service user's.
 
 Examples:
   neutronium probe create web1 --network demo-net --host compute1
@@ -297,6 +297,12 @@ impl From<CloudError> for Failure {
     }
 }
 
+/// Who does what Nova's service user does for instances (binding, deleting an instance's port): the lab's administrator,
+/// or without a lab whoever asks.
+fn operator(hosts: &Hosts) -> Result<Environment, Failure> {
+    if hosts.lab.is_some() { administrator(hosts) } else { environment(hosts) }
+}
+
 /// Who asks: the environment if it says so, else the lab's administrator.
 fn environment(hosts: &Hosts) -> Result<Environment, Failure> {
     let own: Environment = std::env::vars().filter(|(name, _)| name.starts_with("OS_")).collect();
@@ -324,16 +330,18 @@ fn create(hosts: &Hosts, wish: &Wish, timeout: u64, json: bool) -> Result<Exit, 
     }
     let environment = environment(hosts)?;
     let runtime = runtime()?;
-    let (cloud, probe) = runtime.block_on(async {
-        let cloud = Cloud::sign_in(&environment).await?;
-        let probe = make_port(hosts, &cloud, wish).await?;
-        Ok::<_, Failure>((cloud, probe))
+    let operator = operator(hosts)?;
+    let (cloud, operator, probe) = runtime.block_on(async {
+        let (cloud, operator) = (Cloud::sign_in(&environment).await?, Cloud::sign_in(&operator).await?);
+        let probe = make_port(&cloud, &operator, wish).await?;
+        Ok::<_, Failure>((cloud, operator, probe))
     })?;
     let start = Instant::now();
     let probe = match hosts.act(Act::Plug, &probe, timeout) {
         Ok(probe) => probe,
         Err(failure) => {
-            let removed = runtime.block_on(cloud.networking(Method::DELETE, &format!("ports/{}", probe.port_id), None));
+            let removed =
+                runtime.block_on(operator.networking(Method::DELETE, &format!("ports/{}", probe.port_id), None));
             if let Err(error) = removed {
                 print::error(&format!("its port stays: {}", sentence(&error)));
             }
@@ -362,7 +370,7 @@ fn create(hosts: &Hosts, wish: &Wish, timeout: u64, json: bool) -> Result<Exit, 
     Ok(Exit::DONE)
 }
 
-async fn make_port(hosts: &Hosts, cloud: &Cloud, wish: &Wish) -> Result<Probe, Failure> {
+async fn make_port(cloud: &Cloud, operator: &Cloud, wish: &Wish) -> Result<Probe, Failure> {
     let network = cloud.find("networks", &wish.network).await?;
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let device_id = Uuid::new_v4();
@@ -385,20 +393,13 @@ async fn make_port(hosts: &Hosts, cloud: &Cloud, wish: &Wish) -> Result<Probe, F
     let made = cloud.networking(Method::POST, "ports", Some(&json!({ "port": port }))).await?;
     let port = made.get("port").cloned().unwrap_or(Value::Null);
     let probe = async {
-        // Binding is the operator's: Nova's service user does it for instances, the lab's administrator for probes.
         let binding = json!({ "port": { "binding:host_id": wish.host } });
-        let path = format!("ports/{}", text(&port, "id"));
-        if hosts.lab.is_some() {
-            let administrator = Cloud::sign_in(&administrator(hosts)?).await?;
-            administrator.networking(Method::PUT, &path, Some(&binding)).await?;
-        } else {
-            cloud.networking(Method::PUT, &path, Some(&binding)).await?;
-        }
+        operator.networking(Method::PUT, &format!("ports/{}", text(&port, "id")), Some(&binding)).await?;
         describe(cloud, wish, &network, &port, device_id).await
     }
     .await;
     if probe.is_err() {
-        let _ = cloud.networking(Method::DELETE, &format!("ports/{}", text(&port, "id")), None).await;
+        let _ = operator.networking(Method::DELETE, &format!("ports/{}", text(&port, "id")), None).await;
     }
     probe
 }
@@ -496,9 +497,9 @@ fn delete(hosts: &Hosts, probes: &[Probe]) -> Result<Exit, Failure> {
         print::note("there is no probe; nothing was done");
         return Ok(Exit::DONE);
     }
-    let environment = environment(hosts)?;
     let runtime = runtime()?;
-    let cloud = runtime.block_on(Cloud::sign_in(&environment))?;
+    let operator = operator(hosts)?;
+    let cloud = runtime.block_on(Cloud::sign_in(&operator))?;
     let mut failed = BTreeMap::new();
     for probe in probes {
         let outcome = hosts.act(Act::Unplug, probe, 0).and_then(|_| {

@@ -55,7 +55,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 async fn serve(config: ServerConfig) -> Result<(), Failure> {
     let end = signals::end()?;
     let listeners = listen::all(&config.listen).map_err(Failure::failed)?;
-    let router = router(config).await?;
+    // The feed lives as long as its handle.
+    let (router, _feed) = build(config).await?;
 
     let (stop, stopped) = watch::channel(false);
     let mut servers = JoinSet::new();
@@ -85,7 +86,7 @@ fn quick(listener: TcpListener) -> impl axum::serve::Listener<Io = tokio::net::T
     })
 }
 
-async fn router(config: ServerConfig) -> Result<Router, Failure> {
+async fn build(config: ServerConfig) -> Result<(Router, Feed), Failure> {
     let failed = |error: &dyn std::error::Error| Failure::failed(sentence(error));
     std::fs::create_dir_all(&config.state_dir)
         .map_err(|error| Failure::failed(format!("cannot make {}: {error}", config.state_dir.display())))?;
@@ -95,5 +96,6 @@ async fn router(config: ServerConfig) -> Result<Router, Failure> {
     let network = Arc::new(NetworkConfig::new(&config.network).map_err(|error| Failure::refused(sentence(&error)))?);
     let feed = Feed::start(store.clone(), config.agents, Arc::clone(&network)).await.map_err(|error| failed(&error))?;
     let api = Api::new(store, Arc::new(identity.clone()), config.api, network);
-    Ok(identity.router().nest("/agent/v1", feed.router()).merge(api_server::router(api)))
+    let router = identity.router().nest("/agent/v1", feed.router()).merge(api_server::router(api));
+    Ok((router, feed))
 }
