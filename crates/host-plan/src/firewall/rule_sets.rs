@@ -36,11 +36,11 @@ impl RuleSets {
             .collect();
         let wishes = combinations.iter().map(|groups| (groups, groups.iter().map(leading).fold(0, |a, b| a ^ b)));
         let numbers = ids::assign(wishes);
-        let stateful = |id: &SecurityGroupId| view.security_groups.get(id).is_some_and(|group| group.stateful);
+        let stateless = |id: &SecurityGroupId| view.security_groups.get(id).is_some_and(|group| !group.stateful);
         let sets: BTreeMap<_, _> = numbers
             .into_iter()
             .map(|(groups, number)| {
-                let stateless = !groups.iter().any(stateful);
+                let stateless = groups.iter().all(stateless);
                 (groups.clone(), RuleSet { number, stateless })
             })
             .collect();
