@@ -25,7 +25,7 @@ pub struct SubnetCreate {
     pub description: String,
     pub ip_version: u8,
     pub cidr: Option<IpNet>,
-    pub prefixlen: Option<u8>,
+    pub prefixlen: Option<u32>,
     pub subnetpool_id: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     pub gateway_ip: Option<Option<IpAddr>>,

@@ -147,7 +147,10 @@ impl Changing<'_> {
             object.insert(name.clone(), value.clone());
         }
         self.check_policy(tx, &format!("update_{}", resource.name), &object, &values, &explicit)?;
-        update(&self.work(tx), uuid, values)?;
+        // A change of nothing is none: it raises no revision and wakes nobody.
+        if !values.is_empty() {
+            update(&self.work(tx), uuid, values)?;
+        }
         let shape = Shape::visible(resource, &self.api.policy, self.who, &[]);
         Ok(Outcome::Done(wrapped(resource, &self.written(tx, &shape, uuid)?)))
     }

@@ -146,6 +146,93 @@ async fn malformed_bodies_are_400() {
     }
 }
 
+/// What the checks of a declaration let pass, the rules can read: every attribute with every kind of value, alone in a PUT
+/// and beside a valid rest in a POST.
+#[tokio::test]
+async fn rules_can_read_what_the_checks_let_pass() {
+    let texts = [
+        "",
+        "x",
+        "10.0.0.5",
+        "10.0.0.0/24",
+        "10.0.0.7/24",
+        "0.0.0.0/0",
+        "::",
+        "fd00::1",
+        "fd00::/64",
+        "fa:16:3e:00:00:01",
+        NOBODY,
+        "0C1D2E3F000040008000000000000000",
+        "vxlan",
+        "geneve",
+        "slaac",
+        "normal",
+        "direct",
+        "ingress",
+        "tcp",
+        "255",
+        "IPv6",
+    ];
+    let numbers =
+        [0, 1, -1, 4, 6, 255, 256, 65_535, 65_536, 1 << 24, i64::from(i32::MAX), 1 << 31, 1 << 32, i64::MAX, i64::MIN];
+    let mut values: Vec<Value> = texts.iter().map(|text| json!(text)).collect();
+    values.extend(numbers.iter().map(|number| json!(number)));
+    values.extend(texts.iter().map(|text| json!([text])));
+    values.extend(texts.iter().map(|text| json!([{"ip_address": text}])));
+    values.extend(texts.iter().map(|text| json!([{"start": text, "end": text}])));
+    values.extend(texts.iter().map(|text| json!([{"destination": text, "nexthop": text}])));
+    values.extend(texts.iter().map(|text| json!({"network_id": text})));
+    values.extend([
+        json!(null),
+        json!(true),
+        json!([]),
+        json!({}),
+        json!([{}]),
+        json!([null]),
+        json!(1.5),
+        json!([[]]),
+    ]);
+    for (resource, path) in collections() {
+        let server = Server::new();
+        let sample = match resource.methods.create {
+            true => samples::create(&server, ADMIN, resource.name).await,
+            false => json!({}),
+        };
+        let object = match resource.methods.create {
+            true => id(&server.create(ADMIN, resource.name, sample.clone()).await).to_owned(),
+            false => NOBODY.to_owned(),
+        };
+        let quotas = json!({"quota": {resource.name: -1, "network": -1, "port": -1, "security_group_rule": -1}});
+        server.put(ADMIN, &format!("/v2.0/quotas/{}", crate::server::ADMIN_PROJECT), quotas).await;
+        let server = std::sync::Arc::new(server);
+        for attribute in resource.attributes {
+            // Together, so that they share commits.
+            let mut requests = tokio::task::JoinSet::new();
+            let mut ask = |method: &'static str, path: String, members: Value| {
+                let server = server.clone();
+                requests.spawn(async move {
+                    let body = json!({ resource.name: members }).to_string();
+                    let answer = server.raw(method, &path, Some(ADMIN), body.clone().into_bytes()).await;
+                    assert!(answer.status < 500 || answer.status == 503, "{method} {path} {body}: {}", answer.text);
+                });
+            };
+            for value in &values {
+                if resource.methods.create && attribute.post != Post::Refused {
+                    let mut members = sample.clone();
+                    members[attribute.name] = value.clone();
+                    ask("POST", path.clone(), members);
+                }
+                if resource.methods.update && attribute.put {
+                    ask("PUT", format!("{path}/{object}"), json!({attribute.name: value}));
+                }
+            }
+            while let Some(done) = requests.join_next().await {
+                done.unwrap();
+            }
+        }
+    }
+}
+
 /// A small generator of its own (xorshift), so that a failure comes again with the same seed.
 struct Dice(u64);
 
