@@ -139,27 +139,6 @@ fn only_what_the_groups_allow_reaches_a_secured_port() {
     shut(G3_TAP, ip_packet("tcp6", own_v6, (G2_MAC, "fe80::f816:3eff:fe51:eecd")) + ",tcp_src=4,tcp_dst=22");
 }
 
-/// The userspace datapath's conntrack calls what it does not know invalid.
-#[test]
-fn rules_allow_protocols_that_the_userspace_datapath_cannot_track() {
-    let mut host = Host::second_host();
-    let protocol = |number| host_view::SecurityGroupRule {
-        protocol: Some(number),
-        ..rule(host_view::Direction::Ingress, host_view::EtherType::IPv4)
-    };
-    host.view.security_groups.insert(id(WEB), group([protocol(132), protocol(112)]));
-    let real = RealHost::new(&host);
-    let invalid = &["trk,inv", "trk,inv"];
-    for (number, passes) in [(132, true), (112, true), (47, false)] {
-        let verdict = real.trace(G1_TAP, &(ip_packet("ip", G1, G2) + &format!(",nw_proto={number}")), invalid);
-        assert_eq!(verdict.only(G2_TAP), passes, "{}", verdict.trace);
-    }
-    // From a port that may send everything; TCP that conntrack calls invalid stays refused.
-    assert!(!real.trace(G2_TAP, &(ip_packet("ip", G2, G1) + ",nw_proto=112"), invalid).is_dropped());
-    assert!(real.trace(G2_TAP, &tcp_packet(G2, G1, 80), invalid).is_dropped());
-    assert!(real.trace(G1_TAP, &tcp_packet(G1, G2, 22), invalid).is_dropped());
-}
-
 #[test]
 fn answers_pass_and_connections_end_when_their_rule_goes() {
     let mut real = RealHost::new(&Host::second_host());

@@ -1,7 +1,7 @@
 //! Tables 72 and 82 around the rules, and 73, 81, 91 to 94: what is the same for every port.
 //!
 //! ```text
-//! 72, 82   95 invalid (userspace datapath: of a protocol that it tracks) -> 93
+//! 72, 82   95 invalid                                              -> 93
 //!          90 reply, or error about a connection, not marked       -> accept
 //!          85 other replies, not a connection at all               -> 93
 //!       77-73 rules (see `rules`): only the first packet of a connection and those of its direction come this far
@@ -19,15 +19,11 @@
 //! "Remember" is `ct(commit)` in zone reg6, so that networks with the same addresses never mix. Both ports of a connection
 //! within the host share one entry.
 //!
-//! The userspace datapath's conntrack knows TCP, UDP and ICMP and calls everything else invalid (SCTP, GRE, VRRP, ...). There,
-//! packets of other protocols are judged by the rules one by one, as in a stateless group.
-//!
 //! Table 94 is Neutron's with `explicitly_egress_direct`: frames that go out of a port by number teach NORMAL nothing, so
 //! that it would flood every frame to the gateway, or to a port elsewhere, to all ports of the network. Only where an
 //! instance's port without port security may hide further MACs does NORMAL keep looking for them.
 
 use super::RuleSets;
-use crate::Datapath;
 use crate::flow_set::FlowSet;
 use crate::integration_bridge::{
     ACCEPT_OR_INGRESS, ACCEPTED_EGRESS, ACCEPTED_INGRESS, ACCEPTED_NORMAL, DROPPED, EGRESS_RULES, INGRESS,
@@ -59,9 +55,8 @@ fn families() -> [Match; 2] {
 }
 
 pub(super) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSets) {
-    let datapath = wiring.config.datapath;
-    connection_state(flows, datapath, EGRESS_RULES, ACCEPT_OR_INGRESS);
-    connection_state(flows, datapath, INGRESS_RULES, ACCEPTED_INGRESS);
+    connection_state(flows, EGRESS_RULES, ACCEPT_OR_INGRESS);
+    connection_state(flows, INGRESS_RULES, ACCEPTED_INGRESS);
 
     for ((vlan, mac), receivers) in receivers(wiring) {
         let to = Match::new().reg(REG_NET, u32::from(vlan.get())).dl_dst(mac);
@@ -103,25 +98,14 @@ fn leave(flows: &mut FlowSet, wiring: &Wiring<'_>) {
 }
 
 /// What the state of its connection decides for a packet, before and after the rules.
-fn connection_state(flows: &mut FlowSet, datapath: Datapath, table: u8, accepted: u8) {
+fn connection_state(flows: &mut FlowSet, table: u8, accepted: u8) {
     let state = |state| Match::new().ct_state(state);
-    match datapath {
-        Datapath::System => flows.resubmit(table, 95, state(INV + TRK), DROPPED),
-        Datapath::Netdev => {
-            let tracked = |family: Match, icmp| {
-                [ip_proto::TCP, ip_proto::UDP, icmp].map(|protocol| family.clone().ip_proto(protocol))
-            };
-            let [v4, v6] = families();
-            for protocol in tracked(v4, ip_proto::ICMP).into_iter().chain(tracked(v6, ip_proto::ICMPV6)) {
-                flows.resubmit(table, 95, protocol.ct_state(INV + TRK), DROPPED);
-            }
-        }
-    }
+    flows.resubmit(table, 95, state(INV + TRK), DROPPED);
     flows.resubmit(table, 90, state(EST + RPL).ct_mark(0u32), accepted);
     flows.resubmit(table, 90, state(-NEW - EST + REL - INV).ct_mark(0u32), accepted);
     flows.resubmit(table, 85, state(EST + RPL), DROPPED);
     // Neighbour discovery and the like: conntrack looked at it and it is no connection. Rules are about connections.
-    flows.resubmit(table, 85, state(-NEW - EST - INV + TRK), DROPPED);
+    flows.resubmit(table, 85, state(-NEW - EST + TRK), DROPPED);
     flows.resubmit(table, 50, Match::new().ct_mark(NO_LONGER_ALLOWED), DROPPED);
     for family in families() {
         let mark = zone().commit().set_mark(NO_LONGER_ALLOWED);
