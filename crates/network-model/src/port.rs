@@ -1,11 +1,7 @@
-//! Ports: port security and what hangs on it, allowed address pairs, and the MAC address.
+//! Ports: port security and what hangs on it, allowed address pairs, the MAC address, the device.
 
 use crate::{ModelError, binding::VifType, device_owner};
-use net_types::{IpNet, MacAddr, PortId};
-use std::collections::BTreeSet;
-
-/// Neutron's `max_allowed_address_pair`.
-pub const MAX_ADDRESS_PAIRS: usize = 10;
+use net_types::{MacAddr, PortId};
 
 /// What a request says of a list that a port has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,36 +41,42 @@ pub fn check_port_security(
     }
 }
 
-/// Refuses too many allowed address pairs, and the same pair twice. A pair without a MAC address has the port's.
-pub fn check_address_pairs(pairs: &[(Option<MacAddr>, IpNet)]) -> Result<(), ModelError> {
-    if pairs.len() > MAX_ADDRESS_PAIRS {
-        return Err(ModelError::AllowedAddressPairExhausted { quota: MAX_ADDRESS_PAIRS });
-    }
-    let mut seen = BTreeSet::new();
-    match pairs.iter().find(|pair| !seen.insert(**pair)) {
-        Some((mac, net)) => {
-            let mac_address = mac.map_or_else(|| "None".to_owned(), |mac| mac.to_string());
-            let host = net.prefix_len() == net.max_prefix_len();
-            let ip_address = if host { net.addr().to_string() } else { net.to_string() };
-            Err(ModelError::DuplicateAddressPairInRequest { mac_address, ip_address })
+/// Allowed address pairs (address or CIDR, MAC address) with the port's own MAC address where a request gave none; refuses
+/// more than `most`, and what then is there twice.
+pub fn complete_address_pairs(
+    pairs: impl IntoIterator<Item = (String, Option<MacAddr>)>,
+    own: MacAddr,
+    most: usize,
+) -> Result<Vec<(String, MacAddr)>, ModelError> {
+    let mut complete: Vec<(String, MacAddr)> = Vec::new();
+    for (ip_address, mac) in pairs {
+        let pair = (ip_address, mac.unwrap_or(own));
+        if complete.contains(&pair) {
+            let (ip_address, mac) = pair;
+            return Err(ModelError::DuplicateAddressPairInRequest { mac_address: mac.to_string(), ip_address });
         }
-        None => Ok(()),
+        if complete.len() == most {
+            return Err(ModelError::AllowedAddressPairExhausted { quota: most });
+        }
+        complete.push(pair);
     }
+    Ok(complete)
 }
 
-/// Refuses a new MAC address for a port that is plugged in, or that belongs to the network's own services.
+/// Refuses a new MAC address for a port that is plugged in (`vif_type` is its `binding:vif_type`), or that belongs to the
+/// network's own services.
 pub fn check_mac_change(
     port_id: PortId,
     owner: &str,
-    vif_type: VifType,
+    vif_type: &str,
     old_mac: MacAddr,
     new_mac: MacAddr,
 ) -> Result<(), ModelError> {
     if old_mac == new_mac {
         return Ok(());
     }
-    if vif_type == VifType::Ovs {
-        return Err(ModelError::PortBound { port_id, vif_type: vif_type.as_str().to_owned(), old_mac, new_mac });
+    if ![VifType::Unbound, VifType::BindingFailed].iter().any(|unplugged| unplugged.as_str() == vif_type) {
+        return Err(ModelError::PortBound { port_id, vif_type: vif_type.to_owned(), old_mac, new_mac });
     }
     if device_owner::is_trusted(owner) {
         let device_owner = owner.to_owned();
@@ -129,13 +131,16 @@ mod tests {
 
     #[test]
     fn pairs_are_few_and_different() {
-        let net: IpNet = "10.0.0.5/32".parse().unwrap();
-        assert!(check_address_pairs(&[(None, net), (Some(MacAddr([2; 6])), net)]).is_ok());
+        let (own, other) = (MacAddr([2; 6]), MacAddr([4; 6]));
+        let pair = |mac| ("10.0.0.5".to_owned(), mac);
+        let both = complete_address_pairs([pair(None), pair(Some(other))], own, 2).unwrap();
+        assert_eq!(both, [("10.0.0.5".to_owned(), own), ("10.0.0.5".to_owned(), other)]);
         assert_eq!(
-            check_address_pairs(&[(None, net), (None, net)]).unwrap_err().to_string(),
-            "Request contains duplicate address pair: mac_address None ip_address 10.0.0.5."
+            complete_address_pairs([pair(None), pair(Some(own))], own, 9).unwrap_err().to_string(),
+            "Request contains duplicate address pair: mac_address 02:02:02:02:02:02 ip_address 10.0.0.5."
         );
-        assert_eq!(check_address_pairs(&[(None, net); 11]).unwrap_err().type_name(), "AllowedAddressPairExhausted");
+        let many = complete_address_pairs([pair(None), pair(Some(other))], own, 1).unwrap_err();
+        assert_eq!(many.to_string(), "The number of allowed address pair exceeds the maximum 1.");
     }
 
     #[test]
@@ -143,10 +148,10 @@ mod tests {
         let port_id = "739c4cf2-0b00-4000-8000-000000000000".parse().unwrap();
         let (old, new) = (MacAddr([2; 6]), MacAddr([4; 6]));
         let check = |owner, vif| check_mac_change(port_id, owner, vif, old, new).map_err(|error| error.type_name());
-        assert_eq!(check("", VifType::Unbound), Ok(()));
-        assert_eq!(check("", VifType::Ovs), Err("PortBound"));
-        assert_eq!(check("network:dhcp", VifType::Unbound), Err("UnsupportedPortDeviceOwner"));
-        assert!(check_mac_change(port_id, "", VifType::Ovs, old, old).is_ok());
+        assert_eq!(check("", "unbound"), Ok(()));
+        assert_eq!(check("", "ovs"), Err("PortBound"));
+        assert_eq!(check("network:dhcp", "binding_failed"), Err("UnsupportedPortDeviceOwner"));
+        assert!(check_mac_change(port_id, "", "ovs", old, old).is_ok());
     }
 
     #[test]

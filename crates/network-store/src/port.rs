@@ -11,6 +11,7 @@ use crate::{NetworkError, Work, floating_ip, network, subnet};
 use net_types::{MacAddr, NetworkId, PortId, SecurityGroupId};
 use network_model::fixed_ips::{Addressing, FixedIpRequest, check_router_port_change, plan_change, plan_new};
 use network_model::in_use::{PortUse, check_port_deletion};
+use network_model::port::{self as rules, check_mac_change};
 use network_model::{ModelError, device_owner, mac};
 use protection::Protection;
 use serde::Deserialize;
@@ -155,7 +156,6 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
             port_security: request.port_security_enabled,
             groups: request.security_groups,
             pairs: request.allowed_address_pairs,
-            has_address: !ips.is_empty(),
             mac,
         },
     )?;
@@ -225,9 +225,9 @@ fn check_device(work: &Work<'_>, project: &str, device_id: &str, owner: &str) ->
     if work.caller.is_admin || device_id.is_empty() || !device_owner::is_router_interface(owner) {
         return Ok(());
     }
-    let foreign =
-        work.tx.exists("SELECT 1 FROM routers WHERE id = ?1 AND project_id <> ?2", params![device_id, project])?;
-    if foreign { Err(ModelError::DeviceIDNotOwnedByTenant { device_id: device_id.to_owned() }.into()) } else { Ok(()) }
+    let router: Option<String> =
+        work.tx.query_opt("SELECT project_id FROM routers WHERE id = ?1", params![device_id], |row| row.get(0))?;
+    Ok(rules::check_device(owner, device_id, project, router.as_deref(), false)?)
 }
 
 /// Changes a port.
@@ -257,7 +257,6 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
         port_security: request.port_security_enabled,
         groups: request.security_groups,
         pairs: request.allowed_address_pairs,
-        has_address: !ips.is_empty(),
         mac,
     };
     Protection::of_changed(work, &port, asked)?.write(work, id)?;
@@ -299,10 +298,7 @@ fn changed_mac(work: &Work<'_>, port: &Port, asked: Option<Option<MacAddr>>) -> 
         Some(Some(mac)) => mac,
         Some(None) => new_mac(work, net_id)?,
     };
-    if port.binding_vif_type == "ovs" {
-        let (port_id, vif_type) = (port.id, port.binding_vif_type.clone());
-        return Err(ModelError::PortBound { port_id, vif_type, old_mac: old, new_mac: new }.into());
-    }
+    check_mac_change(port.id, &port.device_owner, &port.binding_vif_type, old, new)?;
     if mac_taken(work.tx, net_id, new)? {
         return Err(ModelError::MacAddressInUse { net_id, mac: new }.into());
     }

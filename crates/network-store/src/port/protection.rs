@@ -4,6 +4,7 @@ use super::{Port, PortId};
 use crate::network::Network;
 use crate::{NetworkError, Work, security_group};
 use net_types::{MacAddr, SecurityGroupId};
+use network_model::port::{self as rules, ListChange, check_port_security, complete_address_pairs};
 use network_model::{ModelError, device_owner, security_group::check_same_statefulness};
 use serde::Deserialize;
 use store::params;
@@ -23,7 +24,6 @@ pub(super) struct Asked {
     pub port_security: Option<bool>,
     pub groups: Option<Vec<SecurityGroupId>>,
     pub pairs: Option<Vec<Pair>>,
-    pub has_address: bool,
     pub mac: MacAddr,
 }
 
@@ -42,47 +42,31 @@ impl Protection {
         owner: &str,
         asked: Asked,
     ) -> Result<Self, NetworkError> {
-        let trusted = device_owner::is_trusted(owner);
-        let port_security = asked.port_security.unwrap_or(network.port_security_enabled && !trusted);
-        let groups = match &asked.groups {
-            Some(groups) if !groups.is_empty() && (!port_security || !asked.has_address) => {
-                return Err(ModelError::PortSecurityAndIPRequiredForSecurityGroups.into());
+        let port_security = rules::port_security(owner, asked.port_security, network.port_security_enabled);
+        let pairs = complete(work, asked.pairs, asked.mac)?;
+        check_port_security(port_security, change(&asked.groups), false, change(&pairs), false)?;
+        let groups = match asked.groups {
+            Some(groups) => groups,
+            None if port_security && !device_owner::is_trusted(owner) => {
+                vec![security_group::ensure_default(work, project)?]
             }
-            Some(groups) => groups.clone(),
-            None if trusted || !port_security || !asked.has_address => Vec::new(),
-            None => vec![security_group::ensure_default(work, project)?],
+            None => Vec::new(),
         };
         check_groups(work, project, &groups)?;
-        let pairs = complete(work, asked.pairs, asked.mac)?.unwrap_or_default();
-        if !pairs.is_empty() && !port_security {
-            return Err(ModelError::AddressPairAndPortSecurityRequired.into());
-        }
-        Ok(Self { port_security, groups: Some(groups), pairs: Some(pairs) })
+        Ok(Self { port_security, groups: Some(groups), pairs: Some(pairs.unwrap_or_default()) })
     }
 
     pub fn of_changed(work: &Work<'_>, port: &Port, asked: Asked) -> Result<Self, NetworkError> {
         let port_security = asked.port_security.unwrap_or(port.port_security_enabled);
-        let groups_left = match &asked.groups {
-            Some(groups) => !groups.is_empty(),
-            None => work.tx.exists("SELECT 1 FROM port_security_groups WHERE port_id = ?1", params![port.id.0])?,
-        };
-        if groups_left && !(port_security && asked.has_address) {
-            return Err(match &asked.groups {
-                Some(_) => ModelError::PortSecurityAndIPRequiredForSecurityGroups,
-                None => ModelError::PortSecurityPortHasSecurityGroup,
-            }
-            .into());
+        let pairs = complete(work, asked.pairs, asked.mac)?;
+        if !port_security {
+            let has = |sql| work.tx.exists(sql, params![port.id.0]);
+            let had_groups = has("SELECT 1 FROM port_security_groups WHERE port_id = ?1")?;
+            let had_pairs = has("SELECT 1 FROM port_address_pairs WHERE port_id = ?1")?;
+            check_port_security(false, change(&asked.groups), had_groups, change(&pairs), had_pairs)?;
         }
         if let Some(groups) = &asked.groups {
             check_groups(work, &port.project_id, groups)?;
-        }
-        let pairs = complete(work, asked.pairs, asked.mac)?;
-        let pairs_left = match &pairs {
-            Some(pairs) => !pairs.is_empty(),
-            None => work.tx.exists("SELECT 1 FROM port_address_pairs WHERE port_id = ?1", params![port.id.0])?,
-        };
-        if pairs_left && !port_security {
-            return Err(ModelError::AddressPairAndPortSecurityRequired.into());
         }
         Ok(Self { port_security, groups: asked.groups, pairs })
     }
@@ -125,25 +109,22 @@ fn check_groups(work: &Work<'_>, project: &str, groups: &[SecurityGroupId]) -> R
     Ok(check_same_statefulness(stateful)?)
 }
 
-/// Fills in the port's MAC address, and refuses what then is twice the same, or too much.
+/// The pairs as they are kept.
 fn complete(
     work: &Work<'_>,
     pairs: Option<Vec<Pair>>,
     mac: MacAddr,
 ) -> Result<Option<Vec<(String, MacAddr)>>, NetworkError> {
     let Some(pairs) = pairs else { return Ok(None) };
-    let quota = work.config.max_allowed_address_pair;
-    if pairs.len() > quota {
-        return Err(ModelError::AllowedAddressPairExhausted { quota }.into());
+    let pairs = pairs.into_iter().map(|pair| (pair.ip_address, pair.mac_address));
+    Ok(Some(complete_address_pairs(pairs, mac, work.config.max_allowed_address_pair)?))
+}
+
+/// What a request says of a list.
+fn change<T>(list: &Option<Vec<T>>) -> ListChange {
+    match list {
+        None => ListChange::Unchanged,
+        Some(list) if list.is_empty() => ListChange::Emptied,
+        Some(_) => ListChange::Set,
     }
-    let mut complete: Vec<(String, MacAddr)> = Vec::with_capacity(pairs.len());
-    for pair in pairs {
-        let full = (pair.ip_address, pair.mac_address.unwrap_or(mac));
-        if complete.contains(&full) {
-            let (ip_address, mac) = full;
-            return Err(ModelError::DuplicateAddressPairInRequest { mac_address: mac.to_string(), ip_address }.into());
-        }
-        complete.push(full);
-    }
-    Ok(Some(complete))
 }
