@@ -10,16 +10,12 @@ pub struct ApiConfig {
     pub max_request_body_size: usize,
     /// Most objects in one page of a list; -1: as many as asked for.
     pub pagination_max_limit: i64,
-    /// Where clients get tokens: the URI in the `WWW-Authenticate` header of a 401.
+    /// Where clients get tokens: the URI in the `WWW-Authenticate` header of a 401; empty: from this very server.
     pub www_authenticate_uri: String,
 }
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self {
-            max_request_body_size: 114_688,
-            pagination_max_limit: -1,
-            www_authenticate_uri: "http://127.0.0.1:5000".to_owned(),
-        }
+        Self { max_request_body_size: 114_688, pagination_max_limit: -1, www_authenticate_uri: String::new() }
     }
 }

@@ -58,19 +58,24 @@ async fn answer(api: &Arc<Api>, request: Request<Body>) -> Result<Response, ApiE
     if path == Path::Versions {
         return routes::versions::versions(&parts.method, &base);
     }
-    let who = authenticate(api, &parts.headers).await?;
+    let who = authenticate(api, &parts.headers, &base).await?;
     let body = to_bytes(body, api.config.max_request_body_size).await.map_err(|_| ApiError::TooLarge)?;
     let asked = Asked { method: parts.method, path, query, url, base, headers: parts.headers, body };
     route(api, who, asked).await
 }
 
-async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Caller, ApiError> {
+async fn authenticate(api: &Api, headers: &HeaderMap, base: &str) -> Result<Caller, ApiError> {
     let token = headers.get("x-auth-token").and_then(|value| value.to_str().ok());
     let caller = match token {
         Some(token) => api.authenticator.authenticate(token).await,
         None => None,
     };
-    caller.ok_or_else(|| ApiError::Unauthorized(api.config.www_authenticate_uri.clone()))
+    caller.ok_or_else(|| {
+        ApiError::Unauthorized(match api.config.www_authenticate_uri.as_str() {
+            "" => format!("{base}{}", identity::PATH),
+            uri => uri.to_owned(),
+        })
+    })
 }
 
 async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, ApiError> {

@@ -27,7 +27,7 @@ async fn without_a_good_token_everything_is_401() {
                 let answer = server.raw(method, &path, token, b"{}".to_vec()).await;
                 assert_eq!(answer.status, 401, "{method} {path}");
                 let challenge = answer.headers["www-authenticate"].to_str().unwrap();
-                assert_eq!(challenge, "Keystone uri=\"http://127.0.0.1:5000\"");
+                assert_eq!(challenge, "Keystone uri=\"http://net.example:9696/identity\"");
                 if method != "HEAD" {
                     assert_eq!(answer.body["error"]["code"], 401);
                 }
