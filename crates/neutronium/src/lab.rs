@@ -2,13 +2,19 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use lab::{LabName, NodeKind, OpenRc, Outcome, Paths, Removed, Restart, State, Topology, UpOptions};
+use hyper::Method;
+use lab::{LabName, NodeKind, OpenRc, Outcome, Paths, Progress, Removed, Restart, State, Topology, UpOptions};
+use serde_json::Value;
 
+use crate::cloud::Cloud;
 use crate::exit::{Exit, Failure};
 use crate::print::{self, Steps, styled};
+
+/// How long an agent may take to its first report.
+const AGENTS_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Arguments of `neutronium lab`.
 #[derive(Debug, Args)]
@@ -85,7 +91,11 @@ enum Command {
         all: bool,
     },
     /// Prints the default topology, which explains every key.
-    Topology,
+    Topology {
+        /// Draws a topology instead: that of a file, or the default one.
+        #[arg(long, value_name = "FILE", num_args = 0..=1)]
+        draw: Option<Option<PathBuf>>,
+    },
     /// Holds a node's namespaces and runs its processes.
     #[command(hide = true)]
     Supervise { node: String },
@@ -120,8 +130,11 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
             }
             Ok(Exit::DONE)
         }
-        Command::Topology => {
-            print::line(lab::DEFAULT_TOPOLOGY.trim_end());
+        Command::Topology { draw } => {
+            match draw {
+                None => print::line(lab::DEFAULT_TOPOLOGY.trim_end()),
+                Some(file) => print::line(lab::drawing(&topology(file)?)),
+            }
             Ok(Exit::DONE)
         }
         Command::Supervise { node } => {
@@ -135,25 +148,74 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     }
 }
 
+/// The topology of a file, or the default one.
+fn topology(file: Option<PathBuf>) -> Result<Topology, Failure> {
+    let Some(file) = file else { return Ok(Topology::lab10()?) };
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Failure::refused(format!("cannot read {}: {error}", file.display())))?;
+    Ok(Topology::parse(&text, &file.display().to_string())?)
+}
+
 fn up(paths: &Paths, file: Option<PathBuf>, bare: bool) -> Result<Exit, Failure> {
-    let topology = match file {
-        None => Topology::lab10()?,
-        Some(file) => {
-            let text = std::fs::read_to_string(&file)
-                .map_err(|error| Failure::refused(format!("cannot read {}: {error}", file.display())))?;
-            Topology::parse(&text, &file.display().to_string())?
-        }
-    };
+    let topology = topology(file)?;
     let program =
         std::env::current_exe().map_err(|error| Failure::failed(format!("cannot find this program: {error}")))?;
     let start = Instant::now();
-    match lab::up(paths, &UpOptions { topology, bare, program }, &mut Steps::default())? {
+    let drawing = lab::drawing(&topology);
+    let mut steps = Steps::default();
+    match lab::up(paths, &UpOptions { topology, bare, program }, &mut steps)? {
         Outcome::AlreadyUp => print::note(format!("lab \"{}\" is up already; nothing was done", paths.name())),
         Outcome::Started => {
+            if !bare {
+                hear_agents(paths, &mut steps)?;
+            }
             print::note(format!("lab \"{}\" is up after {:.1} s", paths.name(), start.elapsed().as_secs_f64()));
+            print::note(format!("\n{drawing}\n"));
         }
     }
     Ok(Exit::DONE)
+}
+
+/// Waits until the agents of all hosts have reported, so that what is created next finds its hosts.
+fn hear_agents(paths: &Paths, steps: &mut Steps) -> Result<(), Failure> {
+    let lab = lab::Lab::read(paths)?;
+    let wanted: Vec<&str> =
+        lab.topology.hosts.iter().filter(|host| host.runs_agent()).map(|host| host.name.as_str()).collect();
+    if lab.topology.server().is_none() || wanted.is_empty() {
+        return Ok(());
+    }
+    let start = Instant::now();
+    steps.begin("hear from the agents");
+    let wish = OpenRc { project: "admin".to_owned(), user: "admin".to_owned(), password: None };
+    let environment = lab::open_rc(paths, &wish)?.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))?;
+    runtime.block_on(async {
+        let cloud = Cloud::sign_in(&environment).await?;
+        loop {
+            let answer = cloud.networking(Method::GET, "agents?alive=true&fields=host", None).await?;
+            let agents = answer.get("agents").and_then(Value::as_array).cloned().unwrap_or_default();
+            let heard =
+                |host: &&str| agents.iter().any(|agent| agent.get("host").and_then(Value::as_str) == Some(*host));
+            let missing: Vec<&str> = wanted.iter().copied().filter(|host| !heard(host)).collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            if start.elapsed() > AGENTS_PATIENCE {
+                let logs = paths.state().join("nodes");
+                let missing = missing.join(", ");
+                return Err(Failure::failed(format!(
+                    "no word from the agent of {missing} (logs are below {})",
+                    logs.display()
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })?;
+    steps.done(start.elapsed());
+    Ok(())
 }
 
 fn down(paths: &Paths) -> Result<Exit, Failure> {
@@ -183,6 +245,7 @@ fn status(paths: &Paths, json: bool) -> Result<Exit, Failure> {
     } else {
         let url = status.server_url.as_deref().unwrap_or("no server");
         print::line(format!("lab {} ({}), {url}", styled(print::BOLD, &status.lab), status.topology));
+        print::line(format!("\n{}\n", lab::drawing(&lab::Lab::read(paths)?.topology)));
         let mut table = print::table(&["host", "state", "roles", "addresses", "processes"]);
         for node in &status.nodes {
             let roles = match node.kind {

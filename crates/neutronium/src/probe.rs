@@ -71,7 +71,7 @@ enum Command {
         #[arg(long)]
         security_group: Vec<String>,
         /// A certain address.
-        #[arg(long)]
+        #[arg(long, visible_alias = "address")]
         fixed_ip: Option<std::net::IpAddr>,
         /// How long to wait for DHCP, seconds.
         #[arg(long, default_value_t = 60)]

@@ -214,3 +214,55 @@ fn what_cannot_be_built_is_refused_before_anything_changes() {
     assert_eq!(bad_name.status.code(), Some(2));
     assert!(!lab.state().exists());
 }
+
+/// One request to the server from the machine: the whole answer.
+fn ask(port: u16, request: &str) -> std::io::Result<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(30)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+fn the_server_is_reached_from_the_machine_also_while_it_starts_again() {
+    let lab = Lab::new("serve");
+    lab.ok(&["up"]);
+    let openrc = lab.ok(&["openrc"]);
+    let value = |name: &str| {
+        let line = openrc.lines().find_map(|line| line.strip_prefix(&format!("export {name}="))).unwrap();
+        line.to_owned()
+    };
+    let port: u16 = value("OS_AUTH_URL").split([':', '/']).nth(4).unwrap().parse().unwrap();
+
+    let body = serde_json::json!({"auth": {
+        "identity": {"methods": ["password"], "password": {"user": {
+            "name": value("OS_USERNAME"), "domain": {"name": "Default"}, "password": value("OS_PASSWORD")}}},
+        "scope": {"project": {"name": value("OS_PROJECT_NAME"), "domain": {"name": "Default"}}},
+    }})
+    .to_string();
+    let request = format!(
+        "POST /identity/v3/auth/tokens HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    assert!(ask(port, &request).unwrap().starts_with("HTTP/1.1 201"));
+
+    // Killed again and again: a caller waits for the next server instead of being refused.
+    let versions = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    for _ in 0..3 {
+        let before = lab.pid("controller", "server");
+        lab.ok(&["restart", "controller", "server", "--kill"]);
+        assert!(ask(port, versions).unwrap().starts_with("HTTP/1.1 "));
+        assert_ne!(lab.pid("controller", "server"), before);
+    }
+    // What was answered before is still so: the token can be had again with the same password.
+    assert!(ask(port, &request).unwrap().starts_with("HTTP/1.1 201"));
+    // Agents find it again, and the controller's own namespace reaches it under the same URL.
+    lab.on("compute1", &["ping", "-c1", "-W2", "controller"]);
+    let url = format!("http://127.0.0.1:{port}/");
+    let code = lab
+        .on("controller", &["python3", "-c", &format!("import urllib.request as u; print(u.urlopen('{url}').status)")]);
+    assert!(["200", "300"].contains(&code.trim()), "{code}");
+}

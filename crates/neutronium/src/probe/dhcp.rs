@@ -13,8 +13,9 @@ use net_types::MacAddr;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// First wait for an answer; doubled up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// First wait for an answer; doubled up to [`LONGEST_WAIT`]. RFC 2131 has 4 seconds for a shared wire; here the first
+/// question mostly comes before the port is wired, and the wait would be all that is measured.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What a server granted.
