@@ -4,20 +4,9 @@
 
 use host_drivers::attach::{self, Attached};
 use host_drivers::links::{Links, Route};
+use host_drivers::testing::in_a_host_of_its_own;
 use host_drivers::{Place, announce, conntrack, netns, nft, sysctl};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Runs `work` on a runtime whose threads all live in namespaces made for it.
-fn in_a_host_of_its_own<F: Future<Output = ()>>(work: impl FnOnce() -> F) {
-    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("this test needs root");
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
-    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
-    mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), None::<&str>).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(work());
-}
 
 #[test]
 fn namespaces_come_and_go_as_iproute2_knows_them() {
@@ -41,7 +30,8 @@ fn namespaces_come_and_go_as_iproute2_knows_them() {
             assert!(netns::create(bad).is_err(), "{bad}");
         }
         assert!(Place::named("nowhere").run(|| ()).await.is_err());
-    });
+    })
+    .unwrap();
 }
 
 fn wanted(mac: &str, mtu: u16) -> Attached {
@@ -108,7 +98,8 @@ fn a_device_is_attached_mended_and_removed() {
         let ruleset = String::from_utf8(nft::list(&Place::Host).await.unwrap()).unwrap();
         assert!(!ruleset.contains("in_qr_4ff3a089_76"), "nothing is left: {ruleset}");
         assert!(inside.get("qr-4ff3a089-76").await.unwrap().is_none());
-    });
+    })
+    .unwrap();
 }
 
 #[test]
@@ -158,5 +149,6 @@ fn addresses_routes_and_parameters_are_set_read_and_removed() {
         links.delete_address(index, address).await.unwrap();
         links.delete_address(index, address).await.unwrap();
         assert_eq!(links.addresses().await.unwrap()[&index], BTreeSet::from([address6]));
-    });
+    })
+    .unwrap();
 }

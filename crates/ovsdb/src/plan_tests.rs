@@ -277,3 +277,24 @@ fn keys_that_others_write_survive() {
     assert_eq!(keys(&copied.cache.bridge("br-int").unwrap().other_config), "hwaddr=02:00:00:00:00:02 theirs=1");
     assert_eq!(keys(&copied.cache.port("p1").unwrap().other_config), "tag=2 theirs=1");
 }
+
+#[test]
+fn a_port_that_somebody_else_made_is_set_right_but_stays_theirs() {
+    let mut copied = Copied::new();
+    plug_foreign(&mut copied);
+    let settings = DesiredPort {
+        kind: "internal".into(),
+        external_ids: [("attached-mac".to_owned(), "2".to_owned())].into(),
+        ..DesiredPort::default()
+    };
+    let mut desired = Desired::nothing(owner());
+    let ports = [("foreign2".to_owned(), settings)].into();
+    desired.bridges.insert("br0".into(), DesiredBridge { ports, ..DesiredBridge::default() });
+    assert_eq!(copied.reach(&desired), []);
+    let interface = copied.cache.interface("foreign2").unwrap();
+    assert_eq!(interface.kind, "internal");
+    assert_eq!(interface.external_ids.keys().map(String::as_str).collect::<Vec<_>>(), ["attached-mac", "iface-id"]);
+    assert_eq!(plan(&copied.cache, &desired), Plan::default());
+    copied.reach(&Desired::nothing(owner()));
+    assert!(copied.cache.port("foreign2").is_some());
+}

@@ -20,14 +20,17 @@
 //! [`PrivateSwitch::mgmt_socket`], [`PrivateSwitch::ctl_socket`]. For faults: [`PrivateSwitch::kill_vswitchd`],
 //! [`PrivateSwitch::start_vswitchd`], [`PrivateSwitch::restart_vswitchd`], [`PrivateSwitch::restart_ovsdb_server`].
 //!
-//! [`FakeDatabase`] is an OVSDB server in memory, for tests without a switch.
+//! [`FakeDatabase`] is an OVSDB server in memory, for tests without a switch;
+//! [`in_a_host_of_its_own`] runs code in namespaces of its own, for tests of what needs only the kernel.
 //!
 //! Needs root and the userspace datapath; names are unique, so that tests may run side by side. Everything goes when the
 //! value is dropped; if the test is killed, its processes die with it and the next switch removes its namespaces.
 
 mod fake_database;
+mod host;
 
 pub use fake_database::FakeDatabase;
+pub use host::in_a_host_of_its_own;
 
 use crate::{DriverError, Place, netns};
 use std::io::{self, Write};
