@@ -14,6 +14,7 @@ mod error;
 pub mod floating_ip;
 pub mod network;
 pub mod port;
+pub mod quota;
 pub mod request;
 pub mod router;
 pub mod schema;

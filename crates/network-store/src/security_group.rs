@@ -1,6 +1,6 @@
 //! What requests on security groups do.
 
-use crate::{NetworkError, Work, security_group_rule};
+use crate::{NetworkError, Work, quota, security_group_rule};
 use net_types::{SecurityGroupId, SecurityGroupRuleId};
 use network_model::ModelError;
 use network_model::security_group::{
@@ -91,7 +91,10 @@ fn insert(work: &Work<'_>, request: &SecurityGroupCreate, is_default: bool) -> R
             work.now
         ],
     )?;
-    for rule in default_rules(id, is_default) {
+    let rules = default_rules(id, is_default);
+    let quota = ("security_group_rule", "security_group_rules");
+    quota::check(work.tx, work.config, quota, &request.project_id, rules.len() as u64)?;
+    for rule in rules {
         security_group_rule::insert(work, &request.project_id, id, "", &rule)?;
     }
     work.log("security_group", id, Operation::Create, None)?;

@@ -3,14 +3,14 @@
 use super::shape::Shape;
 use super::tags::TagChange;
 use super::target::ObjectTarget;
-use super::{canonical, one, quota, wrapped};
+use super::{canonical, one, wrapped};
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::registry::{Answer, Rules};
 use access_policy::{Condition, Credentials, Policy};
 use api_schema::body::{self, Author, Creation, Request};
 use api_schema::{Attribute, Resource, resources};
-use network_store::{Caller, Work};
+use network_store::{Caller, Work, quota};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use store::{Snapshot, Tx};
@@ -112,8 +112,8 @@ impl Changing<'_> {
             let project = request.values.get("project_id").and_then(Value::as_str).unwrap_or_default();
             *wanted.entry(project).or_default() += 1;
         }
-        for (project, more) in wanted {
-            quota::check(tx, &self.api.network, resource, project, more)?;
+        for (project, more) in wanted.into_iter().filter(|_| resource.quota) {
+            quota::check(tx, &self.api.network, (resource.name, resource.table), project, more)?;
         }
         let work = self.work(tx);
         let values = requests.into_iter().map(|request| request.values);

@@ -6,7 +6,6 @@
 mod before_list;
 mod change;
 mod listing;
-mod quota;
 mod render;
 mod shape;
 mod sql;
@@ -16,12 +15,12 @@ mod target;
 pub use before_list::{lacks, make_before_list};
 pub use change::{Change, Outcome};
 pub use listing::Listing;
-pub use quota::limits;
 pub use tags::TagChange;
 
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::query::Query;
+use crate::registry::Relation;
 use access_policy::Credentials;
 use api_schema::Resource;
 use jiff::{SignedDuration, Timestamp};
@@ -48,6 +47,40 @@ pub fn list(
     query: &Query,
     url: &str,
 ) -> Result<Vec<u8>, ApiError> {
+    list_where(api, snapshot, resource, who, query, url, None)
+}
+
+/// The objects that another object has to do with.
+pub fn related(
+    api: &Api,
+    snapshot: &Snapshot<'_>,
+    relation: &Relation,
+    who: &Credentials,
+    id: &str,
+    query: &Query,
+    url: &str,
+) -> Result<Vec<u8>, ApiError> {
+    let scope = api.policy.condition(&format!("get_{}", relation.of.name), who);
+    let shape = Shape::visible(relation.of, &api.policy, who, &["id".to_owned()]);
+    if one(api, snapshot, &shape, id, Some(&scope))?.is_none() {
+        return Err(ApiError::not_found(relation.of, id));
+    }
+    // These rules are about the agents, not about any object's owner.
+    if api.policy.condition(relation.policy, who) != access_policy::Condition::Always {
+        return Err(ApiError::Forbidden(format!("rule:{}", relation.policy)));
+    }
+    list_where(api, snapshot, relation.resource, who, query, url, Some((relation.condition, canonical(id))))
+}
+
+fn list_where(
+    api: &Api,
+    snapshot: &Snapshot<'_>,
+    resource: &'static Resource,
+    who: &Credentials,
+    query: &Query,
+    url: &str,
+    related: Option<(&str, String)>,
+) -> Result<Vec<u8>, ApiError> {
     let listing = Listing::parse(resource, query, api.config.pagination_max_limit)?;
     let shape = Shape::visible(resource, &api.policy, who, &listing.fields);
     let alive_since = alive_since(&api.network);
@@ -55,6 +88,10 @@ pub fn list(
     let scope = api.policy.condition(&format!("get_{}", resource.name), who);
     let scope = fetch.sql.condition(resource, &scope);
     fetch.sql.push(&format!(" WHERE {scope}"));
+    if let Some((condition, id)) = related {
+        let condition = condition.replace(":id", &fetch.sql.bind(id));
+        fetch.sql.push(&format!(" AND {condition}"));
+    }
     listing.write_filters(resource, alive_since, &mut fetch.sql)?;
     let order = listing.order(resource);
     if let Some(marker) = &listing.marker {

@@ -2,7 +2,6 @@
 
 use crate::api::Api;
 use crate::auth::Caller;
-use crate::engine;
 use crate::error::{ApiError, json_response};
 use crate::http::{Asked, parse};
 use crate::registry;
@@ -68,9 +67,9 @@ pub async fn list(api: &Arc<Api>, who: &Caller, asked: &Asked) -> Result<Respons
         .read(move |snapshot| {
             let projects: Vec<String> =
                 snapshot.query("SELECT DISTINCT project_id FROM quotas ORDER BY project_id", &[], |row| row.get(0))?;
-            let quotas = projects
-                .iter()
-                .map(|project| Ok::<_, ApiError>(shown(&engine::limits(snapshot, &shared.network, project)?, project)));
+            let quotas = projects.iter().map(|project| {
+                Ok::<_, ApiError>(shown(&network_store::quota::limits(snapshot, &shared.network, project)?, project))
+            });
             quotas.collect::<Result<Vec<_>, _>>()
         })
         .await?;
@@ -90,7 +89,8 @@ pub async fn item(api: &Arc<Api>, who: Caller, asked: &Asked, project: String) -
             if !allowed(api, &who.credentials, "get_quota", &project) && project != who.credentials.project_id {
                 return Err(ApiError::NoSuchPath);
             }
-            let limits = api.store.read_blocking(|snapshot| engine::limits(snapshot, &api.network, &project))?;
+            let limits =
+                api.store.read_blocking(|snapshot| network_store::quota::limits(snapshot, &api.network, &project))?;
             Ok(ok(&json!({"quota": shown(&limits, &project)})))
         }
         Method::PUT => {
@@ -110,7 +110,7 @@ pub async fn item(api: &Arc<Api>, who: Caller, asked: &Asked, project: String) -
                             params![&project, name, *limit],
                         )?;
                     }
-                    Ok::<_, ApiError>(shown(&engine::limits(tx, &network, &project)?, &project))
+                    Ok::<_, ApiError>(shown(&network_store::quota::limits(tx, &network, &project)?, &project))
                 })
                 .await?;
             Ok(ok(&json!({"quota": limits})))
@@ -164,7 +164,7 @@ pub async fn member(
 
 fn details(snapshot: &Snapshot<'_>, config: &NetworkConfig, project: &str) -> Result<Value, ApiError> {
     let mut members = Map::new();
-    for (name, limit) in engine::limits(snapshot, config, project)? {
+    for (name, limit) in network_store::quota::limits(snapshot, config, project)? {
         let counted = registry::ALL.iter().map(|rules| rules.resource).find(|resource| resource.name == name);
         let used = match counted {
             Some(resource) if resource.quota => snapshot

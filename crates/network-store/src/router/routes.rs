@@ -23,12 +23,7 @@ pub(super) fn of_router(snapshot: &Snapshot<'_>, id: RouterId) -> Result<Vec<Rou
 pub(super) fn replace(work: &Work<'_>, loaded: &Loaded, routes: &[Route]) -> Result<(), NetworkError> {
     let router = &loaded.router;
     check_routes(router, routes)?;
-    let own: Option<i64> = work.tx.query_opt(
-        "SELECT quota_limit FROM quotas WHERE project_id = ?1 AND resource = ?2",
-        params![&loaded.project_id, QUOTA],
-        |row| row.get(0),
-    )?;
-    let limit = own.unwrap_or_else(|| work.config.default_quota(QUOTA));
+    let limit = crate::quota::limit(work.tx, work.config, &loaded.project_id, QUOTA)?;
     quota::check([(QUOTA, limit, 0, routes.len() as u64)])?;
     work.tx.execute("DELETE FROM router_routes WHERE router_id = ?1", params![router.id.0])?;
     for route in routes {

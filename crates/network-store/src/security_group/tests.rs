@@ -115,3 +115,19 @@ fn a_group_takes_the_rules_that_name_it_along() {
     cloud.by(ME, move |work| delete(work, client)).unwrap();
     assert_eq!(rules_of(&cloud, web), "2");
 }
+
+#[test]
+fn the_rules_of_a_new_group_count() {
+    let cloud = Cloud::new();
+    cloud
+        .by_admin(|work| {
+            let sql = "INSERT INTO quotas (project_id, resource, quota_limit) VALUES (?1, 'security_group_rule', 7)";
+            work.tx.execute(sql, store::params![ME])?;
+            Ok(())
+        })
+        .unwrap();
+    group(&cloud, "web", true);
+    let second = request("other", true);
+    assert_eq!(refusal(cloud.by(ME, move |work| create(work, &second))), "OverQuota");
+    assert_eq!(cloud.count("SELECT count(*) FROM security_groups"), 2, "the default one and the first");
+}

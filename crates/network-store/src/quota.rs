@@ -1,18 +1,16 @@
-//! Quotas: how many objects a project may have.
+//! Quotas in the store: how many objects a project may have, and whether more would be too many.
 
-use crate::error::ApiError;
-use api_schema::Resource;
+use crate::{NetworkConfig, NetworkError};
 use network_model::quota;
-use network_store::NetworkConfig;
 use std::collections::BTreeMap;
-use store::{Snapshot, params};
+use store::{Snapshot, StoreError, params};
 
-/// The limits that hold for a project, by resource.
+/// The limits that hold for a project, by quota name; -1: none.
 pub fn limits(
     snapshot: &Snapshot<'_>,
     config: &NetworkConfig,
     project: &str,
-) -> Result<BTreeMap<String, i64>, ApiError> {
+) -> Result<BTreeMap<String, i64>, StoreError> {
     let mut limits: BTreeMap<String, i64> = BTreeMap::new();
     for (name, _) in quota::DEFAULTS {
         limits.insert(name.to_owned(), config.default_quota(name));
@@ -26,34 +24,31 @@ pub fn limits(
 }
 
 /// One limit; -1: none.
-fn limit_of(snapshot: &Snapshot<'_>, config: &NetworkConfig, project: &str, resource: &str) -> Result<i64, ApiError> {
+pub fn limit(snapshot: &Snapshot<'_>, config: &NetworkConfig, project: &str, name: &str) -> Result<i64, StoreError> {
     let own = snapshot.query_opt(
         "SELECT quota_limit FROM quotas WHERE project_id = ?1 AND resource = ?2",
-        params![project, resource],
+        params![project, name],
         |row| row.get(0),
     )?;
-    Ok(own.unwrap_or_else(|| config.default_quota(resource)))
+    Ok(own.unwrap_or_else(|| config.default_quota(name)))
 }
 
-/// Refuses what would pass a project's limit.
-pub(super) fn check(
+/// Refuses `more` rows of `table` for a project when they would pass the limit of the quota `name`.
+pub fn check(
     snapshot: &Snapshot<'_>,
     config: &NetworkConfig,
-    resource: &Resource,
+    (name, table): (&'static str, &'static str),
     project: &str,
     more: u64,
-) -> Result<(), ApiError> {
-    if !resource.quota {
-        return Ok(());
-    }
-    let limit = limit_of(snapshot, config, project, resource.name)?;
+) -> Result<(), NetworkError> {
+    let limit = limit(snapshot, config, project, name)?;
     if limit < 0 {
         return Ok(());
     }
     // Counting stops at the limit, so that it costs no more in a large project.
     let used = snapshot.count(
-        &format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE project_id = ?1 LIMIT ?2) AS used", resource.table),
+        &format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE project_id = ?1 LIMIT ?2) AS used"),
         params![project, limit],
     )?;
-    Ok(quota::check([(resource.name, limit, used, more)])?)
+    Ok(quota::check([(name, limit, used, more)])?)
 }
