@@ -59,6 +59,12 @@ impl Client {
         }
     }
 
+    /// Runs several commands in one process, as a person does at the client's own prompt; one that fails does not keep the
+    /// next from being tried.
+    pub fn batch(&self, commands: &[&str]) -> Result<(), Failure> {
+        command::run_with(&mut self.command(&[]), &commands.join("\n")).map(drop)
+    }
+
     /// Whether a command succeeds.
     pub fn succeeds(&self, arguments: &[&str]) -> Result<bool, Failure> {
         Ok(command::output(&mut self.command(arguments))?.status.success())

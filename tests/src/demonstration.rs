@@ -22,6 +22,8 @@ const WORLD: &str = "203.0.113.1";
 const SERVICE: u16 = 8080;
 /// Users that the demonstration makes, with the projects of the same names.
 const USERS: [&str; 2] = ["demo", "demo2"];
+/// Group of the instance on the flat network: nothing is let in.
+const OUTSIDERS: &str = "outsiders";
 /// Their password; the lab is reached from this machine only.
 const PASSWORD: &str = "neutronium-demo";
 
@@ -34,58 +36,40 @@ pub fn run(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
     tenant_network(&demo, "vxlan-net", "edge", story)?;
     let probes = demo_probes(lab, &demo, story)?;
     east_west(lab, &admin, &probes, story)?;
-    outward(&probes, story)?;
+    outward(&demo, &probes, story)?;
     floating_ip(lab, &demo, &probes, story)?;
     overlap(lab, &demo2, &probes, story)?;
     Ok(())
 }
 
-/// What a demonstration before this one left goes first, so that it can be run again.
+/// What a demonstration before this one left goes first, so that it can be run again, also after one that broke off.
 fn reset(lab: &Lab, admin: &Client, story: &mut Story) -> Result<(), Failure> {
     if !admin.succeeds(&["project", "show", USERS[0]])? {
         return Ok(());
     }
     story.chapter("Removing what the last demonstration made");
-    story.does("probes", || lab.clear_probes(), |_| "gone".into())?;
+    story.does("probes", || lab.clear_probes(), |()| "gone".into())?;
     for (user, network, router) in [(USERS[0], "vxlan-net", "edge"), (USERS[1], "overlap-net", "edge2")] {
-        if !admin.succeeds(&["project", "show", user])? {
-            continue;
-        }
-        let client = Client::new(lab, user, Some(PASSWORD), user)?;
-        story.does(
-            &format!("project {user}"),
-            || {
-                for id in ids(&client, &["floating", "ip", "list"])? {
-                    client.run(&["floating", "ip", "delete", &id])?;
-                }
-                if client.succeeds(&["router", "show", router])? {
-                    // A last demonstration that broke off may not have come so far.
-                    client.succeeds(&["router", "remove", "subnet", router, network])?;
-                    client.run(&["router", "delete", router])?;
-                }
-                if client.succeeds(&["network", "show", network])? {
-                    client.run(&["network", "delete", network])?;
-                }
-                let project = admin.text("id", &["project", "show", user])?;
-                for id in ids(admin, &["security", "group", "list", "--project", &project])? {
-                    admin.run(&["security", "group", "delete", &id])?;
-                }
-                admin.run(&["user", "delete", user])?;
-                admin.run(&["project", "delete", user])
-            },
-            |_| "gone".into(),
-        )?;
+        let removing = || {
+            let client = Client::new(lab, user, Some(PASSWORD), user)?;
+            // What is not there any more answers with an error, and the next command is tried.
+            client.batch(&[
+                &format!("router remove subnet {router} {network}-subnet"),
+                &format!("router delete {router}"),
+                &format!("network delete {network}"),
+                &format!("security group delete {OUTSIDERS}"),
+            ])
+        };
+        story.does(&format!("networks of project {user}"), removing, |()| "gone".into())?;
     }
-    if admin.succeeds(&["network", "show", "public"])? {
-        story.does("network public", || admin.run(&["network", "delete", "public"]), |_| "gone".into())?;
-    }
-    Ok(())
-}
-
-fn ids(client: &Client, list: &[&str]) -> Result<Vec<String>, Failure> {
-    let answer = client.json(list)?;
-    let rows = answer.as_array().into_iter().flatten();
-    Ok(rows.filter_map(|row| Some(row["ID"].as_str()?.to_owned())).collect())
+    let removing = || {
+        admin.batch(&[
+            "network delete public",
+            &format!("user delete {}", USERS.join(" ")),
+            &format!("project delete {}", USERS.join(" ")),
+        ])
+    };
+    story.does("the external network, users and projects", removing, |()| "gone".into())
 }
 
 fn projects(lab: &Lab, admin: &Client, story: &mut Story) -> Result<[Client; 2], Failure> {
@@ -179,17 +163,22 @@ struct DemoProbes {
 
 fn demo_probes(lab: &Lab, demo: &Client, story: &mut Story) -> Result<DemoProbes, Failure> {
     story.chapter("Three instances, addressed by DHCP");
-    let mut probe = |client: &Client, name: &str, network: &str, host: &str| {
+    story.does(
+        &format!("security group {OUTSIDERS}"),
+        || demo.run(&["security", "group", "create", OUTSIDERS]),
+        |()| "made".into(),
+    )?;
+    let mut probe = |name: &str, network: &str, host: &str, group: &str| {
         story.does(
-            &format!("{name} on {network} at {host}"),
-            || lab.create_probe(client, name, network, host, None),
+            &format!("{name} on {network} at {host}, in group {group}"),
+            || lab.create_probe(demo, name, network, host, &["--security-group", group]),
             |probe| probe.address.clone(),
         )
     };
     Ok(DemoProbes {
-        p1: probe(demo, "p1", "vxlan-net", "compute1")?,
-        p2: probe(demo, "p2", "vxlan-net", "compute2")?,
-        flat: probe(demo, "flat1", "public", "compute2")?,
+        p1: probe("p1", "vxlan-net", "compute1", "default")?,
+        p2: probe("p2", "vxlan-net", "compute2", "default")?,
+        flat: probe("flat1", "public", "compute2", OUTSIDERS)?,
     })
 }
 
@@ -226,7 +215,7 @@ fn east_west(lab: &Lab, admin: &Client, probes: &DemoProbes, story: &mut Story) 
     )
 }
 
-fn outward(probes: &DemoProbes, story: &mut Story) -> Result<(), Failure> {
+fn outward(demo: &Client, probes: &DemoProbes, story: &mut Story) -> Result<(), Failure> {
     story.chapter("Outward, through the router");
     story.sees(
         "ping p1 -> world",
@@ -241,13 +230,27 @@ fn outward(probes: &DemoProbes, story: &mut Story) -> Result<(), Failure> {
         Ok((seen != Seen::Silence, words(seen)))
     })?;
     probes.flat.serve(SERVICE)?;
-    story.sees(
-        "TCP p1 -> flat1",
-        "p1 comes with the router's address, which is no member of demo's default group",
+    story.sees("TCP p1 -> flat1", "group outsiders lets nothing in", || {
+        let seen = probes.p1.tcp(&probes.flat.address, SERVICE)?;
+        Ok((seen == Seen::Silence, words(seen)))
+    })?;
+    allow_service(demo, OUTSIDERS, story)?;
+    let router = demo.json(&["router", "show", "edge"])?;
+    let gateway = router["external_gateway_info"]["external_fixed_ips"][0]["ip_address"].as_str().unwrap_or_default();
+    story.sees("TCP p1 -> flat1, seen by flat1", "the rule allows it; it comes with the router's address", || {
+        let seen = probes.p1.tcp(&probes.flat.address, SERVICE)?;
+        Ok((seen == Seen::Answer(format!("hello {gateway}")), words(seen)))
+    })
+}
+
+fn allow_service(demo: &Client, group: &str, story: &mut Story) -> Result<(), Failure> {
+    story.does(
+        &format!("rule: tcp {SERVICE} from anywhere, in group {group}"),
         || {
-            let seen = probes.p1.tcp(&probes.flat.address, SERVICE)?;
-            Ok((seen == Seen::Silence, words(seen)))
+            let port = SERVICE.to_string();
+            demo.run(&["security", "group", "rule", "create", group, "--protocol", "tcp", "--dst-port", &port])
         },
+        |()| "made".into(),
     )
 }
 
@@ -266,15 +269,15 @@ fn floating_ip(lab: &Lab, demo: &Client, probes: &DemoProbes, story: &mut Story)
         },
         Clone::clone,
     )?;
-    story.sees("TCP flat1 -> floating IP", "nothing allows it in yet", || {
-        let seen = probes.flat.tcp(&floating, SERVICE)?;
-        Ok((seen == Seen::Silence, words(seen)))
-    })?;
-    story.does(
-        "rule: tcp 8080 from anywhere, in group default",
-        || demo.run(&["security", "group", "rule", "create", "default", "--protocol", "tcp", "--dst-port", "8080"]),
-        |_| "made".into(),
+    story.sees(
+        "TCP flat1 -> floating IP",
+        "flat1 is no member of p1's group default, and no rule allows others yet",
+        || {
+            let seen = probes.flat.tcp(&floating, SERVICE)?;
+            Ok((seen == Seen::Silence, words(seen)))
+        },
     )?;
+    allow_service(demo, "default", story)?;
     let flat_side = Capture::start(lab, "compute2", &probes.flat.device, "tcp port 8080")?;
     story.sees("TCP flat1 -> floating IP", "the rule allows it; edge hands it to p1 (DNAT)", || {
         let seen = probes.flat.tcp(&floating, SERVICE)?;
@@ -285,7 +288,7 @@ fn floating_ip(lab: &Lab, demo: &Client, probes: &DemoProbes, story: &mut Story)
         let right = wire.contains(&floating) && !wire.contains("802.1Q");
         Ok((right, if right { "untagged".into() } else { wire.clone() }))
     })?;
-    story.sees("TCP flat1 <- p1, seen by flat1", "what p1 sends now leaves with the floating IP, one to one", || {
+    story.sees("TCP p1 -> flat1, seen by flat1", "what p1 sends now leaves with the floating IP, one to one", || {
         let seen = probes.p1.tcp(&probes.flat.address, SERVICE)?;
         let right = seen == Seen::Answer(format!("hello {floating}"));
         Ok((right, words(seen)))
@@ -297,7 +300,7 @@ fn overlap(lab: &Lab, demo2: &Client, probes: &DemoProbes, story: &mut Story) ->
     let mut probe = |name: &str, host: &str, address: &str| {
         story.does(
             &format!("{name} on overlap-net at {host}, with the address of demo's"),
-            || lab.create_probe(demo2, name, "overlap-net", host, Some(address)),
+            || lab.create_probe(demo2, name, "overlap-net", host, &["--fixed-ip", address]),
             |probe| probe.address.clone(),
         )
     };

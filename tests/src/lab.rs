@@ -88,28 +88,29 @@ impl Lab {
         Ok(variables.filter(|(name, _)| name.starts_with("OS_")).map(|(a, b)| (a.to_owned(), b.to_owned())).collect())
     }
 
-    /// Makes an instance on a port of the user's.
+    /// Makes an instance on a port of the user's; `options` as `probe create` takes them.
     pub fn create_probe(
         &self,
         client: &Client,
         name: &str,
         network: &str,
         host: &str,
-        address: Option<&str>,
+        options: &[&str],
     ) -> Result<Probe, Failure> {
         let mut command = self.command(&["probe", "create", name, "--network", network, "--host", host, "--json"]);
-        command.args(address.into_iter().flat_map(|address| ["--address", address]));
-        command.envs(client.environment());
+        command.args(options).envs(client.environment());
         let text = command::run(&mut command)?;
         let unexpected = || Failure::Unexpected { command: command::line(&command), what: text.clone() };
         let answer: Value = serde_json::from_str(&text).map_err(|_| unexpected())?;
-        let word = |key: &str| answer[key].as_str().map(str::to_owned).ok_or_else(unexpected);
+        let port = answer["port_id"].as_str().ok_or_else(unexpected)?.to_owned();
+        let address = answer["addresses"][0].as_str().and_then(|text| text.split('/').next()).ok_or_else(unexpected)?;
+        let short = port.get(..11).ok_or_else(unexpected)?;
         Ok(Probe {
             lab: self.clone(),
             name: name.to_owned(),
-            port: word("port_id")?,
-            address: word("address")?,
-            device: word("device")?,
+            address: address.to_owned(),
+            device: format!("tap{short}"),
+            port,
         })
     }
 
