@@ -48,6 +48,15 @@ pub(crate) fn save(state_dir: &Path, known: &KnownView) -> Result<(), AgentError
     write().map_err(|source| AgentError::WriteFile { path: path.clone(), source })
 }
 
+/// Forgets what was kept.
+pub(crate) fn remove(state_dir: &Path) -> Result<(), AgentError> {
+    let path = state_dir.join(FILE);
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(AgentError::WriteFile { path, source }),
+        _ => Ok(()),
+    }
+}
+
 /// Keeps what is published, until the publisher is gone.
 pub(crate) async fn run(state_dir: PathBuf, mut known: watch::Receiver<Option<Arc<KnownView>>>) {
     while known.changed().await.is_ok() {

@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod keep;
 mod known;
+mod preview;
 mod report;
 mod rooms;
 mod server;
@@ -22,4 +23,5 @@ mod watch;
 
 pub use config::{AgentConfig, AgentSection, Endpoint, OvsSection};
 pub use error::AgentError;
+pub use preview::{Preview, plan_only, preview, remove_everything};
 pub use tasks::run;

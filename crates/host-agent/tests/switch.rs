@@ -315,3 +315,40 @@ fn the_tunnel_endpoint_survives_the_switch() {
         agent.stop().await;
     });
 }
+
+#[test]
+fn what_would_be_done_is_said_and_everything_can_be_undone() {
+    on_a_host(|host| async move {
+        // A bridge that becomes secure loses its flows, which is the switch's doing and once only.
+        let secure = ["add-br", "br-ex", "--", "set", "bridge", "br-ex", "datapath_type=netdev", "fail_mode=secure"];
+        host.switch.vsctl(&secure).unwrap();
+        host.switch.wait_for_bridge("br-ex").unwrap();
+        host.switch.ofctl(&["add-flow", "br-ex", "table=7,priority=7,actions=drop"]).unwrap();
+        let config = host.config("bridge_mappings = { physnet1 = 'br-ex' }");
+        let mut view = HostView::default();
+        let net = add_network(&mut view, LOCAL, "10.0.0.0/24", None);
+        let port = common::view::serve_dhcp(&mut view, net, mac(0xd), "10.0.0.2");
+        let preview = host_agent::preview(&config, Some(view.clone())).await.unwrap();
+        assert!(preview.ovsdb.as_ref().is_some_and(|words| words.contains("insert Bridge br-int")), "{preview:?}");
+        assert!(preview.flows["br-int"].add.len() > 10);
+        assert_eq!(preview.namespaces, [format!("qdhcp-{}", net.network)].into());
+        assert!(host.switch.vsctl(&["list-br"]).unwrap().trim() == "br-ex", "nothing was done");
+
+        let agent = host.agent_with(config.clone());
+        host.server.change(|shown| *shown = view.clone());
+        host.server.until_up(port).await;
+        agent.stop().await;
+        let preview = host_agent::preview(&config, Some(view)).await.unwrap();
+        assert_eq!((preview.ovsdb, preview.flows.len(), preview.namespaces.len()), (None, 0, 0));
+
+        let errors = host_agent::remove_everything(&config).await;
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!(host.switch.vsctl(&["list-br"]).unwrap().trim(), "br-ex");
+        assert_eq!(host.switch.vsctl(&["list-ports", "br-ex"]).unwrap().trim(), "");
+        let flows = host.flows("br-ex");
+        assert!(flows.contains("table=7") && !flows.contains("cookie=0x4e6575"), "{flows}");
+        assert!(host_drivers::netns::list().unwrap().iter().all(|name| !name.starts_with("qdhcp-")));
+        assert!(!host.switch.run(&["ip", "-o", "link"]).unwrap().contains("tap"));
+        assert!(!host.state_dir().join("view.json").exists());
+    });
+}

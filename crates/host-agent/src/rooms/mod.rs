@@ -17,8 +17,8 @@ use host_drivers::netns;
 use host_plan::{DhcpServer as DhcpPlan, Namespace};
 use host_view::{AgentRole, PortState};
 use net_types::{NetworkId, PortId};
-pub(crate) use room::said;
 use room::{Outcome, Room, RoomPlan};
+pub(crate) use room::{remove, said};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,14 @@ pub(crate) struct Order {
     pub plugged: BTreeSet<String>,
     /// Ports whose flows are committed.
     pub wired: BTreeSet<PortId>,
+}
+
+/// Whether a namespace is one that an agent of these roles makes.
+pub(crate) fn is_ours(name: &str, roles: &BTreeSet<AgentRole>) -> bool {
+    [("qdhcp-", AgentRole::Dhcp), ("qrouter-", AgentRole::L3)].iter().any(|(prefix, role)| {
+        let id = name.strip_prefix(prefix).and_then(|id| uuid::Uuid::parse_str(id).ok());
+        id.is_some() && roles.contains(role)
+    })
 }
 
 /// What is known of one room.
@@ -185,16 +193,10 @@ impl Rooms {
 
     /// Namespaces that an earlier process made for what is no longer in the view.
     fn find_strays(&mut self) {
-        let kinds = [("qdhcp-", AgentRole::Dhcp), ("qrouter-", AgentRole::L3)];
-        let is_ours = |name: &str| {
-            kinds.iter().any(|(prefix, role)| {
-                let id = name.strip_prefix(prefix).and_then(|id| uuid::Uuid::parse_str(id).ok());
-                id.is_some() && self.roles.contains(role)
-            })
-        };
         match netns::list() {
             Ok(names) => {
-                let strays = names.into_iter().filter(|name| is_ours(name) && !self.slots.contains_key(name));
+                let strays =
+                    names.into_iter().filter(|name| is_ours(name, &self.roles) && !self.slots.contains_key(name));
                 self.leaving.extend(strays.map(|name| (name, Instant::now())));
             }
             Err(error) => tracing::warn!(error = said(&error), "namespaces cannot be listed"),
@@ -248,7 +250,7 @@ impl Rooms {
             // Its DHCP server and its socket go with it.
             self.slots.remove(&name);
             let plugged: Vec<String> = order.plugged.iter().cloned().collect();
-            match room::remove(&name, &plugged).await {
+            match remove(&name, &plugged).await {
                 Ok(true) => {
                     self.leaving.remove(&name);
                 }

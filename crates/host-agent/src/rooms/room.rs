@@ -358,7 +358,7 @@ fn translated(tables: &BTreeMap<(Family, String), Table>) -> BTreeMap<IpAddr, Ip
 }
 
 /// Removes a namespace that nobody wants any more, its devices first. False: a device is still a port of the switch.
-pub(super) async fn remove(name: &str, plugged: &[String]) -> Result<bool, AgentError> {
+pub(crate) async fn remove(name: &str, plugged: &[String]) -> Result<bool, AgentError> {
     if netns::exists(name)? {
         let links = Links::open(&Place::named(name)).await?;
         let found = Found { links: links.list().await?, ..Found::default() };

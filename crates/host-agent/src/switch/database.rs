@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 const HIGHEST_OFPORT: u32 = 0xfeff;
 
 /// Our mark.
-pub(super) fn owner() -> Owner {
+pub(crate) fn owner() -> Owner {
     Owner::new(OWNER_KEY, "agent")
 }
 
 /// What the planner must know. `held` are the local VLANs of the last plan; none: those that OVSDB keeps.
-pub(super) fn local_state(cache: &Cache, held: Option<&BTreeMap<NetworkId, VlanId>>) -> LocalState {
+pub(crate) fn local_state(cache: &Cache, held: Option<&BTreeMap<NetworkId, VlanId>>) -> LocalState {
     let mut interfaces = BTreeMap::new();
     for bridge in cache.bridges() {
         for port in cache.ports_of(bridge) {
@@ -48,7 +48,7 @@ fn kept_vlan(port: &Port) -> Option<(NetworkId, VlanId)> {
 }
 
 /// What OVSDB should hold. A port whose device is yet to be made (`ready` lacks it) is left out, unless it is there.
-pub(super) fn desired(plan: &HostPlan, ready: &BTreeSet<String>, cache: &Cache) -> Desired {
+pub(crate) fn desired(plan: &HostPlan, ready: &BTreeSet<String>, cache: &Cache) -> Desired {
     let mut desired = Desired::nothing(owner());
     for (name, bridge) in &plan.bridges {
         let can_be = |port: &String, value: &BridgePort| {

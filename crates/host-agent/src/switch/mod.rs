@@ -12,7 +12,7 @@
 //! A wake carries nothing: every look starts from what is there and what must be. Before the first view nothing is written
 //! at all.
 
-mod database;
+pub(crate) mod database;
 mod endpoint;
 mod flows;
 
