@@ -115,3 +115,50 @@ fn attached_namespaces_talk_through_the_switch_and_do_so_again_after_it_was_kill
         assert!(places.iter().all(|place| netns::exists(&place.to_string()).unwrap()));
     });
 }
+
+/// As with the kernel's datapath: the switch makes the device, which is moved into its namespace.
+#[test]
+fn an_internal_port_talks_from_its_namespace() {
+    let switch = PrivateSwitch::start().unwrap();
+    nix::sched::setns(switch.place().open().unwrap(), nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut wanted = desired();
+        for port in wanted.bridges.values_mut().flat_map(|bridge| bridge.ports.values_mut()) {
+            port.kind = "internal".into();
+        }
+        let mut places = Vec::new();
+        let mut database = Database::new(&switch.db_socket());
+        for (number, name) in DEVICES.into_iter().enumerate() {
+            let attached = Attached {
+                name: name.into(),
+                place: Place::named(switch.extra_namespace().unwrap()),
+                mac: format!("fa:16:3e:00:00:0{number}").parse().unwrap(),
+                mtu: 1450,
+                checksum_offload: true,
+            };
+            if number == 0 {
+                assert!(attach::internal(&attached).await.is_err(), "the switch has not made it");
+                let cache = database.cache().await.unwrap();
+                let outcomes = database.transact(ovsdb::plan(&cache, &wanted).transaction.unwrap()).await.unwrap();
+                database.wait_for_switch(Plan::next_cfg(&outcomes).unwrap()).await.unwrap();
+            }
+            let index = attach::internal(&attached).await.unwrap();
+            assert_eq!(attach::internal(&attached).await.unwrap(), index, "what is right stays");
+            let links = Links::open(&attached.place).await.unwrap();
+            let link = links.get(name).await.unwrap().unwrap();
+            assert_eq!((link.mac, link.mtu, link.up), (attached.mac, 1450, true));
+            links.add_address(index, format!("{}/24", address(number)).parse().unwrap()).await.unwrap();
+            places.push(attached.place);
+        }
+        load_flows(&switch).await;
+        transfer(&places).await;
+        let cache = database.cache().await.unwrap();
+        let nothing = Desired::nothing(wanted.owner);
+        let outcomes = database.transact(ovsdb::plan(&cache, &nothing).transaction.unwrap()).await.unwrap();
+        database.wait_for_switch(Plan::next_cfg(&outcomes).unwrap()).await.unwrap();
+        for (name, place) in DEVICES.into_iter().zip(&places) {
+            assert!(Links::open(place).await.unwrap().get(name).await.unwrap().is_none(), "gone with its port");
+        }
+    });
+}

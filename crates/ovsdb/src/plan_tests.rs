@@ -298,3 +298,26 @@ fn a_port_that_somebody_else_made_is_set_right_but_stays_theirs() {
     copied.reach(&Desired::nothing(owner()));
     assert!(copied.cache.port("foreign2").is_some());
 }
+
+/// What goes over the wire: a bridge with a patch and a tagged port from nothing, then a change of each kind.
+#[test]
+fn the_wire_form_of_a_plan() {
+    let mut copied = Copied::new();
+    let mut desired = one_bridge("tap1");
+    let bridge = desired.bridges.get_mut("br-int").unwrap();
+    bridge.protocols = ["OpenFlow13".to_owned(), "OpenFlow14".to_owned()].into();
+    let options = [("peer".to_owned(), "patch-int".to_owned())].into();
+    bridge.ports.insert("patch-tun".into(), DesiredPort { kind: "patch".into(), options, ..DesiredPort::default() });
+    let config = |network: &str| [("net_uuid".to_owned(), network.to_owned())].into();
+    desired.vlans.insert("tap1".into(), PortVlan { tag: Some(1), trunks: [].into(), other_config: config("n1") });
+    let lines = |transaction: &Transaction| {
+        transaction.operations().iter().map(|operation| operation.to_json().to_string()).collect::<Vec<_>>().join("\n")
+    };
+    let first = plan(&copied.cache, &desired).transaction.unwrap();
+    copied.transact(&first);
+    desired.bridges.get_mut("br-int").unwrap().ports.remove("patch-tun");
+    desired.bridges.get_mut("br-int").unwrap().fail_mode = Some("standalone".into());
+    desired.vlans.insert("tap1".into(), PortVlan { tag: Some(2), trunks: [].into(), other_config: config("n2") });
+    let second = plan(&copied.cache, &desired).transaction.unwrap();
+    insta::assert_snapshot!(format!("{}\n\n{}", lines(&first), lines(&second)));
+}
