@@ -38,7 +38,11 @@ pub(crate) fn make(paths: &Paths, node: &str, topology: &Topology) -> Result<()>
             hosts.push_str(&format!("{address} {}\n", host.name));
         }
     }
-    let written = fs::write("/etc/hosts", hosts).and_then(|()| fs::write("/etc/hostname", format!("{node}\n")));
+    // Often a link into /run, where it would lead nowhere; `ip netns exec` wants a file to put a namespace's own upon.
+    let _ = fs::remove_file("/etc/resolv.conf");
+    let written = fs::write("/etc/hosts", hosts)
+        .and_then(|()| fs::write("/etc/hostname", format!("{node}\n")))
+        .and_then(|()| fs::write("/etc/resolv.conf", "# A simulated host has no resolver.\n"));
     written.intent(|| format!("write /etc/hosts of {node}"))
 }
 

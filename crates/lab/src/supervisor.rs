@@ -54,6 +54,7 @@ struct Supervisor {
 
 /// Supervises `node` until SIGTERM. The calling process must have one thread only.
 pub fn run(paths: &Paths, node: &str) -> Result<()> {
+    leave_the_caller();
     let lab = Lab::read(paths)?;
     let credentials = Credentials::read(paths)?;
     let is_server = lab.topology.host(node).is_some_and(|host| host.has(crate::Role::Server));
@@ -81,6 +82,19 @@ pub fn run(paths: &Paths, node: &str) -> Result<()> {
             Supervisor { lab, node: node.to_owned(), record, credentials, children, listener, waiting: Vec::new() };
         supervisor.live(events, inbox).await
     })
+}
+
+/// Lets go of the caller's terminal and of whatever it left open: a pipe held here would keep its reader waiting as long as
+/// the lab is up, and numbers below ten are wanted for the server's socket.
+fn leave_the_caller() {
+    // Fails only for the leader of a group, which then has no terminal to lose by us.
+    let _ = nix::unistd::setsid();
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<i32> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for number in open.into_iter().filter(|number| *number > 2) {
+        // The folder's own number is among them and closed already.
+        let _ = nix::unistd::close(number);
+    }
 }
 
 fn lost(what: &str) -> Error {

@@ -19,6 +19,9 @@ use crate::{Credentials, Error, Lab, Paths, Result, Topology, cables, command, d
 /// How long one step may take on a machine that is overwhelmed.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What of the caller's environment reaches the hosts' processes.
+const PASSED_ON: &[&str] = &["HOME", "LANG", "NEUTRONIUM_LOG", "RUST_BACKTRACE"];
+
 /// What to bring up.
 #[derive(Debug, Clone)]
 pub struct UpOptions {
@@ -45,6 +48,8 @@ pub trait Progress {
     fn begin(&mut self, step: &str);
     /// The step that began last is done.
     fn done(&mut self, took: Duration);
+    /// The step that began last failed.
+    fn failed(&mut self);
     /// Something worth a line.
     fn note(&mut self, text: &str);
 }
@@ -56,6 +61,7 @@ pub struct Silent;
 impl Progress for Silent {
     fn begin(&mut self, _: &str) {}
     fn done(&mut self, _: Duration) {}
+    fn failed(&mut self) {}
     fn note(&mut self, _: &str) {}
 }
 
@@ -107,9 +113,12 @@ pub fn up(paths: &Paths, options: &UpOptions, progress: &mut dyn Progress) -> Re
 fn step<T>(progress: &mut dyn Progress, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     progress.begin(name);
     let start = Instant::now();
-    let value = work()?;
-    progress.done(start.elapsed());
-    Ok(value)
+    let outcome = work();
+    match &outcome {
+        Ok(_) => progress.done(start.elapsed()),
+        Err(_) => progress.failed(),
+    }
+    outcome
 }
 
 fn start_supervisors(paths: &Paths, lab: &Lab, nodes: &[String]) -> Result<()> {
@@ -121,6 +130,9 @@ fn start_supervisors(paths: &Paths, lab: &Lab, nodes: &[String]) -> Result<()> {
         let errors = log.try_clone().intent(|| format!("open {}", path.display()))?;
         let child = Command::new(&lab.program)
             .args(["lab", "supervise", "--lab", paths.name().as_str(), node])
+            // The caller's environment is no business of the hosts; it may hold secrets.
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| PASSED_ON.iter().any(|passed| name == passed)))
             .env(MARK, &lab.id)
             .env("PATH", search_path())
             .stdin(Stdio::null())

@@ -192,7 +192,7 @@ fn hear_agents(paths: &Paths, steps: &mut Steps) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start the event loop: {error}")))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let cloud = Cloud::sign_in(&environment).await?;
         loop {
             let answer = cloud.networking(Method::GET, "agents?alive=true&fields=host", None).await?;
@@ -213,9 +213,12 @@ fn hear_agents(paths: &Paths, steps: &mut Steps) -> Result<(), Failure> {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    })?;
-    steps.done(start.elapsed());
-    Ok(())
+    });
+    match &outcome {
+        Ok(()) => steps.done(start.elapsed()),
+        Err(_) => steps.failed(),
+    }
+    outcome
 }
 
 fn down(paths: &Paths) -> Result<Exit, Failure> {

@@ -73,6 +73,11 @@ impl lab::Progress for Steps {
         note(format!("{again}  {} {} {took}", styled(GREEN, "✓"), self.current));
     }
 
+    fn failed(&mut self) {
+        let again = if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
+        note(format!("{again}  {} {}", styled(RED, "✗"), self.current));
+    }
+
     fn note(&mut self, text: &str) {
         note(format!("  {} {text}", styled(YELLOW, "!")));
     }

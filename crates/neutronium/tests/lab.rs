@@ -266,3 +266,16 @@ fn the_server_is_reached_from_the_machine_also_while_it_starts_again() {
         .on("controller", &["python3", "-c", &format!("import urllib.request as u; print(u.urlopen('{url}').status)")]);
     assert!(["200", "300"].contains(&code.trim()), "{code}");
 }
+
+#[test]
+fn a_topology_from_a_file() {
+    let lab = Lab::new("file");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/topologies/all-in-one.toml");
+    lab.ok(&["up", file.to_str().unwrap()]);
+    assert!(lab.pid("node1", "server").is_some() && lab.pid("node1", "agent").is_some());
+    assert!(lab.on("node1", &["ovs-vsctl", "list-br"]).contains("br-int"), "the agent has heard of the host");
+    // Another topology under the same name is refused, not mixed in.
+    let other = lab.run(&["up"]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("all-in-one"));
+}
