@@ -37,3 +37,18 @@ macro_rules! as_text {
     };
 }
 as_text!(Flow Match);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Action;
+
+    #[test]
+    fn a_plan_is_stored_as_operators_read_it() {
+        let flow = Flow::table(3).matching(Match::new().arp()).actions([Action::resubmit(4)]);
+        let json = serde_json::to_string(&flow).unwrap();
+        assert_eq!(json, r#""table=3, arp actions=resubmit(,4)""#);
+        assert_eq!(serde_json::from_str::<Flow>(&json).unwrap(), flow);
+        assert!(serde_json::from_str::<Match>(r#""reg99=1""#).is_err());
+    }
+}

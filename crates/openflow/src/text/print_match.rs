@@ -150,9 +150,11 @@ fn write_condition(
     match field {
         Field::VlanTci => return write_vlan(out, condition),
         Field::EthType => return write!(out, "dl_type={:#06x}", condition.value()),
+        // Five digits, as wide as the field.
         Field::Ipv6Label if condition.mask() == field.full_mask() => {
             return write!(out, "ipv6_label={:#07x}", condition.value());
         }
+        Field::Ipv6Label => return write!(out, "ipv6_label={:#07x}/{:#07x}", condition.value(), condition.mask()),
         Field::IpDscp => return write!(out, "nw_tos={}", condition.value() << 2),
         _ => {}
     }

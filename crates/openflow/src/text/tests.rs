@@ -46,6 +46,24 @@ fn every_flow_that_neutron_programs_is_read_and_printed_back_alike() {
     }
 }
 
+#[test]
+fn ports_and_tables_are_shown_by_name() {
+    struct Known;
+    impl Names for Known {
+        fn port(&self, port: PortNo) -> Option<String> {
+            (port == PortNo(7)).then(|| "tap 7".into())
+        }
+        fn table(&self, table: u8) -> Option<String> {
+            (table == 60).then(|| "transient".into())
+        }
+    }
+    let flow: Flow = "table=60,in_port=7 actions=resubmit(7,60),output:7,output:8,LOCAL".parse().unwrap();
+    assert_eq!(
+        print_flow(&flow, &Known),
+        r#"table=transient, in_port="tap 7" actions=resubmit("tap 7",transient),output:"tap 7",output:8,LOCAL"#
+    );
+}
+
 /// Each as `ovs-ofctl -O OpenFlow14` 3.1.0 prints it after reading it.
 #[test]
 fn flows_beyond_neutrons_are_printed_as_ovs_ofctl_does() {

@@ -46,7 +46,7 @@ pub(super) fn write_subfield(out: &mut dyn fmt::Write, part: SubField) -> fmt::R
     match (part.offset, part.bits) {
         (0, bits) if bits == info.bits => out.write_str("[]"),
         (offset, 1) => write!(out, "[{offset}]"),
-        (offset, bits) => write!(out, "[{offset}..{}]", u32::from(offset) + u32::from(bits) - 1),
+        (offset, bits) => write!(out, "[{offset}..{}]", (u32::from(offset) + u32::from(bits)).saturating_sub(1)),
     }
 }
 
@@ -76,7 +76,9 @@ pub(super) fn write_value(out: &mut dyn fmt::Write, field: Field, condition: Mas
         },
         Format::Decimal if exact => write!(out, "{value}"),
         Format::Hex if exact => write!(out, "{}", Hex(value)),
-        Format::Decimal | Format::Hex | Format::Port => write!(out, "{}/{}", Hex(value), Hex(mask)),
+        // The tool is of two minds about a zero.
+        Format::Decimal => write!(out, "{value:#x}/{mask:#x}"),
+        Format::Hex | Format::Port => write!(out, "{}/{}", Hex(value), Hex(mask)),
     }
 }
 

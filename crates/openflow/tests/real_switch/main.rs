@@ -4,6 +4,7 @@
 // A failed expectation ends a test, also in what helps it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod random;
 mod switch;
 
 use net_types::MacAddr;
@@ -14,6 +15,7 @@ use openflow::{
         PortReason, SwitchConfig,
     },
 };
+use proptest::strategy::{Strategy, ValueTree};
 use std::collections::{BTreeMap, BTreeSet};
 use switch::{Connection, Switch};
 
@@ -46,8 +48,11 @@ fn dumped(switch: &Switch) -> BTreeSet<String> {
     switch.ofctl("dump-flows", &[]).lines().map(|line| line.trim().to_owned()).collect()
 }
 
-fn printed(flows: &[Flow]) -> BTreeSet<String> {
-    flows.iter().map(Flow::to_string).collect()
+/// Our text of these flows is `ovs-ofctl`'s.
+fn printed_alike(flows: &[Flow], switch: &Switch) {
+    let (ours, theirs) = (flows.iter().map(Flow::to_string).collect(), dumped(switch));
+    let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
+    assert_eq!(only(&ours, &theirs), only(&theirs, &ours));
 }
 
 #[test]
@@ -63,7 +68,7 @@ fn neutrons_flows_are_read_back_equal_and_printed_alike() {
         let wanted: Vec<Flow> = plan.iter().filter(|flow| flow.hard_timeout == 0).cloned().collect();
         assert_eq!(lasting, sorted(wanted));
         assert!(openflow::diff(&installed, &plan, CookieOwner::EVERYONE).is_empty());
-        assert_eq!(printed(&installed), dumped(&switch));
+        printed_alike(&installed, &switch);
     }
 }
 
@@ -80,7 +85,29 @@ fn every_action_and_field_is_read_back_equal() {
     connection.bundle(&flows.iter().cloned().map(FlowMod::add).collect::<Vec<_>>()).unwrap();
     let (installed, _) = connection.flows();
     assert_eq!(installed, sorted(flows));
-    assert_eq!(printed(&installed), dumped(&switch));
+    printed_alike(&installed, &switch);
+}
+
+/// The law behind everything: no flow that a planner could write looks different when it is read back.
+#[test]
+fn random_flows_are_read_back_equal() {
+    let switch = Switch::start("random");
+    let mut connection = switch.connect();
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let flows = random::flows(1000).new_tree(&mut runner).unwrap().current();
+    let wanted = openflow::apply(&[], &openflow::diff(&[], &flows, CookieOwner::EVERYONE));
+    if let Err(refusals) = connection.bundle(&wanted.iter().cloned().map(FlowMod::add).collect::<Vec<_>>()) {
+        let refused =
+            refusals.iter().map(|refusal| format!("{}: {:?}\n", refusal.error, refusal.index.map(|at| &wanted[at])));
+        panic!("{}", refused.collect::<String>());
+    }
+    let (installed, _) = connection.flows();
+    if let Some(flow) = wanted.iter().find(|flow| !installed.contains(flow)) {
+        let found = installed.iter().find(|found| found.cookie == flow.cookie);
+        panic!("sent  {flow}\nfound {found:?}");
+    }
+    assert_eq!(installed.len(), wanted.len());
+    printed_alike(&installed, &switch);
 }
 
 #[test]
