@@ -132,7 +132,7 @@ fn add_router(host: &mut Host, floating: &BTreeSet<u8>) {
     let router = host_view::Router {
         admin_state_up: true,
         interfaces: [id("2a")].into(),
-        gateway: Some(host_view::Gateway { port: id("2b"), enable_snat: floating.len() % 2 == 0 }),
+        gateway: Some(host_view::Gateway { port: id("2b"), enable_snat: floating.len().is_multiple_of(2) }),
         routes: BTreeSet::new(),
         floating_ips: floating
             .iter()

@@ -1,7 +1,7 @@
 //! A router's plan in real namespaces: its packet filter is accepted and read back equal, and every kind of connection gets
 //! the addresses that it should.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // in helpers of tests, too
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in helpers of tests, too
 
 mod support;
 
