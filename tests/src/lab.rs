@@ -50,6 +50,11 @@ impl Lab {
         Self { name: name.to_owned(), program: program.unwrap_or_else(|| "neutronium".into()) }
     }
 
+    /// The lab `name`, driven by a certain binary.
+    pub fn driven_by(name: &str, program: &std::path::Path) -> Self {
+        Self { name: name.to_owned(), program: program.to_owned() }
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

@@ -3,6 +3,7 @@
 //! [`demonstration`] is what `make lab` shows a person; the test of the same name holds it to every word. The scenarios with
 //! faults are in `tests/`. Nothing here knows a crate of the product: what it sees, a user sees.
 
+pub mod bench;
 pub mod capture;
 pub mod client;
 pub mod command;

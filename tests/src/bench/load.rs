@@ -57,8 +57,7 @@ pub fn run(address: SocketAddr, pid: u32, clients: usize, requests: &[Request]) 
     let mut connections = (0..clients).map(|_| Connection::open(address)).collect::<Result<Vec<_>, _>>()?;
     let (cpu, start) = (machine::cpu_ms(pid)?, Instant::now());
     let outcomes: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            connections.iter_mut().map(|connection| scope.spawn(|| client(connection))).collect();
+        let threads: Vec<_> = connections.iter_mut().map(|connection| scope.spawn(|| client(connection))).collect();
         threads.into_iter().map(|thread| thread.join()).collect()
     });
     let (elapsed, cpu) = (start.elapsed().as_secs_f64(), machine::cpu_ms(pid)? - cpu);
@@ -81,7 +80,10 @@ mod tests {
     #[test]
     fn percentiles_are_values_that_occurred() {
         let values: Vec<f64> = (1..=20).map(f64::from).collect();
-        assert_eq!((percentile(&values, 0.5), percentile(&values, 0.95), percentile(&values, 0.99)), (10.0, 19.0, 20.0));
+        assert_eq!(
+            (percentile(&values, 0.5), percentile(&values, 0.95), percentile(&values, 0.99)),
+            (10.0, 19.0, 20.0)
+        );
         assert_eq!(percentile(&[], 0.5), 0.0);
     }
 }

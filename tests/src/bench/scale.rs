@@ -18,8 +18,7 @@ pub fn run(server: &Server, marks: &[usize], sample: usize) -> Result<Vec<Table>
     let network = text(&network, "id")?;
     user.make("/v2.0/subnets", "subnet", &json!({ "network_id": network, "cidr": "10.128.0.0/16", "ip_version": 4 }))?;
     let port = json!({ "port": { "network_id": network, "name": "scale" } });
-    let requests =
-        |count: usize| -> Vec<Request> { vec![user.request("POST", "/v2.0/ports", Some(&port)); count] };
+    let requests = |count: usize| -> Vec<Request> { vec![user.request("POST", "/v2.0/ports", Some(&port)); count] };
 
     let mut growth = Table::new(
         "Ports in one subnet",

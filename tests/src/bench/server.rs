@@ -83,8 +83,7 @@ impl Server {
         let user = admin.make("/identity/v3/users", "user", &json!({ "name": name, "password": PASSWORD }))?;
         let roles = admin.ask("GET", "/identity/v3/roles?name=member", None)?;
         let role = text(&roles["roles"][0], "id")?;
-        let path =
-            format!("/identity/v3/projects/{}/users/{}/roles/{role}", text(&project, "id")?, text(&user, "id")?);
+        let path = format!("/identity/v3/projects/{}/users/{}/roles/{role}", text(&project, "id")?, text(&user, "id")?);
         admin.ask("PUT", &path, None)?;
         User::sign_in(self.address, name, PASSWORD, name)
     }

@@ -1,0 +1,160 @@
+//! What a restart of the agent costs when many ports are plugged on its host, and what the instances notice: an agent that
+//! dies by SIGKILL says nothing and cleans nothing up.
+
+use super::hosts::{Anchors, Bench, HERE, Instance, processes};
+use super::server::text;
+use super::shell::Ping;
+use super::table::{Cell, Table};
+use super::{machine, peer, unexpected};
+use crate::{Failure, command};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long the host may take for all ports.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Many ports on one host.
+pub struct Crowd {
+    ports: Vec<Instance>,
+    flows_before: usize,
+    flows: usize,
+    all_active_after: Duration,
+    agent_cpu_ms: f64,
+}
+
+impl Crowd {
+    /// Makes the ports and plugs them all at once.
+    pub fn plug(bench: &mut Bench<'_>, count: usize) -> Result<Self, Failure> {
+        let flows_before = flows(bench)?;
+        let mut ports: Vec<Instance> = (0..count).map(|_| bench.instance()).collect();
+        for some in ports.chunks_mut(50) {
+            let bodies: Vec<Value> = some.iter().map(|instance| bench.port_body(instance, HERE)).collect();
+            let made = bench.admin.ask("POST", "/v2.0/ports", Some(&json!({ "ports": bodies })))?;
+            for instance in some {
+                // A bulk answer need not keep the order.
+                let same = |port: &&Value| port["mac_address"] == instance.mac();
+                let port = made["ports"].as_array().into_iter().flatten().find(same);
+                instance.port = text(port.unwrap_or(&Value::Null), "id")?.to_owned();
+            }
+        }
+        // One namespace for all their far ends: nobody in it speaks.
+        let mut batch = String::new();
+        for instance in &ports {
+            let (tap, mac) = (instance.tap(), instance.mac());
+            batch.push_str(&format!("link add {tap} type veth peer name i{tap} netns crowd address {mac}\n"));
+            batch.push_str(&format!("link set {tap} mtu 1450 up\n"));
+        }
+        let inside: String =
+            ports.iter().map(|instance| format!("link set i{} mtu 1450 up\n", instance.tap())).collect();
+        bench.here.run(&format!(
+            "ip netns add crowd\n\
+             ip netns exec crowd sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1\n\
+             before=$(sysctl -n net.ipv6.conf.default.disable_ipv6)\n\
+             sysctl -qw net.ipv6.conf.default.disable_ipv6=1\n\
+             ip -batch - <<'END'\n{batch}END\n\
+             sysctl -qw net.ipv6.conf.default.disable_ipv6=$before\n\
+             ip -n crowd -batch - <<'END'\n{inside}END"
+        ))?;
+        let words: Vec<String> = ports.iter().map(Instance::plug_words).collect();
+        let agent = agent(bench)?;
+        let (start, cpu) = (Instant::now(), machine::cpu_ms(agent)?);
+        bench.here.run(&format!("ovs-vsctl --no-wait {}", words.join(" -- ")))?;
+        let mut crowd = Self { ports, flows_before, flows: 0, all_active_after: Duration::ZERO, agent_cpu_ms: 0.0 };
+        while crowd.active(bench)? < count {
+            if start.elapsed() > PATIENCE {
+                return Err(unexpected("the crowd", "not all ACTIVE"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        crowd.all_active_after = start.elapsed();
+        crowd.agent_cpu_ms = machine::cpu_ms(agent)? - cpu;
+        crowd.flows = flows(bench)?;
+        Ok(crowd)
+    }
+
+    /// How many of them are ACTIVE.
+    fn active(&self, bench: &mut Bench<'_>) -> Result<usize, Failure> {
+        let path = format!("/v2.0/ports?network_id={}&status=ACTIVE&fields=id", bench.network);
+        let answer = bench.admin.ask("GET", &path, None)?;
+        let active: BTreeSet<&str> =
+            answer["ports"].as_array().into_iter().flatten().filter_map(|port| port["id"].as_str()).collect();
+        Ok(self.ports.iter().filter(|instance| active.contains(instance.port.as_str())).count())
+    }
+}
+
+fn flows(bench: &mut Bench<'_>) -> Result<usize, Failure> {
+    let said = bench.here.run("ovs-ofctl dump-flows br-int | grep -c cookie")?;
+    said.trim().parse().map_err(|_| unexpected("ovs-ofctl dump-flows br-int", said))
+}
+
+fn agent(bench: &Bench<'_>) -> Result<u32, Failure> {
+    running_agent(bench)?.ok_or_else(|| unexpected("lab status", format!("no agent runs on {HERE}")))
+}
+
+fn running_agent(bench: &Bench<'_>) -> Result<Option<u32>, Failure> {
+    let is_it = |(node, name, _): &(String, String, u32)| node == HERE && name == "agent";
+    Ok(processes(bench.lab)?.into_iter().find(is_it).map(|(.., pid)| pid))
+}
+
+/// Kills the agent and watches.
+pub fn run(bench: &mut Bench<'_>, anchors: &Anchors, crowd: &Crowd) -> Result<Table, Failure> {
+    let count = crowd.ports.len();
+    let [one, two] = &anchors.near;
+    let ping = |to: &Instance| Ping::start(bench.lab, HERE, &one.namespace, &to.address, 0.05);
+    let (mut near, mut far) = (ping(two)?, ping(&anchors.far)?);
+    near.first_answer()?;
+    far.first_answer()?;
+    let canary = bench.ready_port()?;
+    std::thread::sleep(Duration::from_secs(2));
+
+    let old = agent(bench)?;
+    let start = Instant::now();
+    command::run(Command::new("kill").args(["-KILL", &old.to_string()]))?;
+    bench.here.run(&canary.plug())?;
+    let new = loop {
+        match running_agent(bench)? {
+            Some(pid) if pid != old => break pid,
+            _ if start.elapsed() > PATIENCE => return Err(unexpected("the agent", "was not started again")),
+            _ => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let runs_after = start.elapsed();
+    bench.wait_active(&canary.port)?;
+    let (realised_after, cpu_then) = (start.elapsed(), machine::cpu_ms(new)?);
+    std::thread::sleep(Duration::from_secs(5));
+    let cpu_later = machine::cpu_ms(new)?;
+    let (near, far) = (near.stop()?, far.stop()?);
+    let (resident, _) = machine::memory_mib(new)?;
+
+    let mut table = Table::new(
+        &format!("{count} ports on one host, and its agent killed"),
+        "SIGKILL at t0; a port whose device comes at t0 is ACTIVE when the new agent has realised its whole view. Pings: 20 \
+         per second on paths that were there before, from before the kill until 5 s after that.",
+        &["what", "value", "Neutron"],
+    );
+    let mut row = |what: &str, value: Cell, peer: Option<f64>| table.row([what.into(), value, peer.into()]);
+    row(
+        "plugging them all at once until all are ACTIVE, s (Neutron: 150 ports)",
+        crowd.all_active_after.as_secs_f64().into(),
+        Some(peer::PLUG_150_ALL_ACTIVE),
+    );
+    row("processor s of the agent for that", (crowd.agent_cpu_ms / 1e3).into(), None);
+    row("flows on br-int with them", crowd.flows.into(), Some(peer::FLOWS_200 as f64));
+    let per_port = (crowd.flows as f64 - crowd.flows_before as f64) / count as f64;
+    row("flows on br-int per port", per_port.into(), Some(peer::FLOWS_200 as f64 / 200.0));
+    row("kill until the new process runs, s", runs_after.as_secs_f64().into(), None);
+    row("kill until all is realised, s", realised_after.as_secs_f64().into(), Some(peer::RESTART_200));
+    row("processor s of the new process until then", (cpu_then / 1e3).into(), Some(peer::RESTART_200_CPU));
+    row("processor s of the new process 5 s later", (cpu_later / 1e3).into(), None);
+    row("resident MiB of the new process", resident.into(), Some(peer::AGENT_200_MIB));
+    row("ports that are still ACTIVE", crowd.active(bench)?.into(), None);
+    row("flows on br-int afterwards", flows(bench)?.into(), None);
+    for (name, path) in [("same host", near), ("other host", far)] {
+        row(&format!("pings sent, {name}"), Cell::Number(f64::from(path.sent)), None);
+        row(&format!("pings lost, {name}"), Cell::Number(f64::from(path.sent - path.answered)), Some(0.0));
+        row(&format!("longest gap between answers, {name}, s"), path.longest_gap.into(), None);
+    }
+    Ok(table)
+}

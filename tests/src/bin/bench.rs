@@ -1,0 +1,100 @@
+//! `make bench`: measures what Neutronium costs and prints it as tables; see `docs/benchmarks.md`.
+
+use anstream::stdout;
+use clap::{Parser, ValueEnum};
+use serde_json::json;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use system_tests::bench::server::Server;
+use system_tests::bench::{Table, api, hosts, machine, scale};
+use system_tests::{Failure, Lab};
+
+/// Measures what Neutronium costs. The API needs a disk; the hosts need root, and take a lab of their own.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The release binary.
+    #[arg(long, env = "NEUTRONIUM", default_value = "target/release/neutronium")]
+    server_binary: PathBuf,
+    /// Only these parts.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+    /// Writes the tables to a file, for programs.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where the API's database lies meanwhile; should be on a disk [default: the folder for temporary files]
+    #[arg(long)]
+    state_dir: Option<PathBuf>,
+    /// Name of the lab.
+    #[arg(long, default_value = "bench")]
+    lab: String,
+    /// Requests per operation of the API.
+    #[arg(long, default_value_t = 1000)]
+    requests: usize,
+    /// Samples of each time on hosts.
+    #[arg(long, default_value_t = 20)]
+    samples: usize,
+    /// Ports on the host whose agent is killed.
+    #[arg(long, default_value_t = 200)]
+    ports: usize,
+    /// Ports that one subnet grows to, with stops.
+    #[arg(long, value_delimiter = ',', default_value = "0,5000,20000")]
+    marks: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Operations, lists and tokens.
+    Api,
+    /// One subnet growing to 20,000 ports.
+    Scale,
+    /// Start, ports and restarts in a lab.
+    Hosts,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(anstream::stderr(), "error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let wants = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let on = machine::describe();
+    say(&format!("Measured on {on}."));
+    let mut tables: Vec<Table> = Vec::new();
+    let mut show = |table: Table| {
+        say(&table.to_string());
+        tables.push(table);
+    };
+    let place = arguments.state_dir.clone().unwrap_or_else(std::env::temp_dir);
+    if wants(Part::Api) {
+        let server = Server::start(&arguments.server_binary, &place)?;
+        let amount = api::Amount { requests: arguments.requests, lists: (arguments.requests / 20).max(1) };
+        api::run(&server, amount)?.into_iter().for_each(&mut show);
+    }
+    if wants(Part::Scale) {
+        let server = Server::start(&arguments.server_binary, &place)?;
+        let sample = (arguments.requests / 2).max(1);
+        scale::run(&server, &arguments.marks, sample)?.into_iter().for_each(&mut show);
+    }
+    if wants(Part::Hosts) {
+        let lab = Lab::driven_by(&arguments.lab, &arguments.server_binary);
+        hosts::run(&lab, hosts::Amount { samples: arguments.samples, ports: arguments.ports }, &mut show)?;
+    }
+    if let Some(path) = &arguments.json {
+        let all = json!({ "machine": on, "tables": tables.iter().map(Table::json).collect::<Vec<_>>() });
+        let failed = |source| Failure::Start { command: format!("write {}", path.display()), source };
+        std::fs::write(path, format!("{all:#}\n")).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn say(text: &str) {
+    // Nobody listens any more: the tables are kept all the same.
+    let _ = writeln!(stdout(), "{text}").and_then(|()| stdout().flush());
+}
