@@ -6,7 +6,7 @@ use crate::engine::{self, Change, Outcome};
 use crate::error::{ApiError, json_response};
 use crate::path::Path;
 use crate::query::Query;
-use crate::registry::{self, Rules};
+use crate::registry::{self, Relation, Rules};
 use crate::routes;
 use api_schema::Resource;
 use axum::Router;
@@ -126,6 +126,13 @@ async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, Ap
             if member == "tags" && rules.resource.attribute("tags").is_some() {
                 return routes::tags::all(api, who, rules, id, &asked).await;
             }
+            let related = |relation: &&Relation| relation.of.name == rules.resource.name && relation.name == member;
+            if let Some(relation) = registry::RELATIONS.iter().find(related) {
+                return match asked.method {
+                    Method::GET => list_related(api, who, relation, id, asked).await,
+                    _ => Err(ApiError::NoSuchMethod),
+                };
+            }
             let (action, _) = rules.actions.iter().find(|(name, _)| *name == member).ok_or(ApiError::NoSuchPath)?;
             if asked.method != Method::PUT {
                 return Err(ApiError::NoSuchMethod);
@@ -197,6 +204,21 @@ async fn list(api: &Arc<Api>, who: Caller, rules: &'static Rules, asked: Asked) 
     let shared = Arc::clone(api);
     let look = move |snapshot: &store::Snapshot<'_>| {
         engine::list(&shared, snapshot, resource, &who.credentials, &asked.query, &asked.url)
+    };
+    let body = api.store.read(look).await?;
+    Ok(json_response(StatusCode::OK, body))
+}
+
+async fn list_related(
+    api: &Arc<Api>,
+    who: Caller,
+    relation: &'static Relation,
+    id: String,
+    asked: Asked,
+) -> Result<Response, ApiError> {
+    let shared = Arc::clone(api);
+    let look = move |snapshot: &store::Snapshot<'_>| {
+        engine::related(&shared, snapshot, relation, &who.credentials, &id, &asked.query, &asked.url)
     };
     let body = api.store.read(look).await?;
     Ok(json_response(StatusCode::OK, body))

@@ -158,6 +158,52 @@ pub static ALL: &[Rules] = &[
     Rules::of(&resources::AVAILABILITY_ZONE),
 ];
 
+/// A list of other objects under an object: `GET /v2.0/networks/ID/dhcp-agents`.
+pub struct Relation {
+    /// Under which resource.
+    pub of: &'static Resource,
+    /// The last part of the path.
+    pub name: &'static str,
+    /// What is listed.
+    pub resource: &'static Resource,
+    /// Which of them: an SQL condition over the listed resource, `:id` being the object.
+    pub condition: &'static str,
+    /// The policy rule.
+    pub policy: &'static str,
+}
+
+/// All of them.
+pub static RELATIONS: &[Relation] = &[
+    Relation {
+        of: &resources::NETWORK,
+        name: "dhcp-agents",
+        resource: &resources::AGENT,
+        condition: "agents.id IN (SELECT agent_id FROM dhcp_agent_networks WHERE network_id = :id)",
+        policy: "get_dhcp-agents",
+    },
+    Relation {
+        of: &resources::AGENT,
+        name: "dhcp-networks",
+        resource: &resources::NETWORK,
+        condition: "networks.id IN (SELECT network_id FROM dhcp_agent_networks WHERE agent_id = :id)",
+        policy: "get_dhcp-networks",
+    },
+    Relation {
+        of: &resources::ROUTER,
+        name: "l3-agents",
+        resource: &resources::AGENT,
+        condition: "agents.id IN (SELECT agent_id FROM l3_agent_routers WHERE router_id = :id)",
+        policy: "get_l3-agents",
+    },
+    Relation {
+        of: &resources::AGENT,
+        name: "l3-routers",
+        resource: &resources::ROUTER,
+        condition: "routers.id IN (SELECT router_id FROM l3_agent_routers WHERE agent_id = :id)",
+        policy: "get_l3-routers",
+    },
+];
+
 /// The rules of a collection as it is written in paths.
 pub fn find(collection: &str) -> Option<&'static Rules> {
     ALL.iter().find(|rules| rules.resource.path() == collection || rules.resource.collection == collection)

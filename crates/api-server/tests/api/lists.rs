@@ -239,3 +239,33 @@ async fn tags_are_put_on_and_found_by() {
         "400 BadRequest: Bad networks request: The number of tags exceed the per-resource limit of 50."
     );
 }
+
+#[tokio::test]
+async fn operators_see_what_is_scheduled_where() {
+    let server = Server::new();
+    networks(&server, 2).await;
+    crate::server::add_l2_agent(&server, "network1", json!({})).await;
+    let agents = server.get(ADMIN, "/v2.0/agents").await.expect(200);
+    let agent = id(&agents["agents"][0]).to_owned();
+    let list = server.get(DEMO, "/v2.0/networks?name=n1").await.expect(200);
+    let network = id(&list["networks"][0]).to_owned();
+    let row = (network.clone(), agent.clone());
+    let bind = move |tx: &store::Tx<'_>| {
+        let sql = "INSERT INTO dhcp_agent_networks (network_id, agent_id) VALUES (?1, ?2)";
+        tx.execute(sql, store::params![&row.0, &row.1])
+    };
+    server.store.write(bind).await.unwrap();
+    let hosting = format!("/v2.0/networks/{network}/dhcp-agents");
+    assert_eq!(server.get(ADMIN, &hosting).await.expect(200)["agents"][0]["host"], "network1");
+    assert_eq!(
+        names(&server.get(ADMIN, &format!("/v2.0/agents/{agent}/dhcp-networks")).await.expect(200), "networks"),
+        ["n1"]
+    );
+    assert_eq!(
+        server.get(ADMIN, &format!("/v2.0/agents/{agent}/l3-routers")).await.expect(200),
+        json!({"routers": []})
+    );
+    assert_eq!(server.get(DEMO, &hosting).await.status, 403);
+    assert_eq!(server.get(OTHER, &hosting).await.status, 404);
+    assert_eq!(server.delete(ADMIN, &hosting).await.status, 405);
+}
