@@ -138,69 +138,65 @@ impl Match {
         self.put(Field::VlanTci, if tagged { condition } else { condition.within(0x1fff) });
     }
 
-    fn with(mut self, field: Field, condition: impl Into<Masked>) -> Self {
+    /// Any field, exactly or under a mask; replaces an earlier condition on it. Sets no prerequisites.
+    pub fn field(mut self, field: Field, condition: impl Into<Masked>) -> Self {
         self.set(field, condition.into());
         self
     }
 
-    /// Any field, exactly or under a mask; replaces an earlier condition on it. Sets no prerequisites.
-    pub fn field(self, field: Field, condition: impl Into<Masked>) -> Self {
-        self.with(field, condition)
-    }
-
     /// Arrived by this port.
     pub fn in_port(self, port: impl Into<PortNo>) -> Self {
-        self.with(Field::InPort, port.into())
+        self.field(Field::InPort, port.into())
     }
 
     /// A register (or any other 32-bit field) has this value.
     pub fn reg(self, register: Field, value: u32) -> Self {
-        self.with(register, value)
+        self.field(register, value)
     }
 
     /// The 64-bit metadata has this value.
     pub fn metadata(self, value: u64) -> Self {
-        self.with(Field::Metadata, value)
+        self.field(Field::Metadata, value)
     }
 
     /// Tunnel key, the VNI of VXLAN.
     pub fn tun_id(self, key: impl Into<u64>) -> Self {
-        self.with(Field::TunId, key.into())
+        self.field(Field::TunId, key.into())
     }
 
     /// Source MAC address.
     pub fn dl_src(self, mac: MacAddr) -> Self {
-        self.with(Field::EthSrc, mac)
+        self.field(Field::EthSrc, mac)
     }
 
     /// Destination MAC address.
     pub fn dl_dst(self, mac: MacAddr) -> Self {
-        self.with(Field::EthDst, mac)
+        self.field(Field::EthDst, mac)
     }
 
     /// Destination MAC is a single station's (`00:00:00:00:00:00/01:00:00:00:00:00`).
     pub fn unicast(self) -> Self {
-        self.with(Field::EthDst, Masked::new(0, 1 << 40))
+        self.field(Field::EthDst, Masked::new(0, 1 << 40))
     }
 
     /// Destination MAC is a group's, broadcast included.
     pub fn multicast(self) -> Self {
-        self.with(Field::EthDst, Masked::new(1 << 40, 1 << 40))
+        self.field(Field::EthDst, Masked::new(1 << 40, 1 << 40))
     }
 
     /// Tagged with this VLAN id, 0 to 4095 (4095 is Neutron's dead VLAN).
     pub fn vlan(self, vid: impl Into<u16>) -> Self {
-        self.with(Field::VlanVid, vid.into() & 0x0fff | 0x1000)
+        self.field(Field::VlanVid, vid.into() & 0x0fff | 0x1000)
     }
 
     /// Not tagged (`vlan_tci=0x0000/0x1fff`).
     pub fn no_vlan(self) -> Self {
-        self.with(Field::VlanVid, 0u16)
+        self.field(Field::VlanVid, 0u16)
     }
 
     /// Any Ethernet type.
     pub fn eth_type(self, eth_type: u16) -> Self {
-        self.with(Field::EthType, eth_type)
+        self.field(Field::EthType, eth_type)
     }
 
     /// ARP packets.
@@ -227,17 +223,17 @@ impl Match {
     pub fn ip_proto(self, protocol: u8) -> Self {
         let chosen = self.get(Field::EthType).is_some();
         let this = if chosen { self } else { self.ip() };
-        this.with(Field::IpProto, protocol)
+        this.field(Field::IpProto, protocol)
     }
 
     /// ICMP over IPv4.
     pub fn icmp(self) -> Self {
-        self.ip().with(Field::IpProto, ip_proto::ICMP)
+        self.ip().field(Field::IpProto, ip_proto::ICMP)
     }
 
     /// ICMP over IPv6.
     pub fn icmp6(self) -> Self {
-        self.ipv6().with(Field::IpProto, ip_proto::ICMPV6)
+        self.ipv6().field(Field::IpProto, ip_proto::ICMPV6)
     }
 
     /// TCP; IPv4 unless the Ethernet type is already set.
@@ -267,87 +263,87 @@ impl Match {
 
     /// TCP source port or block of ports.
     pub fn tcp_src(self, ports: impl Into<Masked>) -> Self {
-        self.tcp().with(Field::TcpSrc, ports)
+        self.tcp().field(Field::TcpSrc, ports)
     }
 
     /// TCP destination port or block of ports.
     pub fn tcp_dst(self, ports: impl Into<Masked>) -> Self {
-        self.tcp().with(Field::TcpDst, ports)
+        self.tcp().field(Field::TcpDst, ports)
     }
 
     /// UDP source port or block of ports.
     pub fn udp_src(self, ports: impl Into<Masked>) -> Self {
-        self.udp().with(Field::UdpSrc, ports)
+        self.udp().field(Field::UdpSrc, ports)
     }
 
     /// UDP destination port or block of ports.
     pub fn udp_dst(self, ports: impl Into<Masked>) -> Self {
-        self.udp().with(Field::UdpDst, ports)
+        self.udp().field(Field::UdpDst, ports)
     }
 
     /// SCTP source port or block of ports.
     pub fn sctp_src(self, ports: impl Into<Masked>) -> Self {
-        self.sctp().with(Field::SctpSrc, ports)
+        self.sctp().field(Field::SctpSrc, ports)
     }
 
     /// SCTP destination port or block of ports.
     pub fn sctp_dst(self, ports: impl Into<Masked>) -> Self {
-        self.sctp().with(Field::SctpDst, ports)
+        self.sctp().field(Field::SctpDst, ports)
     }
 
     /// ICMP type over IPv4.
     pub fn icmp_type(self, kind: u8) -> Self {
-        self.icmp().with(Field::Icmpv4Type, kind)
+        self.icmp().field(Field::Icmpv4Type, kind)
     }
 
     /// ICMP code over IPv4.
     pub fn icmp_code(self, code: u8) -> Self {
-        self.icmp().with(Field::Icmpv4Code, code)
+        self.icmp().field(Field::Icmpv4Code, code)
     }
 
     /// ICMP type over IPv6.
     pub fn icmp6_type(self, kind: u8) -> Self {
-        self.icmp6().with(Field::Icmpv6Type, kind)
+        self.icmp6().field(Field::Icmpv6Type, kind)
     }
 
     /// ICMP code over IPv6.
     pub fn icmp6_code(self, code: u8) -> Self {
-        self.icmp6().with(Field::Icmpv6Code, code)
+        self.icmp6().field(Field::Icmpv6Code, code)
     }
 
     /// Target of a neighbour solicitation or advertisement; the ICMPv6 type must be set to 135 or 136.
     pub fn nd_target(self, target: impl Into<Ipv6Net>) -> Self {
-        self.with(Field::NdTarget, target.into())
+        self.field(Field::NdTarget, target.into())
     }
 
     /// Link-layer option of a neighbour solicitation.
     pub fn nd_sll(self, mac: MacAddr) -> Self {
-        self.icmp6_type(135).with(Field::NdSll, mac)
+        self.icmp6_type(135).field(Field::NdSll, mac)
     }
 
     /// Link-layer option of a neighbour advertisement.
     pub fn nd_tll(self, mac: MacAddr) -> Self {
-        self.icmp6_type(136).with(Field::NdTll, mac)
+        self.icmp6_type(136).field(Field::NdTll, mac)
     }
 
     /// IPv4 source prefix.
     pub fn ipv4_src(self, prefix: impl Into<Ipv4Net>) -> Self {
-        self.ip().with(Field::Ipv4Src, prefix.into())
+        self.ip().field(Field::Ipv4Src, prefix.into())
     }
 
     /// IPv4 destination prefix.
     pub fn ipv4_dst(self, prefix: impl Into<Ipv4Net>) -> Self {
-        self.ip().with(Field::Ipv4Dst, prefix.into())
+        self.ip().field(Field::Ipv4Dst, prefix.into())
     }
 
     /// IPv6 source prefix.
     pub fn ipv6_src(self, prefix: impl Into<Ipv6Net>) -> Self {
-        self.ipv6().with(Field::Ipv6Src, prefix.into())
+        self.ipv6().field(Field::Ipv6Src, prefix.into())
     }
 
     /// IPv6 destination prefix.
     pub fn ipv6_dst(self, prefix: impl Into<Ipv6Net>) -> Self {
-        self.ipv6().with(Field::Ipv6Dst, prefix.into())
+        self.ipv6().field(Field::Ipv6Dst, prefix.into())
     }
 
     /// Source prefix of either family; a prefix of length zero only chooses the family.
@@ -368,47 +364,47 @@ impl Match {
 
     /// ARP operation: 1 request, 2 reply.
     pub fn arp_op(self, op: u16) -> Self {
-        self.arp().with(Field::ArpOp, op)
+        self.arp().field(Field::ArpOp, op)
     }
 
     /// ARP sender's protocol address.
     pub fn arp_spa(self, prefix: impl Into<Ipv4Net>) -> Self {
-        self.arp().with(Field::ArpSpa, prefix.into())
+        self.arp().field(Field::ArpSpa, prefix.into())
     }
 
     /// ARP target's protocol address.
     pub fn arp_tpa(self, prefix: impl Into<Ipv4Net>) -> Self {
-        self.arp().with(Field::ArpTpa, prefix.into())
+        self.arp().field(Field::ArpTpa, prefix.into())
     }
 
     /// ARP sender's hardware address.
     pub fn arp_sha(self, mac: MacAddr) -> Self {
-        self.arp().with(Field::ArpSha, mac)
+        self.arp().field(Field::ArpSha, mac)
     }
 
     /// ARP target's hardware address.
     pub fn arp_tha(self, mac: MacAddr) -> Self {
-        self.arp().with(Field::ArpTha, mac)
+        self.arp().field(Field::ArpTha, mac)
     }
 
     /// Flags of the connection tracker; see [`crate::ct_state`].
     pub fn ct_state(self, state: CtState) -> Self {
-        self.with(Field::CtState, state)
+        self.field(Field::CtState, state)
     }
 
     /// Zone of the connection.
     pub fn ct_zone(self, zone: u16) -> Self {
-        self.with(Field::CtZone, zone)
+        self.field(Field::CtZone, zone)
     }
 
     /// Mark of the connection.
     pub fn ct_mark(self, mark: impl Into<Masked>) -> Self {
-        self.with(Field::CtMark, mark)
+        self.field(Field::CtMark, mark)
     }
 
     /// The conjunction of this id was completed.
     pub fn conj_id(self, id: u32) -> Self {
-        self.with(Field::ConjId, id)
+        self.field(Field::ConjId, id)
     }
 }
 
