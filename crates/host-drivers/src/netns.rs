@@ -4,6 +4,7 @@
 //! thread of its own that ends afterwards. Sockets opened there stay in that namespace and may be used from anywhere.
 
 use crate::DriverError;
+use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::{self, File};
@@ -150,11 +151,12 @@ pub fn create(name: &str) -> Result<(), DriverError> {
     // A rest of an attempt that broke off is mounted over.
     File::create(&path).map_err(failed)?;
     let target = path.clone();
-    let made = std::thread::spawn(move || -> nix::Result<()> {
+    let make = move || -> nix::Result<()> {
         unshare(CloneFlags::CLONE_NEWNET)?;
         mount(Some("/proc/thread-self/ns/net"), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-    });
-    let made = made.join().unwrap_or(Err(nix::Error::EIO));
+    };
+    let thread = std::thread::Builder::new().name("new-netns".into()).spawn(make).map_err(failed)?;
+    let made = thread.join().unwrap_or(Err(nix::Error::EIO));
     made.map_err(|error| {
         drop(fs::remove_file(&path));
         failed(error.into())
@@ -181,6 +183,9 @@ pub fn delete(name: &str) -> Result<(), DriverError> {
 fn share_folder() -> io::Result<()> {
     const NONE: Option<&str> = None;
     fs::create_dir_all(FOLDER)?;
+    // Two who do this for the first time must not stack two mounts: the lower one would hide namespaces for ever.
+    let _lock =
+        Flock::lock(File::open(FOLDER)?, FlockArg::LockExclusive).map_err(|(_, error)| io::Error::from(error))?;
     let share = || mount(NONE, FOLDER, NONE, MsFlags::MS_SHARED | MsFlags::MS_REC, NONE);
     match share() {
         // Not a mount point of its own yet.

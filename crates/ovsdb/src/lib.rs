@@ -25,7 +25,7 @@ mod transaction;
 mod value;
 
 pub use cache::{Cache, Change, ChangeKind};
-pub use desired::{Desired, DesiredBridge, DesiredPort, Owner, PortVlan};
+pub use desired::{Desired, DesiredBridge, DesiredPort, Owner, PORT_CONFIG_KEYS, PortVlan};
 pub use error::Error;
 pub use framer::{Framer, MAX_DEPTH, MAX_SIZE};
 pub use fuzz::fuzz_decode;
