@@ -247,3 +247,91 @@ fn change_value(held: Value, change: Value) -> Value {
         (_, change) => change,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Database;
+    use ChangeKind::{Deleted, Inserted, Modified};
+
+    const ROW: Uuid = Uuid::from_u128(7);
+
+    fn update(change: RowChange) -> Update {
+        let updates = vec![RowUpdate { table: "Port".into(), uuid: ROW, change }];
+        Update { continues: true, last_transaction: None, updates }
+    }
+
+    fn row(columns: &[(&str, Value)]) -> Row {
+        columns.iter().map(|(column, value)| ((*column).to_owned(), value.clone())).collect()
+    }
+
+    fn cache() -> Cache {
+        Cache::new(Database::open_vswitch().schema().clone())
+    }
+
+    #[test]
+    fn changes_are_told_once_and_only_when_they_are_some() {
+        let mut cache = cache();
+        let mut kinds = |change| {
+            let changes = cache.apply(update(change)).unwrap();
+            changes.into_iter().map(|change| (change.name, change.kind)).collect::<Vec<_>>()
+        };
+        let name = |name: &str| ("name", Value::from(name));
+        assert_eq!(kinds(RowChange::Set(row(&[name("tap1")]))), [("tap1".to_owned(), Inserted)]);
+        assert_eq!(kinds(RowChange::Set(row(&[name("tap1")]))), []);
+        assert_eq!(kinds(RowChange::Difference(row(&[("tag", 7.into())]))), [("tap1".to_owned(), Modified)]);
+        // A column that nobody looks at.
+        assert_eq!(kinds(RowChange::Difference(row(&[("statistics", Value::map([("x", 1)]))]))), []);
+        assert_eq!(kinds(RowChange::Deleted), [("tap1".to_owned(), Deleted)]);
+        assert_eq!(kinds(RowChange::Deleted), []);
+    }
+
+    #[test]
+    fn differences_of_sets_maps_and_optional_columns() {
+        let mut cache = cache();
+        let first = row(&[
+            ("name", "tap1".into()),
+            ("tag", 1.into()),
+            ("trunks", Value::set([1, 2])),
+            ("other_config", Value::map([("a", "1"), ("b", "2")])),
+        ]);
+        let difference = row(&[
+            ("tag", Value::empty()),
+            ("trunks", Value::set([2, 3])),
+            ("other_config", Value::map([("a", "1"), ("b", "3"), ("c", "4")])),
+            ("external_ids", Value::map([("x", "y")])),
+        ]);
+        cache.apply(update(RowChange::Set(first))).unwrap();
+        cache.apply(update(RowChange::Difference(difference))).unwrap();
+        let port = cache.port("tap1").unwrap();
+        let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        assert_eq!((port.tag, &port.trunks), (None, &[1, 3].into()));
+        assert_eq!((&port.other_config, &port.external_ids), (&map(&[("b", "3"), ("c", "4")]), &map(&[("x", "y")])));
+    }
+
+    #[test]
+    fn an_update_is_taken_whole_or_not_at_all() {
+        let mut cache = cache();
+        let mut two = update(RowChange::Set(row(&[("name", "tap1".into())])));
+        let unknown =
+            RowUpdate { uuid: Uuid::from_u128(8), change: RowChange::Difference(Row::new()), ..two.updates[0].clone() };
+        two.updates.push(unknown);
+        assert!(cache.apply(two).is_err());
+        assert!(cache.port("tap1").is_none());
+    }
+
+    /// A port that is deleted and made anew in one transaction keeps its name, whichever row is told first.
+    #[test]
+    fn a_name_may_pass_from_one_row_to_another() {
+        for new in [Uuid::from_u128(1), Uuid::from_u128(9)] {
+            let mut cache = cache();
+            cache.apply(update(RowChange::Set(row(&[("name", "tap1".into())])))).unwrap();
+            let mut both = update(RowChange::Deleted);
+            let change = RowChange::Set(row(&[("name", "tap1".into())]));
+            both.updates.push(RowUpdate { uuid: new, change, ..both.updates[0].clone() });
+            both.updates.sort_by_key(|row| row.uuid);
+            cache.apply(both).unwrap();
+            assert_eq!(cache.port("tap1").unwrap().uuid, new);
+        }
+    }
+}
