@@ -133,6 +133,14 @@ pub struct Nat {
     pub ports: Option<(u16, u16)>,
 }
 
+impl Nat {
+    /// Whether nothing is said that means nothing: options need a side, ports need addresses.
+    pub fn is_valid(&self) -> bool {
+        let plain = !self.persistent && self.ports_by.is_none() && self.addresses.is_none();
+        (self.side.is_some() || plain) && (self.addresses.is_some() || self.ports.is_none())
+    }
+}
+
 /// The side of a packet that NAT rewrites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NatSide {

@@ -183,7 +183,7 @@ fn nat(arguments: &str) -> Result<Nat, Error> {
             _ => return bad("argument of nat", item),
         }
     }
-    Ok(nat)
+    if nat.is_valid() { Ok(nat) } else { bad("nat with a side", arguments) }
 }
 
 /// `10.0.0.1-10.0.0.9:5000-6000`, `[fe80::1]-[fe80::9]:80` or, without ports, `fe80::1-fe80::9`.

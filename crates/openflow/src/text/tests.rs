@@ -121,6 +121,7 @@ fn nonsense_is_refused() {
         "actions=ct(zone=NXM_NX_REG6[15..0])",
         "actions=ct(exec(ct(exec(ct(exec(ct(exec(ct(exec(ct_clear))))))))))",
         "actions=learn(table=1,NXM_OF_VLAN_TCI[0..11]=NXM_OF_ETH_SRC[])",
+        "actions=ct(commit,nat(hash))",
         "actions=set_field:5",
         "actions=set_field:é->reg0",
     ] {

@@ -137,6 +137,9 @@ fn write_ct(out: &mut Writer, ct: &Ct) -> Result<(), Error> {
 }
 
 fn write_nat(out: &mut Writer, nat: &Nat) -> Result<(), Error> {
+    if !nat.is_valid() {
+        return cannot("nat with options but no side, or with ports but no address");
+    }
     out.u32(NICIRA);
     out.u16(NAT);
     out.zeros(2);
@@ -280,7 +283,7 @@ fn read_nat(mut body: Reader<'_>) -> Result<Nat, Error> {
         let first = body.u16()?;
         ports = Some((first, if has(RANGE_PORT_MAX) { body.u16()? } else { first }));
     }
-    Ok(Nat {
+    let nat = Nat {
         side: match flags & (NAT_SRC | NAT_DST) {
             0 => None,
             NAT_SRC => Some(NatSide::Source),
@@ -295,5 +298,6 @@ fn read_nat(mut body: Reader<'_>) -> Result<Nat, Error> {
         },
         addresses,
         ports,
-    })
+    };
+    if nat.is_valid() { Ok(nat) } else { body.error("options but no side, or ports but no address") }
 }
