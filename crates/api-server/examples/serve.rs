@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = IdentityConfig { network_path: String::new(), ..IdentityConfig::default() };
     let identity = Identity::open(&store, settings, &folder)?;
     let mut options = NetworkOptions::default();
-    options.ml2.network_vlan_ranges = vec!["physnet1:100:199".into()];
+    options.ml2.network_vlan_ranges = vec!["public:100:199".into()];
     let network = Arc::new(NetworkConfig::new(&options)?);
     let api = Api::new(store, Arc::new(identity.clone()), ApiConfig::default(), network);
     let listener = tokio::net::TcpListener::bind(&address).await?;

@@ -140,3 +140,47 @@ async fn bodies_are_refused_in_neutrons_words() {
     let read_only = server.put(DEMO, &path, json!({"network": {"id": "x"}})).await;
     assert_eq!(read_only.error(), "400 HTTPBadRequest: Cannot update read-only attribute id");
 }
+
+#[tokio::test]
+async fn on_a_shared_network_only_its_owner_chooses() {
+    let server = Server::new();
+    let network = server.create(ADMIN, "network", json!({"shared": true})).await;
+    let subnet = json!({"network_id": id(&network), "ip_version": 4, "cidr": "10.0.0.0/24"});
+    let subnet = server.create(ADMIN, "subnet", subnet).await;
+    let port = async |members: Value| {
+        let mut body = json!({"network_id": id(&network)});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        server.post(DEMO, "/v2.0/ports", json!({"port": body})).await
+    };
+    port(json!({"fixed_ips": [{"subnet_id": id(&subnet)}], "device_owner": "compute:nova"})).await.expect(201);
+    for (members, rule) in [
+        (json!({"mac_address": "fa:16:3e:01:02:03"}), "mac_address"),
+        (json!({"device_owner": "network:dhcp"}), "device_owner"),
+        (json!({"port_security_enabled": false}), "port_security_enabled"),
+        (json!({"allowed_address_pairs": [{"ip_address": "10.0.0.9"}]}), "allowed_address_pairs"),
+        (json!({"fixed_ips": [{"ip_address": "10.0.0.9"}]}), "fixed_ips:ip_address"),
+        (json!({"binding:host_id": "compute1"}), "binding:host_id"),
+    ] {
+        let answer = port(members).await;
+        assert_eq!(answer.status, 403, "{rule}: {}", answer.text);
+        assert!(answer.error().contains(&format!("rule:create_port:{rule}")), "{}", answer.error());
+    }
+    // A reader of the project sees its ports, and those of other projects only on networks of the project.
+    let foreign = server.create(ADMIN, "port", json!({"network_id": id(&network)})).await;
+    assert_eq!(server.get(READER, "/v2.0/ports?fields=id").await.expect(200)["ports"].as_array().unwrap().len(), 1);
+    assert_eq!(server.get(READER, &format!("/v2.0/ports/{}", id(&foreign))).await.status, 404);
+    assert_eq!(server.post(READER, "/v2.0/networks", json!({"network": {}})).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_networks_owner_sees_every_port_on_it() {
+    let server = Server::new();
+    let network = server.create(DEMO, "network", json!({})).await;
+    let foreign = json!({"network_id": id(&network), "project_id": crate::server::OTHER_PROJECT});
+    let foreign = server.create(ADMIN, "port", foreign).await;
+    let path = format!("/v2.0/ports/{}", id(&foreign));
+    server.get(DEMO, &path).await.expect(200);
+    server.get(OTHER, &path).await.expect(200);
+    assert_eq!(server.put(DEMO, &path, json!({"port": {"name": "x"}})).await.status, 403);
+    server.delete(DEMO, &path).await.expect(204);
+}
