@@ -394,7 +394,13 @@ async fn make_port(cloud: &Cloud, operator: &Cloud, wish: &Wish) -> Result<Probe
     let port = made.get("port").cloned().unwrap_or(Value::Null);
     let probe = async {
         let binding = json!({ "port": { "binding:host_id": wish.host } });
-        operator.networking(Method::PUT, &format!("ports/{}", text(&port, "id")), Some(&binding)).await?;
+        let bound = operator.networking(Method::PUT, &format!("ports/{}", text(&port, "id")), Some(&binding)).await?;
+        if bound.pointer("/port/binding:vif_type").and_then(Value::as_str) == Some("binding_failed") {
+            return Err(Failure::failed(format!(
+                "host {} cannot carry network {}: no agent of it is alive that knows the network's type or physical network",
+                wish.host, wish.network
+            )));
+        }
         describe(cloud, wish, &network, &port, device_id).await
     }
     .await;
