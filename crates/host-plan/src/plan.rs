@@ -9,7 +9,7 @@ use crate::{
 };
 use host_view::{AgentRole, HostView, PortState};
 use net_types::MacAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// What the host must look like so that `view` is realised on it.
@@ -46,9 +46,16 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
         dhcp: servers,
         tunnel_neighbours: tunnel_neighbours(view, config),
         endpoint: endpoint(config, state),
-        errors: wiring.errors.into_iter().chain(router_errors).collect(),
+        errors: wiring.errors.iter().cloned().chain(router_errors).chain(unknown_groups(&wiring)).collect(),
         ports: wiring.outcomes,
     }
+}
+
+/// Groups that ports are in, but whose rules the view lacks: the ports get what their other groups allow.
+fn unknown_groups(wiring: &Wiring<'_>) -> BTreeSet<String> {
+    let groups = wiring.ports.values().filter(|port| port.is_secured()).flat_map(|port| &port.port.security_groups);
+    let unknown = groups.filter(|id| !wiring.view.security_groups.contains_key(*id));
+    unknown.map(|id| format!("security group {id}: its rules are not known on this host")).collect()
 }
 
 /// The userspace datapath resolves tunnel endpoints itself and loses the packets that it has to ask for first.

@@ -198,13 +198,20 @@ fn devices(
 ) -> BTreeMap<PortId, String> {
     let mut devices: BTreeMap<PortId, String> = own.iter().map(|(name, port)| (*port, name.clone())).collect();
     for (name, interface) in &state.interfaces {
-        let Some(port) = interface.iface_id.filter(|port| view.ports.contains_key(port)) else { continue };
+        // The device of a DHCP or router port is ours to make; one that is left over must not come back to life.
+        let plugged = |id: &PortId| view.ports.get(id).is_some_and(|port| !made_by_agents(&port.device_owner));
+        let Some(port) = interface.iface_id.filter(plugged) else { continue };
         if interface.bridge == config.integration_bridge && interface.ofport.is_some() {
             // Of two devices with the same id the first in order counts, the other one is dead.
             devices.entry(port).or_insert_with(|| name.clone());
         }
     }
     devices
+}
+
+/// Whether the devices of such ports are made by agents, never plugged.
+fn made_by_agents(device_owner: &str) -> bool {
+    device_owner == "network:dhcp" || device_owner.starts_with("network:router_")
 }
 
 /// Whether a network of this segment can be wired here; if not, why.
