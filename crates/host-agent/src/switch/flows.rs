@@ -64,7 +64,7 @@ impl Bridges {
                 self.connected.remove(bridge);
                 let unreachable = matches!(error, DriverError::OpenFlowLost { .. });
                 tracing::debug!(bridge, error = crate::rooms::said(&error), "flows cannot be written");
-                Written { errors: vec![crate::rooms::said(&error)], unreachable, ..Written::default() }
+                Written { errors: vec![crate::rooms::said(&error)], unreachable }
             }
         }
     }
