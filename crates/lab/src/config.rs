@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::topology::{Host, Role, Topology};
+use crate::topology::{Datapath, Host, Role, Topology};
 use crate::{Credentials, Error, Result};
 
 /// Port of the server on the management network.
@@ -67,7 +67,9 @@ pub(crate) fn agent(topology: &Topology, host: &Host) -> Result<String> {
                 .filter_map(|bridge| Some((bridge.physical_network.clone()?, bridge.name.clone().into())))
                 .collect(),
             local_ip: endpoint.map(|(_, address)| address.addr().to_string()),
+            // With the kernel's datapath any address of the host will do.
             endpoint: endpoint
+                .filter(|_| topology.datapath == Datapath::Netdev)
                 .map(|(bridge, address)| EndpointSection { bridge: &bridge.name, prefix_len: address.prefix_len() }),
         },
     })

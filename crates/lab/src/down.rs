@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use crate::error::Intent;
 use crate::machine::{self, Lock};
-use crate::process::{Belonging, NamespaceId, ProcessId};
+use crate::process::{Belonging, ProcessId};
 use crate::record::{self, Node};
 use crate::{Error, Lab, Paths, Result};
 
@@ -42,10 +42,9 @@ pub fn down(paths: &Paths) -> Result<Removed> {
 
 /// The same without the machine; the caller holds the lock.
 pub(crate) fn remove(paths: &Paths) -> Result<Removed> {
-    let nodes = nodes(paths);
-    let belonging = belonging(paths, &nodes);
-
-    let supervisors: Vec<ProcessId> = nodes.iter().map(|node| node.supervisor).collect();
+    let supervisors: Vec<ProcessId> = nodes(paths).iter().map(|node| node.supervisor).collect();
+    let mark = Lab::read(paths).map(|lab| lab.id).unwrap_or_default();
+    let belonging = Belonging::find(&mark, &supervisors);
     for supervisor in &supervisors {
         supervisor.signal(Signal::SIGTERM);
     }
@@ -91,23 +90,4 @@ fn nodes(paths: &Paths) -> Vec<Node> {
             record::read(&paths.node_record(&name)).ok().flatten()
         })
         .collect()
-}
-
-fn belonging(paths: &Paths, nodes: &[Node]) -> Belonging {
-    let mut namespaces: BTreeSet<NamespaceId> = nodes.iter().flat_map(|node| [node.net, node.mnt]).collect();
-    for node in nodes.iter().filter(|node| node.supervisor.lives()) {
-        // Namespaces that were made inside the node: routers, DHCP servers, probes.
-        let folder = format!("/proc/{}/root/run/netns", node.supervisor.pid);
-        if let Ok(entries) = fs::read_dir(folder) {
-            namespaces.extend(entries.filter_map(|entry| NamespaceId::of(entry.ok()?.path())));
-        }
-    }
-    // An inode may have been given to the machine's own after a reboot: those are never ours.
-    for own in ["/proc/self/ns/net", "/proc/self/ns/mnt", "/proc/1/ns/net", "/proc/1/ns/mnt"] {
-        if let Some(own) = NamespaceId::of(own) {
-            namespaces.remove(&own);
-        }
-    }
-    let mark = Lab::read(paths).map(|lab| lab.id).unwrap_or_default();
-    Belonging { mark, namespaces }
 }

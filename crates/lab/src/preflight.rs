@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use nix::sys::statvfs::statvfs;
 use nix::unistd::Uid;
@@ -41,13 +42,14 @@ pub(crate) fn check(topology: &Topology) -> Result<()> {
             return lacks(format!("the kernel has no {kind} namespaces"));
         }
     }
-    if !fs::read_to_string("/proc/filesystems").unwrap_or_default().split_whitespace().any(|word| word == "overlay") {
+    let file_systems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    if !file_systems.split_whitespace().any(|word| word == "overlay") && !loadable("overlay") {
         return lacks("the kernel has no overlay file system, which gives each host its own /etc".to_owned());
     }
-    if !Path::new("/dev/net/tun").exists() {
+    if !Path::new("/dev/net/tun").exists() && !loadable("tun") {
         return lacks("the kernel has no tap devices (/dev/net/tun), which Open vSwitch needs".to_owned());
     }
-    if topology.datapath == Datapath::System && !Path::new("/sys/module/openvswitch").exists() {
+    if topology.datapath == Datapath::System && !loaded("openvswitch") {
         return lacks(
             "the topology wants datapath = \"system\" but the kernel's openvswitch module is not loaded".to_owned(),
         );
@@ -64,6 +66,22 @@ pub(crate) fn check(topology: &Topology) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the kernel would load a module when it is asked for what is in it.
+fn loadable(module: &str) -> bool {
+    modprobe(&["--dry-run", "--quiet", module])
+}
+
+/// Whether a module is there, loading it if need be: Open vSwitch does not do that by itself.
+fn loaded(module: &str) -> bool {
+    Path::new("/sys/module").join(module).exists() || modprobe(&["--quiet", module])
+}
+
+fn modprobe(arguments: &[&str]) -> bool {
+    let quiet = || Stdio::null();
+    let run = Command::new("/sbin/modprobe").args(arguments).stdin(quiet()).stdout(quiet()).stderr(quiet()).status();
+    run.is_ok_and(|status| status.success())
 }
 
 fn installed(tool: &str) -> bool {

@@ -1,10 +1,10 @@
 //! Who a process is: its pid together with its start time (pids are used again), the namespaces it lives in, and the mark
 //! of the lab in its environment. Whatever is to be ended is asked for all this first: a stranger is never killed.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 /// Environment variable by which every process of a lab is known; its value is the lab's random id.
 pub(crate) const MARK: &str = "NEUTRONIUM_LAB_ID";
+
+/// The kinds of namespaces by which a process is known to be of a node.
+const KINDS: [&str; 2] = ["net", "mnt"];
 
 /// One process, not merely one pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -72,21 +75,62 @@ pub struct NamespaceId {
 impl NamespaceId {
     /// Of the namespace that this file (in `/proc/PID/ns` or `/run/netns`) stands for.
     pub(crate) fn of(path: impl AsRef<Path>) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self { device: metadata.dev(), inode: metadata.ino() })
+        fs::metadata(path).ok().map(|metadata| Self::seen(&metadata))
+    }
+
+    /// Of the namespace that an open file keeps alive.
+    fn held_by(file: &File) -> Option<Self> {
+        file.metadata().ok().map(|metadata| Self::seen(&metadata))
+    }
+
+    fn seen(metadata: &fs::Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
     }
 }
 
 /// By what the processes of a lab are known.
+///
+/// The kernel gives a namespace's inode to the next one as soon as it is gone, so each is held open for as long as it is
+/// looked for: what is found in it cannot be a stranger's.
 #[derive(Debug, Default)]
 pub(crate) struct Belonging {
     /// The lab's random id, as its processes carry it in [`MARK`].
-    pub(crate) mark: String,
+    mark: String,
     /// Network and mount namespaces of its nodes.
-    pub(crate) namespaces: BTreeSet<NamespaceId>,
+    namespaces: BTreeMap<NamespaceId, File>,
 }
 
 impl Belonging {
+    /// What carries `mark` (an empty one is nobody's), and the namespaces that those and `supervisors` live in or have made.
+    /// The machine's own namespaces are never among them.
+    pub(crate) fn find(mark: &str, supervisors: &[ProcessId]) -> Self {
+        let mut found = Self { mark: mark.to_owned(), namespaces: BTreeMap::new() };
+        let mut holders: Vec<ProcessId> = supervisors.iter().copied().filter(|process| process.lives()).collect();
+        holders.extend(found.processes());
+        let machine: Vec<NamespaceId> = ["self", "1"]
+            .iter()
+            .flat_map(|pid| KINDS.map(|kind| NamespaceId::of(format!("/proc/{pid}/ns/{kind}"))))
+            .flatten()
+            .collect();
+        for holder in holders {
+            let folder = format!("/proc/{}", holder.pid);
+            let mut paths: Vec<PathBuf> = KINDS.iter().map(|kind| format!("{folder}/ns/{kind}").into()).collect();
+            if NamespaceId::of(format!("{folder}/ns/mnt")).is_some_and(|id| !machine.contains(&id)) {
+                // Made inside the node: routers, DHCP servers, probes.
+                let made = fs::read_dir(format!("{folder}/root/run/netns")).into_iter().flatten();
+                paths.extend(made.filter_map(|entry| Some(entry.ok()?.path())));
+            }
+            for file in paths.into_iter().filter_map(|path| File::open(path).ok()) {
+                let Some(id) = NamespaceId::held_by(&file).filter(|id| !machine.contains(id)) else { continue };
+                // The pid may have gone to somebody else before the file was opened.
+                if holder.lives() {
+                    found.namespaces.insert(id, file);
+                }
+            }
+        }
+        found
+    }
+
     /// Everything that lives in one of the namespaces or carries the mark, without the caller itself.
     pub(crate) fn processes(&self) -> Vec<ProcessId> {
         let own = std::process::id();
@@ -94,15 +138,14 @@ impl Belonging {
         entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
             .filter(|pid| u32::try_from(*pid) != Ok(own))
-            .filter(|pid| self.owns(*pid))
             .filter_map(ProcessId::of)
+            .filter(|process| self.owns(process.pid) && process.lives())
             .collect()
     }
 
     fn owns(&self, pid: i32) -> bool {
-        ["net", "mnt"].iter().any(|kind| {
-            NamespaceId::of(format!("/proc/{pid}/ns/{kind}")).is_some_and(|id| self.namespaces.contains(&id))
-        }) || self.marked(pid)
+        let lives_in = |kind| NamespaceId::of(format!("/proc/{pid}/ns/{kind}"));
+        KINDS.iter().filter_map(lives_in).any(|id| self.namespaces.contains_key(&id)) || self.marked(pid)
     }
 
     fn marked(&self, pid: i32) -> bool {
@@ -130,7 +173,7 @@ mod tests {
     fn the_mark_finds_a_process_and_an_empty_one_finds_none() {
         let mark = format!("test-{}", std::process::id());
         let mut child = std::process::Command::new("sleep").arg("60").env(MARK, &mark).spawn().unwrap();
-        let belonging = Belonging { mark, ..Belonging::default() };
+        let belonging = Belonging::find(&mark, &[]);
         // The environment shows a moment after the start.
         let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
         let mut found = belonging.processes();

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Intent;
-use crate::process::{NamespaceId, ProcessId};
+use crate::process::ProcessId;
 use crate::{Error, Paths, Result, Topology};
 
 /// The lab as it was ordered (`lab.json`), written before anything else is made.
@@ -48,10 +48,6 @@ impl Lab {
 pub struct Node {
     /// The supervisor.
     pub supervisor: ProcessId,
-    /// Its network namespace.
-    pub net: NamespaceId,
-    /// Its mount namespace.
-    pub mnt: NamespaceId,
     /// How far it has come.
     pub stage: Stage,
     /// Port on 127.0.0.1 of the machine under which the server answers, on the server's host.

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use crate::control::{Answer, Order};
 use crate::error::Intent;
 use crate::paths::RECORD_INSIDE;
-use crate::process::{NamespaceId, ProcessId};
+use crate::process::ProcessId;
 use crate::record::{self, Node, Stage};
 use crate::{Credentials, Error, Lab, Paths, Result, namespace};
 use children::Children;
@@ -65,8 +65,6 @@ pub fn run(paths: &Paths, node: &str) -> Result<()> {
 
     let record = Node {
         supervisor: ProcessId::own().ok_or_else(|| lost("find itself in /proc"))?,
-        net: NamespaceId::of("/proc/self/ns/net").ok_or_else(|| lost("see its network namespace"))?,
-        mnt: NamespaceId::of("/proc/self/ns/mnt").ok_or_else(|| lost("see its mount namespace"))?,
         stage: Stage::Ready,
         server_port: listener.as_ref().and_then(|l| l.local_addr().ok()).map(|address| address.port()),
         processes: std::collections::BTreeMap::new(),

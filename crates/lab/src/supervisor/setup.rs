@@ -11,7 +11,7 @@ use super::Supervisor;
 use super::children::logged;
 use crate::error::Intent;
 use crate::paths::LOG_INSIDE;
-use crate::topology::{Host, Role, Topology};
+use crate::topology::{Datapath, Host, Role, Topology};
 use crate::{Error, Result, cables, command, config, open_vswitch};
 
 /// How long Open vSwitch may take to answer; minutes on a machine that is overwhelmed.
@@ -143,15 +143,19 @@ fn silent(name: &str) -> Error {
 
 /// Addresses, routes and the ways of the cards.
 fn cards(topology: &Topology, host: &Host) -> Result<()> {
-    for port in host.bridges.iter().flat_map(|bridge| &bridge.ports) {
+    let ports = || host.bridges.iter().flat_map(|bridge| &bridge.ports);
+    for port in ports() {
         sysctl(&format!("net/ipv6/conf/{port}/disable_ipv6"), "1")?;
-        // A packet socket must neither see frames without checksum nor super-frames.
-        command::run("ethtool", &["-K", port, "tx", "off", "tso", "off", "gso", "off", "gro", "off"])?;
     }
-    command::feed("ip", &["-batch", "-"], &cables::cards(topology, host))?;
-    if host.bridges.iter().any(|bridge| !bridge.ports.is_empty()) {
+    // The user-space datapath reads a card by a packet socket, which must neither see frames without checksum nor
+    // super-frames, and of which the kernel must not use its copy. The kernel's datapath takes the frames themselves.
+    if topology.datapath == Datapath::Netdev && ports().next().is_some() {
+        for port in ports() {
+            command::run("ethtool", &["-K", port, "tx", "off", "tso", "off", "gso", "off", "gro", "off"])?;
+        }
         command::feed("nft", &["-f", "-"], &open_vswitch::quiet(host))?;
     }
+    command::feed("ip", &["-batch", "-"], &cables::cards(topology, host))?;
     if let Some(card) = &host.masquerade {
         sysctl("net/ipv4/ip_forward", "1")?;
         command::feed("nft", &["-f", "-"], &open_vswitch::masquerade(host, card))?;
