@@ -7,7 +7,8 @@ use host_view::{
     AddressPair, Direction, EtherType, FixedIp, HostRoute, Remote, RuleMatch, SecurityGroup, SecurityGroupRule,
     Segment, Subnet,
 };
-use net_types::{NetworkId, PortRange, SecurityGroupId, VlanId, Vni};
+use net_types::{NetworkId, PortRange, SecurityGroupId, SecurityGroupRuleId, VlanId, Vni};
+use network_model::security_group::protocol_number;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -129,8 +130,13 @@ fn networks(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>
     );
     snapshot.for_each(&sql, &params, |row| {
         let id: NetworkId = row.parse(0)?;
-        let segment =
-            segment(&row.text(4)?, row.get(5)?, row.get(6)?).map_err(|found| malformed(4, "a segment", found))?;
+        let segment = match segment(&row.text(4)?, row.get(5)?, row.get(6)?) {
+            Ok(segment) => segment,
+            Err(error) => {
+                tracing::error!(%id, error, "a network's segment cannot be read");
+                return Ok(());
+            }
+        };
         rows.push(RowChange::Network(
             id,
             Some(NetworkRow { segment, mtu: row.get(1)?, admin_state_up: row.get(2)?, external: row.get(3)? }),
@@ -262,12 +268,17 @@ fn groups(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) 
             id,
             "",
         ),
-        |row| Ok((row.get::<String>(0)?, (row.parse(1)?, rule(row)?))),
+        |row| {
+            // One that cannot be read allows nothing, and must not keep all others from the hosts.
+            let id: SecurityGroupRuleId = row.parse(1)?;
+            let rule = rule(row).inspect_err(|error| tracing::error!(%id, %error, "a rule cannot be read")).ok();
+            Ok((row.get::<String>(0)?, rule.map(|rule| (id, rule))))
+        },
     )?;
     let (sql, params) = select("SELECT id, stateful FROM security_groups", "id", id, "");
     snapshot.for_each(&sql, &params, |row| {
         let key: String = row.get(0)?;
-        let rules = rules.remove(&key).unwrap_or_default().into_iter().collect();
+        let rules = rules.remove(&key).unwrap_or_default().into_iter().flatten().collect();
         rows.push(RowChange::Group(row.parse(0)?, Some(SecurityGroup { stateful: row.get(1)?, rules })));
         Ok(())
     })
@@ -286,11 +297,16 @@ fn rule(row: &Row<'_>) -> Result<SecurityGroupRule, StoreError> {
         other => return Err(malformed(3, "an ethertype", other)),
     };
     let protocol = match row.get::<Option<String>>(4)? {
-        Some(name) => {
-            let _ = &name;
-            None
-        }
+        // A protocol that is not understood must not become every protocol.
+        Some(name) => Some(protocol_number(&name).ok_or_else(|| malformed(4, "an IP protocol", name))?),
         None => None,
+    };
+    let protocol = match (protocol, ethertype) {
+        // `ip` and its number 0 stand for every protocol, as in Neutron.
+        (Some(0), _) => None,
+        // ICMP, of an IPv6 rule, stands for ICMPv6.
+        (Some(1), EtherType::IPv6) => Some(58),
+        (protocol, _) => protocol,
     };
     let remote = match (row.parse_opt(7)?, row.parse_opt(8)?) {
         (_, Some(group)) => Remote::Group(group),

@@ -2,12 +2,12 @@
 
 use crate::hub::Hub;
 use crate::{Feed, FeedConfig};
-use host_view::{AgentRole, HostDescription, HostReport, HostView, PortState, WatchEvent};
+use host_view::{AgentRole, HostDescription, HostReport, HostView, PortState, RuleMatch, WatchEvent};
 use net_types::{NetworkId, NetworkType, PortId};
 use network_store::network::{self, NetworkCreate};
 use network_store::port::{self, PortCreate};
 use network_store::subnet::{self, SubnetCreate};
-use network_store::{NetworkConfig, NetworkError, NetworkOptions, Work};
+use network_store::{NetworkConfig, NetworkError, NetworkOptions, Work, security_group_rule};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -209,6 +209,49 @@ async fn a_port_is_active_when_its_host_and_its_dhcp_server_have_realised_it() {
         c1.view == HostView::default() && net.view.dhcp_clients.is_empty() && net.view.remote_ports.is_empty()
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_rule_reaches_the_hosts_of_its_group_as_it_was_given() {
+    let world = World::new().await;
+    let mut c1 = Host::new(&world, "c1");
+    world.register(&mut c1, &[AgentRole::L2], "192.0.2.2").await;
+    let network = world.network().await;
+    let port = world.port(network, "c1").await;
+    eventually("told", || {
+        c1.watch();
+        c1.view.ports.contains_key(&port)
+    })
+    .await;
+    let group = *c1.view.ports[&port].security_groups.first().expect("the project's default group");
+    let web = RuleMatch::Ports(net_types::PortRange::new(8080, 8090).unwrap());
+    for (body, protocol, matching) in [
+        (json!({"protocol": "tcp", "port_range_min": 8080, "port_range_max": 8090}), Some(6), web),
+        (json!({"protocol": "icmp", "port_range_min": 8}), Some(1), RuleMatch::Icmp { kind: 8, code: None }),
+        (json!({"protocol": "132"}), Some(132), RuleMatch::Any),
+        (json!({"protocol": "ip"}), None, RuleMatch::Any),
+    ] {
+        let mut request = json!({
+            "project_id": "p", "security_group_id": group, "description": "", "direction": "ingress", "ethertype": "IPv4"
+        });
+        request.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        let id = world
+            .work(move |work| security_group_rule::create(work, vec![serde_json::from_value(request.clone()).unwrap()]))
+            .await[0];
+        eventually("the rule is told", || {
+            c1.watch();
+            c1.view.security_groups[&group].rules.contains_key(&id)
+        })
+        .await;
+        let rule = &c1.view.security_groups[&group].rules[&id];
+        assert_eq!((rule.protocol, rule.matching), (protocol, matching), "{body}");
+        world.work(move |work| security_group_rule::delete(work, id)).await;
+        eventually("the rule is gone", || {
+            c1.watch();
+            !c1.view.security_groups[&group].rules.contains_key(&id)
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
