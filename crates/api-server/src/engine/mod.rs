@@ -232,3 +232,6 @@ fn one(
 fn canonical(id: &str) -> String {
     uuid::Uuid::parse_str(id).map_or_else(|_| id.to_owned(), |id| id.hyphenated().to_string())
 }
+
+#[cfg(test)]
+mod tests;
