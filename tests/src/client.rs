@@ -60,9 +60,12 @@ impl Client {
     }
 
     /// Runs several commands in one process, as a person does at the client's own prompt; one that fails does not keep the
-    /// next from being tried.
+    /// next from being tried, and is not told: what follows must not depend on it.
     pub fn batch(&self, commands: &[&str]) -> Result<(), Failure> {
-        command::run_with(&mut self.command(&[]), &commands.join("\n")).map(drop)
+        match command::run_with(&mut self.command(&[]), &commands.join("\n")) {
+            Ok(_) | Err(Failure::Failed { .. }) => Ok(()),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Whether a command succeeds.

@@ -77,3 +77,13 @@ fn checked(command: String, output: Output) -> Result<String, Failure> {
         Err(Failure::Failed { command, status: output.status, said: said[from..].trim().to_owned() })
     }
 }
+
+/// Runs to the end in front of the person: its output is theirs.
+pub fn show(command: &mut Command) -> Result<(), Failure> {
+    let shown = line(command);
+    match command.stdin(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure::Failed { command: shown, status, said: "see above".into() }),
+        Err(source) => Err(Failure::Start { command: shown, source }),
+    }
+}

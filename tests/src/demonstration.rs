@@ -52,8 +52,10 @@ fn reset(lab: &Lab, admin: &Client, story: &mut Story) -> Result<(), Failure> {
     for (user, network, router) in [(USERS[0], "vxlan-net", "edge"), (USERS[1], "overlap-net", "edge2")] {
         let removing = || {
             let client = Client::new(lab, user, Some(PASSWORD), user)?;
+            let floating_ips = ids(&client, &["floating", "ip", "list"])?;
             // What is not there any more answers with an error, and the next command is tried.
             client.batch(&[
+                &format!("floating ip delete {}", floating_ips.join(" ")),
                 &format!("router remove subnet {router} {network}-subnet"),
                 &format!("router delete {router}"),
                 &format!("network delete {network}"),
@@ -70,6 +72,12 @@ fn reset(lab: &Lab, admin: &Client, story: &mut Story) -> Result<(), Failure> {
         ])
     };
     story.does("the external network, users and projects", removing, |()| "gone".into())
+}
+
+fn ids(client: &Client, list: &[&str]) -> Result<Vec<String>, Failure> {
+    let answer = client.json(list)?;
+    let rows = answer.as_array().into_iter().flatten();
+    Ok(rows.filter_map(|row| Some(row["ID"].as_str()?.to_owned())).collect())
 }
 
 fn projects(lab: &Lab, admin: &Client, story: &mut Story) -> Result<[Client; 2], Failure> {
@@ -203,10 +211,12 @@ fn east_west(lab: &Lab, admin: &Client, probes: &DemoProbes, story: &mut Story) 
         "the same packets on the underlay",
         "between hosts they travel in VXLAN, with the network's own VNI",
         || {
-            let right = wire.lines().any(|line| {
-                line.contains(&format!("vni {vni}"))
-                    && line.contains("ICMP echo request")
-                    && line.contains(&probes.p1.address)
+            let inside = format!("{} > {}: ICMP echo request", probes.p1.address, probes.p2.address);
+            let lines: Vec<&str> = wire.lines().collect();
+            // tcpdump shows what is inside on the line below.
+            let right = lines.windows(2).any(|pair| match pair {
+                [outer, inner] => outer.ends_with(&format!("vni {vni}")) && inner.contains(&inside),
+                _ => false,
             });
             let seen =
                 if right { format!("VXLAN, vni {vni}") } else { format!("no echo request with vni {vni}:\n{wire}") };

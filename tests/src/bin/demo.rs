@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 use system_tests::story::Story;
-use system_tests::{Failure, Lab, demonstration};
+use system_tests::{Failure, Lab, command, demonstration};
 
 fn main() -> ExitCode {
     let mut story = Story::told();
@@ -20,8 +20,8 @@ fn main() -> ExitCode {
 fn tell(story: &mut Story) -> Result<(), Failure> {
     let lab = Lab::new(&std::env::var("NEUTRONIUM_LAB").unwrap_or_else(|_| "lab".to_owned()));
     let start = Instant::now();
-    story.chapter("Four hosts and a world outside");
-    story.does("neutronium lab up", || lab.run(&["lab", "up"]), |_| "up".into())?;
+    story.chapter("Four hosts and a world outside (neutronium lab up)");
+    command::show(&mut lab.command(&["lab", "up"]))?;
     story.line(format_args!("{}", lab.run(&["lab", "status"])?));
     story.line(format_args!("{}", DRAWING));
     demonstration::run(&lab, story)?;
