@@ -207,6 +207,16 @@ pub(crate) fn disassociate_port(work: &Work<'_>, port: PortId) -> Result<(), Net
     Ok(())
 }
 
+/// Removes the floating IPs of an external network that lead nowhere, because the network goes.
+pub(crate) fn delete_unused(work: &Work<'_>, network: NetworkId) -> Result<(), NetworkError> {
+    let unused: Vec<FloatingIpId> = work.tx.query(
+        "SELECT id FROM floating_ips WHERE floating_network_id = ?1 AND port_id IS NULL",
+        params![network.0],
+        |row| row.parse(0),
+    )?;
+    unused.into_iter().try_for_each(|id| delete(work, id))
+}
+
 /// Refuses to take addresses from a port that floating IPs lead to; `kept` are those that it shall have.
 pub(crate) fn check_port_addresses(work: &Work<'_>, port: PortId, kept: &[FixedIp]) -> Result<(), NetworkError> {
     let targets: Vec<IpAddr> =

@@ -1,7 +1,7 @@
 //! What requests on networks do.
 
 use crate::segment::{self, Used};
-use crate::{NetworkError, Work, port, security_group, subnet};
+use crate::{NetworkError, Work, floating_ip, port, security_group, subnet};
 use net_types::{NetworkId, PortId, SubnetId};
 use network_model::in_use::{self, PortUse};
 use network_model::segment::{ProviderAttributes, Segment};
@@ -261,6 +261,7 @@ fn change_segment(work: &Work<'_>, id: NetworkId, request: &NetworkUpdate) -> Re
 /// Removes a network with its subnets and the ports that go with it.
 pub fn delete(work: &Work<'_>, id: NetworkId) -> Result<(), NetworkError> {
     get(work.tx, id)?;
+    floating_ip::delete_unused(work, id)?;
     let ports = ports(work.tx, id)?;
     in_use::check_network_deletion(id, &ports)?;
     for port in ports {

@@ -264,3 +264,28 @@ fn kinds_of_routers_that_are_not_there_are_refused() {
     let same = RouterCreate { distributed: Some(false), ha: Some(false), ..plain() };
     cloud.by(ME, move |work| create(work, same.clone())).unwrap();
 }
+
+#[test]
+fn an_external_network_takes_unused_floating_ips_along() {
+    let cloud = Cloud::new();
+    let outside = cloud.network(true);
+    cloud.subnet(outside, "203.0.113.0/24");
+    let request = FloatingIpCreate {
+        project_id: ME.to_owned(),
+        description: String::new(),
+        floating_network_id: outside,
+        floating_ip_address: None,
+        subnet_id: None,
+        port_id: None,
+        fixed_ip_address: None,
+    };
+    cloud.by(ME, move |work| floating_ip::create(work, &request)).unwrap();
+    cloud.by_admin(move |work| crate::network::delete(work, outside)).unwrap();
+    assert_eq!(cloud.count("SELECT count(*) FROM floating_ips"), 0);
+
+    let joined = joined();
+    let port = joined.cloud.port(joined.inside);
+    joined.floating_ip(|request| request.port_id = Some(port)).unwrap();
+    let outside = joined.outside;
+    assert_eq!(refusal(joined.cloud.by_admin(move |work| crate::network::delete(work, outside))), "NetworkInUse");
+}
