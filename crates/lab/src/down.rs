@@ -30,11 +30,11 @@ pub enum Removed {
 
 /// Takes the lab down. Not there: says so.
 pub fn down(paths: &Paths) -> Result<Removed> {
-    if !paths.state().exists() {
+    if !paths.state().exists() && !paths.lock().exists() {
         return Ok(Removed::Nothing);
     }
     let lock = Lock::take(paths)?;
-    let removed = remove(paths)?;
+    let removed = if paths.state().exists() { remove(paths)? } else { Removed::Nothing };
     machine::leave(paths)?;
     drop(lock);
     Ok(removed)

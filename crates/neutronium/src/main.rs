@@ -63,7 +63,9 @@ fn main() -> ExitCode {
         Command::Lab(arguments) => lab::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "neutronium", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "neutronium", &mut script);
+            print::line(String::from_utf8_lossy(&script).trim_end());
             Ok(exit::Exit::DONE)
         }
     };

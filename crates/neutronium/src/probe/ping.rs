@@ -10,6 +10,9 @@ use super::on_host::Probe;
 use crate::exit::{Exit, Failure};
 use crate::print;
 
+/// How many pings run at the same time.
+const AT_ONCE: usize = 32;
+
 /// One ping.
 #[derive(Debug, Serialize)]
 struct Outcome {
@@ -25,22 +28,28 @@ pub fn all(hosts: &Hosts, also: &[IpAddr], json: bool) -> Result<Exit, Failure> 
     let probes = hosts.probes();
     let program = super::this_program()?;
     let targets = targets(&probes, also);
-    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-        let program = &program;
-        let waits: Vec<_> = probes
-            .iter()
-            .flat_map(|probe| targets.iter().filter(|(name, _)| *name != probe.name).map(move |target| (probe, target)))
-            .map(|(probe, (name, address))| {
-                scope.spawn(move || Outcome {
-                    from: probe.name.clone(),
-                    to: name.clone(),
-                    address: *address,
-                    rtt_ms: ping(hosts, program, probe, *address),
+    let pairs: Vec<(&Probe, &(String, IpAddr))> = probes
+        .iter()
+        .flat_map(|probe| targets.iter().filter(|(name, _)| *name != probe.name).map(move |target| (probe, target)))
+        .collect();
+    let mut outcomes = Vec::with_capacity(pairs.len());
+    for some in pairs.chunks(AT_ONCE) {
+        std::thread::scope(|scope| {
+            let program = &program;
+            let waits: Vec<_> = some
+                .iter()
+                .map(|(probe, (name, address))| {
+                    scope.spawn(move || Outcome {
+                        from: probe.name.clone(),
+                        to: name.clone(),
+                        address: *address,
+                        rtt_ms: ping(hosts, program, probe, *address),
+                    })
                 })
-            })
-            .collect();
-        waits.into_iter().filter_map(|wait| wait.join().ok()).collect()
-    });
+                .collect();
+            outcomes.extend(waits.into_iter().filter_map(|wait| wait.join().ok()));
+        });
+    }
     if json {
         print::json(&outcomes)?;
     } else {
