@@ -59,6 +59,12 @@ pub enum AgentError {
     /// A service in a namespace is not running.
     #[error(transparent)]
     Service(#[from] host_services::ServiceError),
+    /// A task of the agent ended, which none of them should.
+    #[error("a task of the agent ended: {reason}")]
+    TaskEnded {
+        /// How.
+        reason: String,
+    },
     /// A line of the watch does not continue what is known: a snapshot is needed.
     #[error("the watch went from revision {from} on, but revision {known} is known")]
     Gap {

@@ -4,6 +4,8 @@
 
 use crate::AgentError;
 use crate::known::KnownView;
+use host_view::HostView;
+use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +15,13 @@ use tokio::sync::watch;
 /// At most one write in this time: a burst of changes costs one write at its start and one at its end.
 const PAUSE: Duration = Duration::from_millis(500);
 const FILE: &str = "view.json";
+
+/// The file's content.
+#[derive(Serialize, Deserialize)]
+struct Kept<V> {
+    revision: u64,
+    view: V,
+}
 
 /// What was kept; none when there is nothing, or nothing that can be read (which is said in the log).
 pub(crate) fn load(state_dir: &Path) -> Option<KnownView> {
@@ -25,8 +34,8 @@ pub(crate) fn load(state_dir: &Path) -> Option<KnownView> {
             return None;
         }
     };
-    match serde_json::from_slice(&bytes) {
-        Ok(known) => Some(known),
+    match serde_json::from_slice::<Kept<HostView>>(&bytes) {
+        Ok(Kept { revision, view }) => Some(KnownView { revision, view: Arc::new(view) }),
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "the last known view is of another version, or damaged");
             None
@@ -41,7 +50,7 @@ pub(crate) fn save(state_dir: &Path, known: &KnownView) -> Result<(), AgentError
     let write = || -> std::io::Result<()> {
         std::fs::create_dir_all(state_dir)?;
         let mut file = std::fs::File::create(&new)?;
-        file.write_all(&serde_json::to_vec(known)?)?;
+        file.write_all(&serde_json::to_vec(&Kept { revision: known.revision, view: &*known.view })?)?;
         file.sync_all()?;
         std::fs::rename(&new, &path)
     };
@@ -58,9 +67,15 @@ pub(crate) fn remove(state_dir: &Path) -> Result<(), AgentError> {
 }
 
 /// Keeps what is published, until the publisher is gone.
-pub(crate) async fn run(state_dir: PathBuf, mut known: watch::Receiver<Option<Arc<KnownView>>>) {
+pub(crate) async fn run(state_dir: PathBuf, mut known: watch::Receiver<Option<KnownView>>) {
+    let mut written: Option<Arc<HostView>> = None;
     while known.changed().await.is_ok() {
         let Some(current) = known.borrow_and_update().clone() else { continue };
+        // A newer revision of the same view is not worth a write: the server says it again.
+        if written.as_ref().is_some_and(|written| Arc::ptr_eq(written, &current.view)) {
+            continue;
+        }
+        written = Some(current.view.clone());
         let directory = state_dir.clone();
         match tokio::task::spawn_blocking(move || save(&directory, &current)).await {
             Ok(Ok(())) => {}
@@ -75,14 +90,13 @@ pub(crate) async fn run(state_dir: PathBuf, mut known: watch::Receiver<Option<Ar
 #[cfg(test)]
 mod tests {
     use super::*;
-    use host_view::HostView;
 
     #[test]
     fn what_is_kept_comes_back_and_damage_is_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let state_dir = directory.path().join("not yet there");
         assert_eq!(load(&state_dir), None);
-        let known = KnownView { revision: 9, view: HostView::default() };
+        let known = KnownView { revision: 9, view: Arc::default() };
         save(&state_dir, &known).unwrap();
         assert_eq!(load(&state_dir), Some(known));
         std::fs::write(state_dir.join(FILE), "{\"revision\": 9, \"vi").unwrap();

@@ -5,16 +5,15 @@
 
 use crate::AgentError;
 use host_view::{HostView, WatchEvent};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A view and the revision that it is of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A view and the revision that it is good for. The revision may rise while the view stays the very same.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownView {
     /// Revision of the server's change log.
     pub revision: u64,
     /// What must be true on this host.
-    pub view: HostView,
+    pub view: Arc<HostView>,
 }
 
 /// What a line did.
@@ -22,7 +21,9 @@ pub struct KnownView {
 pub(crate) enum Step {
     /// The view is another one now.
     Changed,
-    /// The view is as it was; its revision may be newer.
+    /// The view is as it was, and good for a newer revision.
+    Confirmed,
+    /// Nothing is new.
     Alive,
     /// The line is older than what is known.
     Stale {
@@ -32,20 +33,20 @@ pub(crate) enum Step {
 }
 
 /// Takes one line.
-pub(crate) fn take(known: &mut Option<Arc<KnownView>>, event: WatchEvent) -> Result<Step, AgentError> {
+pub(crate) fn take(known: &mut Option<KnownView>, event: WatchEvent) -> Result<Step, AgentError> {
     let current = known.as_ref().map_or(0, |known| known.revision);
     match event {
         WatchEvent::Snapshot { revision, .. } if revision < current => Ok(Step::Stale { revision }),
         WatchEvent::Snapshot { revision, view } => {
             // One of the same revision is taken too: another version of the server may compute another view.
-            *known = Some(Arc::new(KnownView { revision, view: *view }));
+            let view = Arc::new(*view);
+            *known = Some(KnownView { revision, view });
             Ok(Step::Changed)
         }
         WatchEvent::Delta { revision, .. } if revision <= current && known.is_some() => Ok(Step::Stale { revision }),
         WatchEvent::Delta { revision, from, delta } => match known {
             Some(known) if known.revision == from => {
-                let known = Arc::make_mut(known);
-                delta.apply(&mut known.view);
+                delta.apply(Arc::make_mut(&mut known.view));
                 known.revision = revision;
                 Ok(Step::Changed)
             }
@@ -53,8 +54,8 @@ pub(crate) fn take(known: &mut Option<Arc<KnownView>>, event: WatchEvent) -> Res
         },
         WatchEvent::Bookmark { revision } => match known {
             Some(known) if known.revision < revision => {
-                Arc::make_mut(known).revision = revision;
-                Ok(Step::Alive)
+                known.revision = revision;
+                Ok(Step::Confirmed)
             }
             Some(known) if known.revision > revision => Ok(Step::Stale { revision }),
             _ => Ok(Step::Alive),
@@ -91,9 +92,9 @@ mod tests {
         assert_eq!(take(&mut known, delta(5, 7, &["a"], &["a", "b"])).unwrap(), Step::Changed);
         assert_eq!(take(&mut known, delta(5, 7, &["a"], &["a", "b"])).unwrap(), Step::Stale { revision: 7 });
         assert_eq!(take(&mut known, snapshot(6, &[])).unwrap(), Step::Stale { revision: 6 });
-        assert_eq!(take(&mut known, WatchEvent::Bookmark { revision: 9 }).unwrap(), Step::Alive);
+        assert_eq!(take(&mut known, WatchEvent::Bookmark { revision: 9 }).unwrap(), Step::Confirmed);
         assert_eq!(take(&mut known, WatchEvent::Bookmark { revision: 8 }).unwrap(), Step::Stale { revision: 8 });
-        assert_eq!(known.as_deref(), Some(&KnownView { revision: 9, view: view(&["a", "b"]) }));
+        assert_eq!(known, Some(KnownView { revision: 9, view: view(&["a", "b"]).into() }));
     }
 
     #[test]
@@ -102,6 +103,6 @@ mod tests {
         assert!(matches!(take(&mut known, delta(3, 4, &[], &["a"])), Err(AgentError::Gap { from: 3, known: 0 })));
         take(&mut known, snapshot(5, &["a"])).unwrap();
         assert!(matches!(take(&mut known, delta(6, 7, &[], &["b"])), Err(AgentError::Gap { from: 6, known: 5 })));
-        assert_eq!(known.unwrap().view, view(&["a"]), "nothing of it is taken");
+        assert_eq!(*known.unwrap().view, view(&["a"]), "nothing of it is taken");
     }
 }

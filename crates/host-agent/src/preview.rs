@@ -12,6 +12,7 @@ use host_view::{AgentRole, HostView};
 use openflow::{FlowDiff, diff};
 use ovsdb::Desired;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A plan, and what of it is not yet so.
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ pub fn plan_only(config: &AgentConfig, view: &HostView, state: &LocalState) -> H
 /// What would be done now for `view`; for the last known one, when none is given.
 pub async fn preview(config: &AgentConfig, view: Option<HostView>) -> Result<Preview, AgentError> {
     let known = || keep::load(&config.agent.state_dir).map(|known| known.view);
-    let view = view.or_else(known).unwrap_or_default();
+    let view = view.map(Arc::new).or_else(known).unwrap_or_default();
     let mut database = Database::new(&config.ovs.db());
     let cache = database.cache().await?;
     let plan = plan_only(config, &view, &local_state(&cache, None));

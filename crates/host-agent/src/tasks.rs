@@ -34,7 +34,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-/// Runs the agent until `shutdown` is there. Errors are those of the configuration; whatever fails later is tried again.
+/// Runs the agent until `shutdown` is there. Errors are those of the configuration, and a task that broke off; whatever else
+/// fails is tried again.
 pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
     let path = &config.agent.secret_file;
     let secret = std::fs::read_to_string(path).map_err(|source| AgentError::ReadFile { path: path.clone(), source })?;
@@ -60,11 +61,13 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
     tasks.spawn(watch::run(server, config.agent.host.clone(), kept, known));
     tracing::info!(host = config.agent.host, server = config.agent.server, "the agent runs");
     tokio::select! {
-        () = shutdown => tracing::info!("the agent ends; the host stays as it is"),
-        // None of them ends by itself.
-        ended = tasks.join_next() => tracing::error!(?ended, "a task of the agent ended"),
+        () = shutdown => {
+            tracing::info!("the agent ends; the host stays as it is");
+            Ok(())
+        }
+        // None of them ends by itself: whoever started the agent should start it again.
+        ended = tasks.join_next() => Err(AgentError::TaskEnded { reason: format!("{ended:?}") }),
     }
-    Ok(())
 }
 
 fn describe(config: &AgentConfig) -> HostDescription {

@@ -9,7 +9,6 @@ use crate::backoff::{Backoff, random};
 use crate::known::{KnownView, Step, take};
 use crate::server::Server;
 use host_view::WatchEvent;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -21,11 +20,10 @@ const PATIENCE_AT_START: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-pub(crate) type Published = watch::Sender<Option<Arc<KnownView>>>;
+pub(crate) type Published = watch::Sender<Option<KnownView>>;
 
 /// Follows for as long as it is polled.
 pub(crate) async fn run(server: Server, host: String, kept: Option<KnownView>, published: Published) {
-    let kept = kept.map(Arc::new);
     let patience = async {
         sleep(PATIENCE_AT_START).await;
         go_by(&published, kept.clone());
@@ -45,7 +43,7 @@ pub(crate) async fn run(server: Server, host: String, kept: Option<KnownView>, p
 }
 
 /// Publishes what was kept, unless something has been published.
-fn go_by(published: &Published, kept: Option<Arc<KnownView>>) {
+fn go_by(published: &Published, kept: Option<KnownView>) {
     published.send_if_modified(|current| {
         if current.is_some() || kept.is_none() {
             return false;
@@ -59,7 +57,7 @@ fn go_by(published: &Published, kept: Option<Arc<KnownView>>) {
 struct Follower<'p> {
     server: Server,
     host: String,
-    known: Option<Arc<KnownView>>,
+    known: Option<KnownView>,
     /// A line did not continue what is known: only a snapshot helps.
     lost: bool,
     published: &'p Published,
@@ -89,7 +87,7 @@ impl Follower<'_> {
         let step = take(&mut self.known, event);
         self.lost = step.is_err();
         match step? {
-            Step::Changed => self.publish(),
+            Step::Changed | Step::Confirmed => self.publish(),
             // The first sign of life makes the kept view good.
             Step::Alive if self.published.borrow().is_none() => self.publish(),
             Step::Alive => {}

@@ -185,6 +185,12 @@ fn without_a_server_the_host_becomes_what_it_was() {
         // The server comes back, and is told everything.
         host.server.revive().await;
         host.server.until("a full report", |seen| seen.session.is_some() && seen.ports.len() == 2).await;
+        for _ in 0..100 {
+            if host.server.resumed_at().iter().any(Option::is_some) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         assert!(host.server.resumed_at().iter().any(Option::is_some), "the watch is resumed");
         agent.stop().await;
     });

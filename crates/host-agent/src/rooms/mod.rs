@@ -19,7 +19,7 @@ use host_view::{AgentRole, PortState};
 use net_types::{NetworkId, PortId};
 use room::{Outcome, Room, RoomPlan};
 pub(crate) use room::{remove, said};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -82,6 +82,8 @@ struct Rooms {
     /// Namespaces to be removed, and when to try that.
     leaving: BTreeMap<String, Instant>,
     tasks: JoinSet<Ended>,
+    /// Which room a task works on.
+    at_work: HashMap<tokio::task::Id, String>,
     board: Arc<Board>,
     /// Where the last audit ended.
     audited_to: String,
@@ -100,6 +102,7 @@ pub(crate) async fn run(
         slots: BTreeMap::new(),
         leaving: BTreeMap::new(),
         tasks: JoinSet::new(),
+        at_work: HashMap::new(),
         board,
         audited_to: String::new(),
     };
@@ -120,12 +123,13 @@ pub(crate) async fn run(
                     rooms.take(order);
                 }
             }
-            Some(ended) = rooms.tasks.join_next() => {
-                match ended {
-                    Ok(ended) => rooms.end(ended),
-                    Err(error) => tracing::error!(%error, "a room's task broke off"),
+            Some(ended) = rooms.tasks.join_next_with_id() => match ended {
+                Ok((id, ended)) => {
+                    rooms.at_work.remove(&id);
+                    rooms.end(ended);
                 }
-            }
+                Err(error) => rooms.end_broken(&error),
+            },
             _ = audit.tick() => rooms.mark_for_audit(),
             () = async { match next { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
         }
@@ -216,7 +220,8 @@ impl Rooms {
             slot.retry_at = None;
             let audit = std::mem::take(&mut slot.audit) || slot.tried.is_none();
             let (name, plan, room) = (name.clone(), slot.plan.clone(), slot.room.take());
-            self.tasks.spawn(look(name, plan, room, audit));
+            let task = self.tasks.spawn(look(name.clone(), plan, room, audit));
+            self.at_work.insert(task.id(), name);
         }
     }
 
@@ -228,13 +233,23 @@ impl Rooms {
             let wait = slot.backoff.next(random());
             let reason = ended.outcome.error.as_deref().unwrap_or("a device");
             tracing::warn!(namespace = ended.name, reason, ?wait, "a namespace is not complete");
-            slot.retry_at = Some(Instant::now() + wait);
+            slot.retry_at = Arc::ptr_eq(&slot.plan, &ended.plan).then(|| Instant::now() + wait);
         } else {
             slot.backoff.reset();
         }
         slot.tried = Some((ended.plan.clone(), ended.outcome));
         // What was planned meanwhile may be leases only.
         slot.take_leases(&ended.plan);
+    }
+
+    /// A task that panicked took the room with it: it is opened anew, later.
+    fn end_broken(&mut self, error: &tokio::task::JoinError) {
+        let name = self.at_work.remove(&error.id()).unwrap_or_default();
+        tracing::error!(namespace = name, %error, "the task of a namespace broke off");
+        if let Some(slot) = self.slots.get_mut(&name) {
+            slot.busy = false;
+            slot.retry_at = Some(Instant::now() + LONGEST_WAIT);
+        }
     }
 
     async fn remove_leaving(&mut self) {
@@ -287,7 +302,9 @@ impl Rooms {
 
     fn next_timer(&self) -> Option<Instant> {
         let busy = |name: &String| self.slots.get(name).is_some_and(|slot| slot.busy);
-        let retries = self.slots.values().filter(|slot| !slot.busy).filter_map(|slot| slot.retry_at);
+        // When all hands are at work, the end of one wakes the loop.
+        let free = self.tasks.len() < AT_ONCE;
+        let retries = self.slots.values().filter(|_| free).filter(|slot| !slot.busy).filter_map(|slot| slot.retry_at);
         let removals = self.leaving.iter().filter(|(name, _)| !busy(name)).map(|(_, at)| *at);
         retries.chain(removals).min()
     }
@@ -325,11 +342,11 @@ impl Rooms {
 
 impl Slot {
     fn needs_a_look(&self, now: Instant) -> bool {
-        let Some((tried, _)) = &self.tried else { return self.retry_at.is_none_or(|at| at <= now) };
-        if *tried != self.plan {
-            return true;
+        if self.retry_at.is_some_and(|at| at > now) {
+            return false;
         }
-        self.audit || self.retry_at.is_some_and(|at| at <= now)
+        let planned_anew = self.tried.as_ref().is_none_or(|(tried, _)| *tried != self.plan);
+        planned_anew || self.audit || self.retry_at.is_some()
     }
 
     /// Takes a plan that differs from `old`, which is realised, in nothing but leases, without a look.

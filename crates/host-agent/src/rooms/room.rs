@@ -190,6 +190,7 @@ impl Room {
     async fn filters(&mut self, wanted: &[Table]) -> Result<(), AgentError> {
         let installed = match self.tables.take() {
             Some(known) => known,
+            None if wanted.is_empty() => BTreeMap::new(),
             None => {
                 let json = nft::list(&self.place).await?;
                 // What cannot be read differs from every plan, and is replaced.

@@ -26,7 +26,7 @@ use endpoint::EndpointKeeper;
 use flows::Bridges;
 use host_drivers::ovsdb::Database;
 use host_plan::{HostConfig, HostPlan, LocalState, plan};
-use host_view::PortState;
+use host_view::{HostView, PortState};
 use net_types::{NetworkId, PortId, VlanId};
 use ovsdb::{Cache, Desired};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +45,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Runs for as long as it is polled.
 pub(crate) async fn run(
     config: AgentConfig,
-    mut known: watch::Receiver<Option<Arc<KnownView>>>,
+    mut known: watch::Receiver<Option<KnownView>>,
     orders: watch::Sender<Option<Arc<Order>>>,
     board: Arc<Board>,
 ) {
@@ -120,7 +120,7 @@ struct Reached {
 /// A plan, and what it was made from.
 #[derive(Clone)]
 struct Planned {
-    view: Arc<KnownView>,
+    view: Arc<HostView>,
     state: LocalState,
     plan: Arc<HostPlan>,
     /// Tells one plan from another.
@@ -129,7 +129,7 @@ struct Planned {
 
 impl Switch {
     /// One look; whether everything is as it must be.
-    async fn look(&mut self, database: &mut Database, view: &Arc<KnownView>, ready: &BTreeSet<String>) -> bool {
+    async fn look(&mut self, database: &mut Database, view: &KnownView, ready: &BTreeSet<String>) -> bool {
         let mut errors = BTreeSet::new();
         let mut cache;
         let mut rounds = 0;
@@ -137,12 +137,17 @@ impl Switch {
             rounds += 1;
             cache = match database.cache().await {
                 Ok(cache) => cache,
+                // Flows can still follow the view, by what OVSDB last said.
+                Err(error) if self.planned.is_some() => {
+                    errors.insert(said(&error));
+                    database.last().cache
+                }
                 Err(error) => {
                     tracing::warn!(error = said(&error), "OVSDB cannot be spoken to");
                     return false;
                 }
             };
-            let planned = self.plan(view, &cache);
+            let planned = self.plan(&view.view, &cache);
             self.order(view.revision, &planned.plan, &cache);
             let wanted = without_removals(desired(&planned.plan, ready, &cache), &cache);
             match self.write_database(database, &cache, &wanted, &mut errors).await {
@@ -169,7 +174,7 @@ impl Switch {
     }
 
     /// The plan; the last one when nothing that it was made from has changed.
-    fn plan(&mut self, view: &Arc<KnownView>, cache: &Cache) -> Planned {
+    fn plan(&mut self, view: &Arc<HostView>, cache: &Cache) -> Planned {
         let held = self.planned.as_ref().map(|planned| &planned.plan.local_vlans);
         let state = local_state(cache, held);
         let number = match &self.planned {
@@ -177,7 +182,7 @@ impl Switch {
             Some(planned) => planned.number + 1,
             None => 1,
         };
-        let plan = Arc::new(plan(&view.view, &self.host, &state));
+        let plan = Arc::new(plan(view, &self.host, &state));
         // Numbers that the plan gives are what the next one holds: not a change.
         let state = LocalState { local_vlans: plan.local_vlans.clone(), ..state };
         let planned = Planned { view: view.clone(), state, plan, number };
@@ -282,6 +287,9 @@ impl Switch {
         };
         self.board.switch.send_if_modified(|current| {
             let differs = *current != part;
+            for error in part.errors.iter().filter(|error| !current.errors.contains(error)) {
+                tracing::warn!(error, "not everything can be realised");
+            }
             *current = part;
             differs
         });
