@@ -66,7 +66,7 @@ fn get(snapshot: &Snapshot<'_>, id: FloatingIpId) -> Result<Row, NetworkError> {
 
 /// Makes a floating IP: its port on the external network, its address, and where it leads.
 pub fn create(work: &Work<'_>, request: &FloatingIpCreate) -> Result<FloatingIpId, NetworkError> {
-    let network = network::get(work.tx, request.floating_network_id)?;
+    let network = network::get_visible(work, request.floating_network_id)?;
     let subnets = subnet::of_network(work.tx, network.id)?;
     check_network(network.id, network.external, subnets.iter().map(|subnet| subnet.ip_version()))?;
     let wanted = association(Some(request.port_id), request.fixed_ip_address, None)?;

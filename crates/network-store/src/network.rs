@@ -1,7 +1,7 @@
 //! What requests on networks do.
 
 use crate::segment::{self, Used};
-use crate::{NetworkError, Work, floating_ip, port, security_group, subnet};
+use crate::{Caller, NetworkError, Work, floating_ip, port, security_group, subnet};
 use net_types::{NetworkId, PortId, SubnetId};
 use network_model::in_use::{self, PortUse};
 use network_model::segment::{ProviderAttributes, Segment};
@@ -87,6 +87,19 @@ pub fn get(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Network, NetworkErr
         },
     )?;
     found.ok_or_else(|| ModelError::NetworkNotFound { net_id: id }.into())
+}
+
+impl Network {
+    /// Whether the caller may know of it: an administrator, its owner, and whoever may use it.
+    pub(crate) fn is_visible(&self, caller: &Caller<'_>) -> bool {
+        caller.is_admin || self.shared || self.external || self.project_id == caller.project_id
+    }
+}
+
+/// The network, or that it is not there for this caller.
+pub(crate) fn get_visible(work: &Work<'_>, id: NetworkId) -> Result<Network, NetworkError> {
+    let network = get(work.tx, id)?;
+    if network.is_visible(&work.caller) { Ok(network) } else { Err(ModelError::NetworkNotFound { net_id: id }.into()) }
 }
 
 /// A number that is out of every range is refused by the range check of the network's type, in that type's words.

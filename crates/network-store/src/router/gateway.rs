@@ -5,7 +5,7 @@ use crate::port::{self, PortCreate, PortUpdate};
 use crate::{NetworkError, Work, network, subnet};
 use net_types::{NetworkId, PortId};
 use network_model::fixed_ips::FixedIpRequest;
-use network_model::{ModelError, device_owner, router::Router};
+use network_model::{device_owner, router::Router};
 use serde::Deserialize;
 use store::params;
 
@@ -24,12 +24,7 @@ pub(super) fn set(work: &Work<'_>, router: &Router, info: Option<GatewayInfo>) -
     let wanted = info.as_ref().map(|info| info.network_id);
     let current = router.gateway();
     if let Some(info) = &info {
-        let network = network::get(work.tx, info.network_id)?;
-        let visible =
-            network.external || network.shared || work.caller.is_admin || network.project_id == work.caller.project_id;
-        if !visible {
-            return Err(ModelError::NetworkNotFound { net_id: network.id }.into());
-        }
+        let network = network::get_visible(work, info.network_id)?;
         let subnets = subnet::of_network(work.tx, network.id)?;
         router.check_gateway(network.id, network.external, &subnets, &info.external_fixed_ips)?;
     }

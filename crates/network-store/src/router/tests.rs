@@ -242,6 +242,19 @@ fn floating_ips_are_refused_as_neutron_does() {
     let joined = joined();
     let inside = joined.inside;
     assert_eq!(refusal(joined.floating_ip(|request| request.floating_network_id = inside)), "BadRequest");
+    let theirs = joined.cloud.by("them", move |work| {
+        let request = FloatingIpCreate {
+            project_id: "them".to_owned(),
+            description: String::new(),
+            floating_network_id: inside,
+            floating_ip_address: None,
+            subnet_id: None,
+            port_id: None,
+            fixed_ip_address: None,
+        };
+        floating_ip::create(work, &request)
+    });
+    assert_eq!(refusal(theirs), "NetworkNotFound", "what one may not know of is not there");
     let unreachable = joined.cloud.network(false);
     joined.cloud.subnet(unreachable, "10.9.0.0/24");
     let port = joined.cloud.port(unreachable);
