@@ -14,7 +14,7 @@ use crate::machine::Lock;
 use crate::process::MARK;
 use crate::record::{folder, write_json};
 use crate::status::{State, status};
-use crate::{Credentials, Error, Lab, Paths, Result, Topology, cables, command, down, machine, preflight};
+use crate::{Credentials, Error, Host, Lab, Paths, Result, Topology, cables, command, down, machine, preflight};
 
 /// How long one step may take on a machine that is overwhelmed.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -68,6 +68,12 @@ impl Progress for Silent {
 /// Brings the lab up. Up already: says so. Half up after a crash: removes what is there and builds it again.
 pub fn up(paths: &Paths, options: &UpOptions, progress: &mut dyn Progress) -> Result<Outcome> {
     preflight::check(&options.topology)?;
+    if !options.bare && options.topology.server().is_none() && options.topology.hosts.iter().any(Host::runs_agent) {
+        return Err(Error::Preflight(
+            "the topology has agents but no host with the role \"server\": give one host that role, or use --bare"
+                .to_owned(),
+        ));
+    }
     let lock = Lock::take(paths)?;
     if paths.state().exists() {
         let whole = status(paths).is_ok_and(|status| status.nodes.iter().all(|node| node.state == State::Up));
@@ -150,7 +156,8 @@ fn start_supervisors(paths: &Paths, lab: &Lab, nodes: &[String]) -> Result<()> {
             if dead || Instant::now() > until {
                 return Err(Error::Host {
                     host: node.clone(),
-                    reason: last_words(paths, node).unwrap_or_else(|| "its supervisor did not start".to_owned()),
+                    reason: last_words(paths, node, "supervisor")
+                        .unwrap_or_else(|| "its supervisor did not start".to_owned()),
                     log: paths.log(node),
                 });
             }
@@ -167,8 +174,8 @@ pub(crate) fn search_path() -> std::ffi::OsString {
     path
 }
 
-fn last_words(paths: &Paths, node: &str) -> Option<String> {
-    let log = std::fs::read_to_string(paths.log(node).join("supervisor.log")).ok()?;
+fn last_words(paths: &Paths, node: &str, process: &str) -> Option<String> {
+    let log = std::fs::read_to_string(paths.log(node).join(format!("{process}.log"))).ok()?;
     log.lines().rev().find(|line| !line.trim().is_empty()).map(str::to_owned)
 }
 
@@ -206,7 +213,10 @@ fn hear_server(paths: &Paths, lab: &Lab) -> Result<()> {
         if Instant::now() > until || restarts.unwrap_or(0) > 3 {
             return Err(Error::Host {
                 log: paths.log(&server),
-                reason: "the server does not answer".to_owned(),
+                reason: match last_words(paths, &server, "server") {
+                    Some(words) => format!("the server does not answer; its last words: {words}"),
+                    None => "the server does not answer".to_owned(),
+                },
                 host: server,
             });
         }

@@ -274,6 +274,15 @@ fn a_topology_from_a_file() {
     lab.ok(&["up", file.to_str().unwrap()]);
     assert!(lab.pid("node1", "server").is_some() && lab.pid("node1", "agent").is_some());
     assert!(lab.on("node1", &["ovs-vsctl", "list-br"]).contains("br-int"), "the agent has heard of the host");
+    // A server that cannot start says why.
+    let broken = tempfile::NamedTempFile::new().unwrap();
+    let text = std::fs::read_to_string(&file).unwrap().replace("vni_ranges", "vny_ranges");
+    std::fs::write(broken.path(), text).unwrap();
+    let second = Lab::new("vny");
+    let output = second.run(&["up", broken.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("unknown field `vny_ranges`"), "{said}");
     // Another topology under the same name is refused, not mixed in.
     let other = lab.run(&["up"]);
     assert_eq!(other.status.code(), Some(2));
