@@ -110,10 +110,6 @@ fn object(resource: &Resource, value: Value) -> Result<Map<String, Value>, Schem
 fn create_one(resource: &Resource, author: Author<'_>, value: Value) -> Result<Request, SchemaError> {
     let mut object = object(resource, value)?;
     own(author, &mut object)?;
-    let owned = resource.attribute("project_id").is_some();
-    if owned && !object.contains_key("project_id") {
-        object.insert("project_id".into(), author.project_id.into());
-    }
     known(resource, &object)?;
     for attribute in resource.attributes {
         let given = object.contains_key(attribute.name);
@@ -145,6 +141,9 @@ fn create_one(resource: &Resource, author: Author<'_>, value: Value) -> Result<R
             }
             (None, _) => {}
         }
+    }
+    if resource.attribute("project_id").is_some() && !request.values.contains_key("project_id") {
+        request.values.insert("project_id".into(), author.project_id.into());
     }
     Ok(request)
 }
@@ -213,4 +212,73 @@ pub fn filter_value(attribute: &Attribute, text: &str) -> Result<Value, SchemaEr
 pub fn unknown_filters(names: &[String]) -> SchemaError {
     let names = Value::Array(names.iter().map(|n| Value::String(n.clone())).collect());
     bad(format!("{} is invalid attribute for filtering", python_display(&names)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::{NETWORK, PORT, SUBNET};
+    use serde_json::json;
+
+    const OWN: Author<'static> = Author { project_id: "own", any_project: false };
+    const NET: &str = "0c1d2e3f-0000-4000-8000-000000000000";
+
+    fn one(resource: &Resource, members: Value) -> Result<Request, SchemaError> {
+        match creation(resource, OWN, json!({ resource.name: members }))? {
+            Creation::One(request) => Ok(request),
+            Creation::Bulk(_) => panic!("one was asked for"),
+        }
+    }
+
+    fn explicit(request: &Request) -> Vec<&str> {
+        request.explicit.iter().map(|attribute| attribute.name).collect()
+    }
+
+    #[test]
+    fn defaults_are_filled_in_and_absent_is_not_null() {
+        let request = one(&SUBNET, json!({"network_id": NET, "ip_version": "4", "gateway_ip": null})).unwrap();
+        assert_eq!(request.values["enable_dhcp"], true);
+        assert_eq!(request.values["ip_version"], 4);
+        assert_eq!(request.values.get("gateway_ip"), Some(&Value::Null));
+        assert_eq!(request.values.get("cidr"), None);
+        assert_eq!(request.values["project_id"], "own");
+    }
+
+    #[test]
+    fn what_only_repeats_the_default_is_not_asked_for() {
+        let request = one(&NETWORK, json!({"shared": "no", "mtu": 0, "router:external": true, "name": ""})).unwrap();
+        assert_eq!(explicit(&request), ["router:external"]);
+        let changed = update(&NETWORK, OWN, json!({"network": {"shared": false}})).unwrap();
+        assert_eq!(explicit(&changed), ["shared"], "a change says what it says");
+    }
+
+    #[test]
+    fn null_stands_for_the_empty_list_where_neutron_says_so() {
+        let members = json!({"network_id": NET, "security_groups": null, "binding:profile": null});
+        let request = one(&PORT, members).unwrap();
+        assert_eq!((&request.values["security_groups"], &request.values["binding:profile"]), (&json!([]), &json!({})));
+        let refused = one(&PORT, json!({"network_id": NET, "fixed_ips": null})).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "Invalid input for fixed_ips. Reason: Invalid data format for fixed IP: 'None'."
+        );
+    }
+
+    #[test]
+    fn tenant_and_project_are_one() {
+        let admin = Author { any_project: true, ..OWN };
+        let made = creation(&NETWORK, admin, json!({"network": {"tenant_id": "x"}})).unwrap();
+        let Creation::One(request) = made else { panic!("one was asked for") };
+        assert_eq!((request.values.get("project_id"), request.values.get("tenant_id")), (Some(&json!("x")), None));
+        let refused = update(&NETWORK, OWN, json!({"network": {"tenant_id": "own"}})).unwrap_err();
+        assert_eq!(refused.to_string(), "Cannot update read-only attribute project_id");
+    }
+
+    #[test]
+    fn bulk_items_come_bare_or_wrapped() {
+        let body = json!({"networks": [{"name": "a"}, {"network": {"name": "b"}}]});
+        let Creation::Bulk(requests) = creation(&NETWORK, OWN, body).unwrap() else { panic!("several were asked for") };
+        let names: Vec<&Value> = requests.iter().map(|request| &request.values["name"]).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! The client is the one that `OPENSTACK` names, else the one in `.venv` that `make deps` installs.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // The helpers are tests too.
+
 use api_server::{Api, ApiConfig};
 use identity::{Identity, IdentityConfig, Secret};
 use network_store::{NetworkConfig, NetworkOptions};

@@ -251,7 +251,7 @@ impl Lists {
         let most = SIZES.iter().copied().max().unwrap_or(1);
         for chunk in ids.chunks(most) {
             let size = SIZES.iter().copied().find(|size| *size >= chunk.len()).unwrap_or(most);
-            let padded = chunk.iter().chain(std::iter::repeat(chunk.last().unwrap_or(&ids[0]))).take(size);
+            let padded = chunk.iter().chain(chunk.last().into_iter().cycle()).take(size);
             let wanted = padded.map(|id| Value::from(id.clone()));
             match source {
                 Source::Children(children) => lists.read_rows(snapshot, children, &index, wanted)?,

@@ -59,6 +59,10 @@ async fn it_leads_to_a_port_and_shows_it() {
     let renamed = behind.server.put(DEMO, &path, json!({"floatingip": {"description": "e"}})).await.expect(200);
     assert_eq!(renamed["floatingip"]["port_id"], behind.port["id"], "what is not said stays");
 
+    let empty = behind.server.put(DEMO, &path, json!({"floatingip": {}})).await.expect(200);
+    assert_eq!(empty["floatingip"]["port_id"], Value::Null, "an empty change ends the association");
+    behind.server.put(DEMO, &path, json!({"floatingip": {"port_id": id(&behind.port)}})).await.expect(200);
+
     let found = format!("/v2.0/floatingips?port_id={}&fields=id", id(&behind.port));
     let found = behind.server.get(DEMO, &found).await.expect(200);
     assert_eq!(found, json!({"floatingips": [{"id": floating_ip["id"]}]}));
