@@ -35,8 +35,8 @@ pub(crate) struct Connection {
 
 /// Lines of an answer that does not end.
 pub(crate) struct Lines {
-    // Kept: the connection closes when its sender is dropped.
-    _sender: SendRequest<Full<Bytes>>,
+    // Kept whole: it closes when its sender is dropped.
+    connection: Connection,
     body: Incoming,
     buffer: BytesMut,
     /// Bytes of `buffer` in which no line ends.
@@ -82,7 +82,7 @@ impl Server {
     pub(crate) async fn lines(&self, path: &str) -> Result<Lines, AgentError> {
         let mut connection = self.connect().await?;
         let response = connection.send("the watch", Method::GET, path, Bytes::new()).await?;
-        Ok(Lines { _sender: connection.sender, body: response.into_body(), buffer: BytesMut::new(), searched: 0 })
+        Ok(Lines { connection, body: response.into_body(), buffer: BytesMut::new(), searched: 0 })
     }
 }
 
@@ -134,13 +134,12 @@ impl Lines {
                 return Ok(Some(line));
             }
             self.searched = self.buffer.len();
-            let broken = |reason: String| AgentError::NotUnderstood { what: "watch", reason };
             if self.searched > LONGEST_LINE {
-                return Err(broken("a line has no end".to_owned()));
+                return Err(AgentError::NotUnderstood { what: "watch", reason: "a line has no end".to_owned() });
             }
             match self.body.frame().await {
                 None => return Ok(None),
-                Some(Err(error)) => return Err(broken(error.to_string())),
+                Some(Err(error)) => return Err(self.connection.server.failed(error)),
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
                         self.buffer.extend_from_slice(data);

@@ -178,17 +178,26 @@ fn a_router_translates_and_forgets() {
         assert!(host.can_ping(&routed.inside, ip("203.0.113.1")), "out, by source translation");
         let from_world = |command: &str| host.inside(&routed.world, command);
         assert!(from_world("ping -n -c 1 -W 1 203.0.113.20").is_err());
+        // As if the address had lived elsewhere before.
+        from_world("ip neigh replace 203.0.113.20 lladdr 02:00:00:00:00:99 dev eth0 nud stale").unwrap();
 
         let revision = host.server.change(|view| {
             let value = FloatingIp { floating_address: ip("203.0.113.20"), fixed_address: ip("10.0.0.11") };
             view.routers.get_mut(&routed.router).unwrap().floating_ips.insert(routed.floating, value);
         });
         host.server.until_revision(revision).await;
+        // The neighbours were told, so the world learns it without asking.
+        let mut neighbours = String::new();
+        for _ in 0..50 {
+            neighbours = from_world("ip neigh show 203.0.113.20").unwrap();
+            if neighbours.contains(&mac(0xb).to_string()) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(neighbours.contains(&mac(0xb).to_string()), "{neighbours}");
         let answered = from_world("ping -n -c 5 -i 0.2 -W 1 203.0.113.20");
         assert!(answered.is_ok(), "{answered:?}");
-        // The neighbours were told, so the world need not ask.
-        let neighbours = from_world("ip neigh show 203.0.113.20").unwrap();
-        assert!(neighbours.contains(&mac(0xb).to_string()), "{neighbours}");
 
         // A connection that is under way through a floating IP ends with it.
         let namespace = format!("qrouter-{}", routed.router);
@@ -266,6 +275,34 @@ fn a_router_translates_and_forgets() {
         assert_eq!(host.server.seen().ports[&routed.inside_port], PortState::Up);
         assert!(host.switch.vsctl(&["list-ports", "br-ex"]).unwrap().contains("ex0"));
         assert_ne!(routed.gateway_port, routed.inside_port);
+        agent.stop().await;
+    });
+}
+
+#[test]
+fn a_namespace_that_cannot_be_made_holds_up_nobody() {
+    on_a_host(|host| async move {
+        let agent = host.agent();
+        let mut view = HostView::default();
+        let blocked = add_network(&mut view, Segment::Local, "10.0.0.0/24", None);
+        let free = add_network(&mut view, Segment::Local, "10.0.1.0/24", None);
+        let first = serve_dhcp(&mut view, blocked, mac(1), "10.0.0.2");
+        let second = serve_dhcp(&mut view, free, mac(2), "10.0.1.2");
+        let obstacle = format!("/run/netns/qdhcp-{}", blocked.network);
+        std::fs::create_dir_all(&obstacle).unwrap();
+
+        let revision = host.server.change(|shown| *shown = view);
+        host.server.until_up(second).await;
+        let is_failed =
+            |state: Option<&PortState>| matches!(state, Some(PortState::Failed { reason }) if reason.contains("qdhcp"));
+        let seen = host.server.until("the reason", |seen| is_failed(seen.ports.get(&first))).await;
+        assert!(seen.errors.iter().any(|error| error.contains(&blocked.network.to_string())), "{:?}", seen.errors);
+        host.server.until_revision(revision).await;
+
+        std::fs::remove_dir(&obstacle).unwrap();
+        let seen = host.server.until_up(first).await;
+        assert_eq!(seen.ports[&second], PortState::Up);
+        host.server.until("no errors", |seen| seen.errors.is_empty()).await;
         agent.stop().await;
     });
 }
