@@ -117,7 +117,7 @@ pub(crate) fn tags(wiring: &Wiring<'_>) -> BTreeMap<String, PortTag> {
     let mut tags: BTreeMap<_, _> = wiring.dead.iter().map(dead).collect();
     for (device, id) in &wiring.own_devices {
         let port = wiring.view.ports.get(id);
-        let tag = wiring.tag_of_pending(*id).zip(port).and_then(|(vlan, port)| access(wiring, port.network, vlan));
+        let tag = wiring.local_vlan_of(*id).zip(port).and_then(|(vlan, port)| access(wiring, port.network, vlan));
         tags.insert(device.clone(), tag.unwrap_or_else(|| dead(device).1));
     }
     for wired in wiring.ports.values() {

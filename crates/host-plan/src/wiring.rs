@@ -5,7 +5,7 @@
 //!      │                                                                                   \── number not yet known ──> Down
 //!      ├── network realisable here? (bridge of its physical network, tunnel type) ── no ──> Failed, dead VLAN
 //!      ├── port and network administratively up? ── no ──> Down, dead VLAN
-//!      └── wired: local VLAN, OpenFlow number, flows ──> Up
+//!      └── wired: local VLAN, OpenFlow number, flows ──> Up, once the network's way out of br-int has a number, too
 //! ```
 //! A device whose `iface-id` names no port of the view is put on the dead VLAN: it may be about to be bound, and must
 //! not talk before.
@@ -113,7 +113,7 @@ impl<'a> Wiring<'a> {
         let live: BTreeSet<_> = wiring.ports.values().map(|wired| wired.device.clone()).collect();
         let pending = |name: &String| {
             // A device of ours that merely has no number yet is on its way; it gets its tag at once.
-            wiring.own_devices.get(name).is_some_and(|id| wiring.tag_of_pending(*id).is_some())
+            wiring.own_devices.get(name).is_some_and(|id| wiring.local_vlan_of(*id).is_some())
         };
         wiring.dead = state
             .interfaces
@@ -137,17 +137,16 @@ impl<'a> Wiring<'a> {
         let Some(vlan) = self.networks.get(&port.network).map(|network| network.vlan) else {
             return failed("all local VLANs of this host are in use".into());
         };
-        match self.state.ofport(&self.config.integration_bridge, device) {
-            Some(ofport) => {
-                self.ports.insert(id, WiredPort { port, device: device.to_owned(), ofport, vlan });
-                PortState::Up
-            }
-            None => PortState::Down,
-        }
+        let Some(ofport) = self.int_ofport(device) else { return PortState::Down };
+        self.ports.insert(id, WiredPort { port, device: device.to_owned(), ofport, vlan });
+        // While the patch out of the bridge has no number the port is not what it should be, though it has its flows.
+        let isolated =
+            network.is_some_and(|network| network.segment != Segment::Local && self.uplink(network).is_none());
+        if isolated { PortState::Down } else { PortState::Up }
     }
 
-    /// The local VLAN that a port which we make will have once the switch has given it a number.
-    pub fn tag_of_pending(&self, id: PortId) -> Option<VlanId> {
+    /// The local VLAN of a port that may carry traffic, whether the switch has given it a number yet or not.
+    pub fn local_vlan_of(&self, id: PortId) -> Option<VlanId> {
         let port = self.view.ports.get(&id).filter(|port| port.admin_state_up)?;
         self.networks.get(&port.network).map(|network| network.vlan)
     }

@@ -181,6 +181,17 @@ fn what_cannot_be_realised_says_why() {
 }
 
 #[test]
+fn a_port_is_up_only_when_its_network_leaves_the_bridge() {
+    let mut host = Host::second_host();
+    host.state.interfaces.get_mut("patch-tun").unwrap().ofport = None;
+    let plan = host.plan();
+    assert_eq!(plan.ports[&id(G2)], PortState::Down);
+    assert_eq!(plan.ports[&id(G4)], PortState::Up, "its network leaves by int-br-phys");
+    host.state.interfaces.get_mut("patch-tun").unwrap().ofport = Some(2);
+    assert_eq!(host.plan().ports[&id(G2)], PortState::Up);
+}
+
+#[test]
 fn each_tunnel_type_has_its_own_way_in() {
     for (kind, table, name) in [(NetworkType::Gre, 3, "gre-0a4d0002"), (NetworkType::Geneve, 6, "geneve-0a4d0002")] {
         let mut host = Host::second_host();
