@@ -74,3 +74,10 @@ pub enum AgentError {
         known: u64,
     },
 }
+
+impl AgentError {
+    /// Whether the same attempt may succeed later, without anybody changing the configuration.
+    pub fn is_worth_retrying(&self) -> bool {
+        !matches!(self, Self::Configuration { .. } | Self::ReadFile { .. } | Self::TaskEnded { .. })
+    }
+}

@@ -14,7 +14,7 @@ mod room;
 use crate::backoff::{Backoff, random};
 use crate::board::{Board, RoomsPart};
 use host_drivers::netns;
-use host_plan::{DhcpServer as DhcpPlan, Namespace};
+use host_plan::{DhcpServer as DhcpPlan, HostPlan, Namespace};
 use host_view::{AgentRole, PortState};
 use net_types::{NetworkId, PortId};
 use room::{Outcome, Room, RoomPlan};
@@ -34,16 +34,25 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// What the namespaces must be.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Order {
     /// The view's revision.
     pub revision: u64,
-    pub namespaces: BTreeMap<String, Namespace>,
-    pub dhcp: BTreeMap<NetworkId, DhcpPlan>,
+    /// The plan of the whole host.
+    pub plan: Arc<HostPlan>,
     /// Interfaces that OVSDB knows.
     pub plugged: BTreeSet<String>,
     /// Ports whose flows are committed.
     pub wired: BTreeSet<PortId>,
+}
+
+impl Order {
+    /// Whether it is the very same order; cheap, and may say no of one that only means the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.revision == other.revision
+            && Arc::ptr_eq(&self.plan, &other.plan)
+            && (&self.plugged, &self.wired) == (&other.plugged, &other.wired)
+    }
 }
 
 /// Whether a namespace is one that an agent of these roles makes.
@@ -140,14 +149,14 @@ impl Rooms {
     fn take(&mut self, order: Arc<Order>) {
         let first = self.order.is_none();
         let mut dhcp: BTreeMap<&str, (NetworkId, &DhcpPlan)> = BTreeMap::new();
-        for (network, plan) in &order.dhcp {
+        for (network, plan) in &order.plan.dhcp {
             dhcp.insert(&plan.namespace, (*network, plan));
         }
-        for (name, namespace) in &order.namespaces {
+        for (name, namespace) in &order.plan.namespaces {
             let devices = || namespace.devices.iter();
-            let plan = RoomPlan {
-                namespace: namespace.clone(),
-                dhcp: dhcp.get(name.as_str()).map(|(network, plan)| (*network, (*plan).clone())),
+            let plan = Wanted {
+                namespace,
+                dhcp: dhcp.get(name.as_str()).copied(),
                 plugged: devices()
                     .map(|(name, _)| name)
                     .filter(|name| order.plugged.contains(*name))
@@ -158,8 +167,8 @@ impl Rooms {
             self.leaving.remove(name);
             self.plan(name, plan);
         }
-        let gone: Vec<String> =
-            self.slots.keys().filter(|name| !order.namespaces.contains_key(*name)).cloned().collect();
+        let planned = &order.plan.namespaces;
+        let gone: Vec<String> = self.slots.keys().filter(|name| !planned.contains_key(*name)).cloned().collect();
         for name in gone {
             self.leaving.insert(name, Instant::now());
         }
@@ -172,17 +181,17 @@ impl Rooms {
         }
     }
 
-    fn plan(&mut self, name: &str, plan: RoomPlan) {
+    fn plan(&mut self, name: &str, wanted: Wanted<'_>) {
         match self.slots.get_mut(name) {
-            Some(slot) if *slot.plan == plan => {}
+            Some(slot) if wanted.is(&slot.plan) => {}
             Some(slot) => {
-                let old = std::mem::replace(&mut slot.plan, Arc::new(plan));
+                let old = std::mem::replace(&mut slot.plan, Arc::new(wanted.to_plan()));
                 slot.retry_at = None;
                 slot.take_leases(&old);
             }
             None => {
                 let slot = Slot {
-                    plan: Arc::new(plan),
+                    plan: Arc::new(wanted.to_plan()),
                     tried: None,
                     room: None,
                     busy: false,
@@ -337,6 +346,31 @@ impl Rooms {
             *current = part;
             modified
         });
+    }
+}
+
+/// A room's part of an order, before it is known whether it says anything new.
+struct Wanted<'o> {
+    namespace: &'o Namespace,
+    dhcp: Option<(NetworkId, &'o DhcpPlan)>,
+    plugged: Vec<String>,
+    wired: Vec<PortId>,
+}
+
+impl Wanted<'_> {
+    fn is(&self, plan: &RoomPlan) -> bool {
+        *self.namespace == plan.namespace
+            && self.dhcp == plan.dhcp.as_ref().map(|(network, server)| (*network, server))
+            && (&self.plugged, &self.wired) == (&plan.plugged, &plan.wired)
+    }
+
+    fn to_plan(&self) -> RoomPlan {
+        RoomPlan {
+            namespace: self.namespace.clone(),
+            dhcp: self.dhcp.map(|(network, server)| (network, server.clone())),
+            plugged: self.plugged.clone(),
+            wired: self.wired.clone(),
+        }
     }
 }
 

@@ -191,17 +191,15 @@ impl Switch {
     }
 
     /// Tells the rooms what the namespaces must be, and how far the switch is with their devices.
-    fn order(&self, revision: u64, plan: &HostPlan, cache: &Cache) {
-        let wired = self.board.switch.borrow().wired.clone();
+    fn order(&self, revision: u64, plan: &Arc<HostPlan>, cache: &Cache) {
         let order = Order {
             revision,
-            namespaces: plan.namespaces.clone(),
-            dhcp: plan.dhcp.clone(),
+            plan: plan.clone(),
             plugged: cache.interfaces().map(|interface| interface.name.clone()).collect(),
-            wired,
+            wired: self.board.switch.borrow().wired.clone(),
         };
         self.orders.send_if_modified(|current| {
-            let differs = current.as_deref() != Some(&order);
+            let differs = current.as_deref().is_none_or(|current| !current.is(&order));
             if differs {
                 *current = Some(Arc::new(order));
             }
@@ -256,7 +254,14 @@ impl Switch {
         self.zones.clone_from(&plan.local_vlans);
     }
 
-    fn publish(&mut self, revision: u64, plan: &HostPlan, cache: &Cache, errors: BTreeSet<String>, reached: Reached) {
+    fn publish(
+        &mut self,
+        revision: u64,
+        plan: &Arc<HostPlan>,
+        cache: &Cache,
+        errors: BTreeSet<String>,
+        reached: Reached,
+    ) {
         let now = Instant::now();
         let since = *self.unreachable_since.get_or_insert(now);
         if reached.all {
