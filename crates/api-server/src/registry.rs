@@ -25,6 +25,8 @@ pub struct Rules {
     pub create_together: Option<CreateTogetherRule>,
     /// Changes one.
     pub update: Option<UpdateRule>,
+    /// Whether a change that says nothing means something (of floating IPs it ends the association).
+    pub empty_update: bool,
     /// Removes one.
     pub delete: Option<DeleteRule>,
     /// Further requests on one object, by name: body in, answer out.
@@ -41,6 +43,7 @@ impl Rules {
             create: None,
             create_together: None,
             update: None,
+            empty_update: false,
             delete: None,
             actions: &[],
             before_list: None,
@@ -147,6 +150,7 @@ pub static ALL: &[Rules] = &[
     Rules {
         create: Some(|work, values| Ok(floating_ip::create(work, &typed("floatingip", values)?)?.0)),
         update: Some(|work, id, values| done(floating_ip::update(work, id.into(), typed("floatingip", values)?))),
+        empty_update: true,
         delete: Some(|work, id| done(floating_ip::delete(work, id.into()))),
         ..Rules::of(&resources::FLOATING_IP)
     },

@@ -43,16 +43,19 @@ pub enum Association {
 /// Reads what a request says of `port_id` and `fixed_ip_address`.
 ///
 /// `port_id` is `None` when the body has none, `Some(None)` when it is null; `current` is the port that the floating IP
-/// leads to now.
+/// leads to now. A body that says nothing at all (`is_empty`) ends the association, as it has since the association was all
+/// that there was to change.
 pub fn association(
     port_id: Option<Option<PortId>>,
     fixed_ip_address: Option<IpAddr>,
     current: Option<PortId>,
+    is_empty: bool,
 ) -> Result<Association, ModelError> {
     if fixed_ip_address.is_some() && port_id.flatten().is_none() {
         return Err(bad("fixed_ip_address cannot be specified without a port_id"));
     }
     Ok(match port_id {
+        None if is_empty => Association::None,
         None => Association::Unchanged,
         Some(None) => Association::None,
         Some(Some(port_id)) => Association::To { port_id, fixed_ip_address, already: current == Some(port_id) },
@@ -291,12 +294,14 @@ mod tests {
     fn what_a_request_says_of_the_association() {
         let (one, two) = (port_id(1), port_id(2));
         let to = |port_id, already| Association::To { port_id, fixed_ip_address: None, already };
-        assert_eq!(association(None, None, Some(one)), Ok(Association::Unchanged), "a new description changes nothing");
-        assert_eq!(association(Some(Some(one)), None, Some(one)), Ok(to(one, true)));
-        assert_eq!(association(Some(None), None, Some(one)), Ok(Association::None));
-        assert_eq!(association(Some(Some(two)), None, Some(one)), Ok(to(two, false)));
-        assert!(association(None, Some(ip("10.0.0.5")), Some(one)).is_err());
-        assert!(association(Some(None), Some(ip("10.0.0.5")), None).is_err());
+        let read = |port, fixed, current| association(port, fixed, current, false);
+        assert_eq!(read(None, None, Some(one)), Ok(Association::Unchanged), "a new description changes nothing");
+        assert_eq!(association(None, None, Some(one), true), Ok(Association::None));
+        assert_eq!(read(Some(Some(one)), None, Some(one)), Ok(to(one, true)));
+        assert_eq!(read(Some(None), None, Some(one)), Ok(Association::None));
+        assert_eq!(read(Some(Some(two)), None, Some(one)), Ok(to(two, false)));
+        assert!(read(None, Some(ip("10.0.0.5")), Some(one)).is_err());
+        assert!(read(Some(None), Some(ip("10.0.0.5")), None).is_err());
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct FloatingIpCreate {
 }
 
 /// A checked PUT body: what it does not have stays.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs)] // The attributes of the declaration.
 pub struct FloatingIpUpdate {
@@ -69,7 +69,7 @@ pub fn create(work: &Work<'_>, request: &FloatingIpCreate) -> Result<FloatingIpI
     let network = network::get_visible(work, request.floating_network_id)?;
     let subnets = subnet::of_network(work.tx, network.id)?;
     check_network(network.id, network.external, subnets.iter().map(|subnet| subnet.ip_version()))?;
-    let wanted = association(Some(request.port_id), request.fixed_ip_address, None)?;
+    let wanted = association(Some(request.port_id), request.fixed_ip_address, None, false)?;
     let id = FloatingIpId(work.new_id());
     let fixed_ips = address_request(request.subnet_id, request.floating_ip_address).map(|entry| vec![entry]);
     let holder = PortCreate::of_service(network.id, "", device_owner::FLOATING_IP, &id.to_string());
@@ -103,7 +103,8 @@ pub fn create(work: &Work<'_>, request: &FloatingIpCreate) -> Result<FloatingIpI
 /// Changes a floating IP.
 pub fn update(work: &Work<'_>, id: FloatingIpId, request: FloatingIpUpdate) -> Result<(), NetworkError> {
     let row = get(work.tx, id)?;
-    let wanted = association(request.port_id, request.fixed_ip_address.flatten(), row.port)?;
+    let is_empty = request == FloatingIpUpdate::default();
+    let wanted = association(request.port_id, request.fixed_ip_address.flatten(), row.port, is_empty)?;
     associate(work, &row, wanted)?;
     work.set("floating_ips", id.0, "description", request.description)?;
     work.touch("floating_ips", id.0)?;
@@ -161,10 +162,7 @@ fn target(
     wanted: Option<IpAddr>,
 ) -> Result<(IpAddr, RouterId), NetworkError> {
     let caller = Caller { project_id: work.caller.project_id, is_admin: work.caller.is_admin };
-    let port = port::get(work.tx, port_id)?;
-    if !caller.is_admin && port.project_id != caller.project_id {
-        return Err(ModelError::PortNotFound { port_id }.into());
-    }
+    let port = port::get_visible(work, port_id)?;
     let fixed_ips = addresses::of_port(work.tx, port_id)?;
     let candidate = TargetPort {
         id: port_id,

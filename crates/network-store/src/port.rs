@@ -131,6 +131,16 @@ pub fn get(snapshot: &Snapshot<'_>, id: PortId) -> Result<Port, NetworkError> {
     found.ok_or_else(|| ModelError::PortNotFound { port_id: id }.into())
 }
 
+/// The port, or that it is not there for this caller: ports are known to their project and to their network's.
+pub(crate) fn get_visible(work: &Work<'_>, id: PortId) -> Result<Port, NetworkError> {
+    let port = get(work.tx, id)?;
+    let own = work.caller.is_admin || port.project_id == work.caller.project_id;
+    if own || network::get(work.tx, port.network_id)?.project_id == work.caller.project_id {
+        return Ok(port);
+    }
+    Err(ModelError::PortNotFound { port_id: id }.into())
+}
+
 /// Makes a port: MAC and IP addresses, security groups, binding.
 pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkError> {
     let network = network::get(work.tx, request.network_id)?;

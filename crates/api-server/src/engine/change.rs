@@ -147,8 +147,8 @@ impl Changing<'_> {
             object.insert(name.clone(), value.clone());
         }
         self.check_policy(tx, &format!("update_{}", resource.name), &object, &values, &explicit)?;
-        // A change of nothing is none: it raises no revision and wakes nobody.
-        if !values.is_empty() {
+        // A change of nothing is mostly none: it raises no revision and wakes nobody.
+        if !values.is_empty() || self.rules.empty_update {
             update(&self.work(tx), uuid, values)?;
         }
         let shape = Shape::visible(resource, &self.api.policy, self.who, &[]);

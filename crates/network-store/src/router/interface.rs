@@ -109,10 +109,7 @@ fn add_by_subnet(work: &Work<'_>, loaded: &Loaded, subnet_id: SubnetId) -> Resul
 
 fn add_by_port(work: &Work<'_>, loaded: &Loaded, port_id: PortId) -> Result<Interface, NetworkError> {
     let router = &loaded.router;
-    let port = port::get(work.tx, port_id)?;
-    if !work.caller.is_admin && port.project_id != work.caller.project_id {
-        return Err(ModelError::PortNotFound { port_id }.into());
-    }
+    let port = port::get_visible(work, port_id)?;
     let mut candidates: Vec<(IpAddr, Candidate)> = Vec::new();
     for ip in addresses::of_port(work.tx, port_id)? {
         candidates.push((ip.ip_address, Candidate::load(work, ip.subnet_id)?));

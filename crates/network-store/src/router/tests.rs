@@ -64,7 +64,7 @@ impl Joined {
     }
 
     fn update_floating_ip(&self, id: FloatingIpId, port_id: Option<Option<PortId>>) -> Result<(), NetworkError> {
-        let request = FloatingIpUpdate { port_id, ..FloatingIpUpdate::default() };
+        let request = FloatingIpUpdate { port_id, description: Some("changed".to_owned()), fixed_ip_address: None };
         self.cloud.by(ME, move |work| floating_ip::update(work, id, request.clone()))
     }
 
@@ -210,6 +210,9 @@ fn a_floating_ip_leads_to_a_port_and_away() {
     assert_eq!(refusal(taken), "FloatingIPPortAlreadyAssociated");
     joined.update_floating_ip(id, Some(None)).unwrap();
     assert_eq!(joined.association(id), (String::new(), String::new(), "DOWN".to_owned()));
+    joined.update_floating_ip(second, Some(Some(port))).unwrap();
+    joined.cloud.by(ME, move |work| floating_ip::update(work, second, FloatingIpUpdate::default())).unwrap();
+    assert_eq!(joined.association(second).0, "", "a change that says nothing");
     joined.update_floating_ip(second, Some(Some(port))).unwrap();
 
     joined.cloud.by(ME, move |work| crate::port::delete(work, port)).unwrap();
