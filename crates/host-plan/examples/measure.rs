@@ -2,10 +2,9 @@
 //!
 //! All ports of the host are in one group that refers to a remote group of all ports; every network has DHCP here.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // a tool for people
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // a tool for people
 
 #[path = "../tests/support/mod.rs"]
-#[allow(unused_imports, dead_code)]
 mod support;
 
 use host_view::{Remote, RemotePort, Segment, TunnelPeer};
