@@ -142,9 +142,8 @@ fn tokens(server: &Server, user: &mut User, count: usize) -> Result<Table, Failu
     let path = format!("/v2.0/networks/{}?fields=id", text(&network, "id")?);
     let mut table = Table::new(
         "Tokens",
-        "One client. What authentication adds to a request is the difference of the first two rows to the smallest request. \
-         A new token is one that this server has not yet seen in a request; the password's hash (argon2) is meant to be \
-         expensive.",
+        "One client. A new token is one that no request has shown yet: the difference of the first two rows is what checking a \
+         token costs. The hash of a password (argon2) is meant to be expensive.",
         &["operation", "n", "cpu ms", "p50 ms", "p99 ms"],
     );
     let mut row = |name: &str, requests: &[Request]| -> Result<Measured, Failure> {

@@ -264,8 +264,7 @@ impl<'a> Bench<'a> {
         let mut admin = User::sign_in(address, "admin", password, "admin")?;
         let network = admin.make("/v2.0/networks", "network", &json!({ "name": "bench" }))?;
         let network = text(&network, "id")?.to_owned();
-        // No DHCP: an address is there before its port is.
-        let subnet = json!({ "network_id": network, "cidr": "10.10.0.0/16", "ip_version": 4, "enable_dhcp": false });
+        let subnet = json!({ "network_id": network, "cidr": "10.10.0.0/16", "ip_version": 4 });
         admin.make("/v2.0/subnets", "subnet", &subnet)?;
         let group = admin.make("/v2.0/security-groups", "security_group", &json!({ "name": "bench" }))?;
         let group = text(&group, "id")?.to_owned();

@@ -4,21 +4,14 @@ use super::{cannot, unexpected};
 use crate::Failure;
 use std::fs::read_to_string;
 
-/// `/proc` counts in hundredths of a second on every Linux (USER_HZ).
-const TICK_MS: f64 = 10.0;
-
-/// User and system time of all threads of a process so far, milliseconds. The kernel keeps the sum exactly and shows it in
-/// ticks of 10 ms, so a figure wants many operations.
+/// User and system time of all threads of a process so far, milliseconds, by the kernel's own clock of the process.
 pub fn cpu_ms(pid: u32) -> Result<f64, Failure> {
-    let path = format!("/proc/{pid}/stat");
-    let stat = read_to_string(&path).map_err(cannot(&path))?;
-    // The name, in parentheses, may hold spaces.
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-    match (ticks(11), ticks(12)) {
-        (Some(user), Some(system)) => Ok((user + system) * TICK_MS),
-        _ => Err(unexpected(&path, "no processor time in it")),
-    }
+    let what = format!("read the processor time of process {pid}");
+    let failed = |errno: nix::errno::Errno| cannot(&what)(errno.into());
+    let pid = i32::try_from(pid).map_err(|error| unexpected(&what, error))?;
+    let clock = nix::time::clock_getcpuclockid(nix::unistd::Pid::from_raw(pid)).map_err(failed)?;
+    let time = clock.now().map_err(failed)?;
+    Ok(std::time::Duration::from(time).as_secs_f64() * 1e3)
 }
 
 /// Resident and proportional memory of a process, MiB. Pages that processes share count in full in the first, in shares in

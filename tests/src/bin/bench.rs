@@ -74,7 +74,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let place = arguments.state_dir.clone().unwrap_or_else(std::env::temp_dir);
     if wants(Part::Api) {
         let server = Server::start(&arguments.server_binary, &place)?;
-        let amount = api::Amount { requests: arguments.requests, lists: (arguments.requests / 20).max(1) };
+        let amount = api::Amount { requests: arguments.requests, lists: (arguments.requests / 5).max(1) };
         api::run(&server, amount)?.into_iter().for_each(&mut show);
     }
     if wants(Part::Scale) {
