@@ -94,21 +94,42 @@ struct Agent {
     l2: AgentConfigurations,
 }
 
-/// Live, switched-on agents of a type whose host has a live L2 agent; those with the fewest rows in `bindings` first.
+/// An object that agents are wanted for.
+#[derive(Clone, Copy)]
+struct Wanting<'a> {
+    /// `networks` or `routers`.
+    table: &'static str,
+    id: &'a str,
+}
+
+/// The zones that an object wants to be in: its hints, else those of the configuration; none: anywhere.
+fn zones(work: &Work<'_>, object: Wanting<'_>) -> Result<Vec<String>, StoreError> {
+    let sql = format!("SELECT availability_zone_hints FROM {} WHERE id = ?1", object.table);
+    let hints: Option<String> = work.tx.query_opt(&sql, params![object.id], |row| row.get(0))?;
+    let hints: Vec<String> = hints.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    Ok(if hints.is_empty() { work.config.default_availability_zones.clone() } else { hints })
+}
+
+/// Live, switched-on agents of a type in the object's zones, whose host has a live L2 agent; those with the fewest rows in
+/// `bindings` first.
 fn candidates(
-    snapshot: &Snapshot<'_>,
+    work: &Work<'_>,
     agent_type: &str,
     bindings: &'static str,
+    object: Wanting<'_>,
     alive_since: Timestamp,
 ) -> Result<Vec<Agent>, StoreError> {
+    let zones = zones(work, object)?;
     let sql = format!(
-        "SELECT a.id, a.host, l2.configurations
+        "SELECT a.id, a.host, l2.configurations, COALESCE(a.availability_zone, '')
          FROM agents a JOIN agents l2 ON l2.host = a.host AND l2.agent_type = ?1
          WHERE a.agent_type = ?2 AND a.admin_state_up = 1 AND a.heartbeat_timestamp >= ?3 AND l2.heartbeat_timestamp >= ?3
          ORDER BY (SELECT count(*) FROM {bindings} b WHERE b.agent_id = a.id), a.host"
     );
-    snapshot.query(&sql, params![agents::L2_AGENT, agent_type, alive_since], |row| {
+    let found = work.tx.query(&sql, params![agents::L2_AGENT, agent_type, alive_since], |row| {
         let l2 = serde_json::from_str(&row.text(2)?).unwrap_or_default();
-        Ok(Agent { id: row.get(0)?, host: row.get(1)?, l2 })
-    })
+        Ok((Agent { id: row.get(0)?, host: row.get(1)?, l2 }, row.get::<String>(3)?))
+    })?;
+    let wanted = |zone: &String| zones.is_empty() || zones.contains(zone);
+    Ok(found.into_iter().filter(|(_, zone)| wanted(zone)).map(|(agent, _)| agent).collect())
 }

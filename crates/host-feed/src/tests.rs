@@ -17,6 +17,7 @@ use store::{Store, params};
 /// A host that realises whatever it is told, when the test says so.
 struct Host {
     name: &'static str,
+    zone: &'static str,
     hub: Arc<Hub>,
     session: uuid::Uuid,
     revision: Option<u64>,
@@ -26,7 +27,7 @@ struct Host {
 impl Host {
     fn new(world: &World, name: &'static str) -> Self {
         let hub = Arc::clone(world.feed.hub());
-        Self { name, hub, session: uuid::Uuid::new_v4(), revision: None, view: HostView::default() }
+        Self { name, zone: "nova", hub, session: uuid::Uuid::new_v4(), revision: None, view: HostView::default() }
     }
 
     fn watch(&mut self) {
@@ -56,7 +57,7 @@ impl Host {
                 endpoint_mac: None,
                 datapath_type: "netdev".into(),
                 integration_bridge: "br-int".into(),
-                availability_zone: "nova".into(),
+                availability_zone: self.zone.into(),
                 version: "0".into(),
                 started_at: 0,
             }),
@@ -110,11 +111,15 @@ impl World {
 
     /// A VXLAN network with a subnet that DHCP serves.
     async fn network(&self) -> NetworkId {
-        self.work(|work| {
+        self.network_in(&[]).await
+    }
+
+    async fn network_in(&self, zones: &'static [&'static str]) -> NetworkId {
+        self.work(move |work| {
             let request: NetworkCreate = serde_json::from_value(json!({
                 "project_id": "p", "name": "n", "description": "", "admin_state_up": true, "mtu": 0, "shared": false,
                 "router:external": false, "is_default": false, "port_security_enabled": true,
-                "availability_zone_hints": [], "provider:network_type": null, "provider:physical_network": null,
+                "availability_zone_hints": zones, "provider:network_type": null, "provider:physical_network": null,
                 "provider:segmentation_id": null
             }))
             .unwrap();
@@ -327,6 +332,23 @@ async fn dhcp_follows_its_subnets_and_leaves_a_dead_agent() {
         b.view == HostView::default()
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_network_is_served_in_the_zone_that_it_wants() {
+    let world = World::new().await;
+    let mut here = Host::new(&world, "a");
+    world.register(&mut here, ALL, "192.0.2.1").await;
+    let mut there = Host { zone: "north", ..Host::new(&world, "b") };
+    world.register(&mut there, ALL, "192.0.2.2").await;
+    let networks = [world.network_in(&["north"]).await, world.network_in(&["north"]).await];
+    eventually("both are served in the north", || {
+        there.watch();
+        networks.iter().all(|network| there.view.dhcp.contains_key(network))
+    })
+    .await;
+    here.watch();
+    assert!(here.view.dhcp.is_empty());
 }
 
 #[tokio::test]

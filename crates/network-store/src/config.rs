@@ -18,7 +18,7 @@ pub struct NetworkOptions {
     pub dns_domain: String,
     /// Most `allowed_address_pairs` of one port.
     pub max_allowed_address_pair: usize,
-    /// Zones that a network without hints is scheduled to.
+    /// Zones that networks and routers without hints are scheduled to; none: any.
     pub default_availability_zones: Vec<String>,
     /// An agent is alive while its last heartbeat is younger, seconds.
     pub agent_down_time: u32,

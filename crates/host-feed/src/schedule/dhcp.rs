@@ -1,6 +1,6 @@
 //! DHCP servers of networks.
 
-use super::{Agent, candidates};
+use super::{Agent, Wanting, candidates};
 use crate::{FeedError, agents};
 use jiff::Timestamp;
 use net_types::{NetworkId, PortId, SubnetId};
@@ -63,7 +63,9 @@ pub fn serve(work: &Work<'_>, network: &str, wanted: usize, alive_since: Timesta
 /// Live agents whose hosts reach the network, those with the fewest networks first.
 fn usable(work: &Work<'_>, network: NetworkId, alive_since: Timestamp) -> Result<Vec<Agent>, FeedError> {
     let Some(segment) = segment::of_network(work.tx, network)? else { return Ok(Vec::new()) };
-    let found = candidates(work.tx, agents::DHCP_AGENT, "dhcp_agent_networks", alive_since)?;
+    let id = network.to_string();
+    let object = Wanting { table: "networks", id: &id };
+    let found = candidates(work, agents::DHCP_AGENT, "dhcp_agent_networks", object, alive_since)?;
     Ok(found.into_iter().filter(|agent| agent.l2.reaches(&segment)).collect())
 }
 

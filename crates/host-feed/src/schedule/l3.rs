@@ -1,6 +1,6 @@
 //! Hosts of routers.
 
-use super::candidates;
+use super::{Wanting, candidates};
 use crate::{FeedError, agents};
 use jiff::Timestamp;
 use net_types::{NetworkId, PortId};
@@ -36,7 +36,7 @@ pub fn serve(work: &Work<'_>, router: &str, alive_since: Timestamp) -> Result<()
     )?;
     let host = match host {
         Some(host) => host,
-        None => match choose(work, &ports, alive_since)? {
+        None => match choose(work, router, &ports, alive_since)? {
             Some(agent) => {
                 work.tx.execute(
                     "INSERT INTO l3_agent_routers (router_id, agent_id) VALUES (?1, ?2)",
@@ -58,6 +58,7 @@ pub fn serve(work: &Work<'_>, router: &str, alive_since: Timestamp) -> Result<()
 /// The live agent with the fewest routers whose host reaches every network of the router.
 fn choose(
     work: &Work<'_>,
+    router: &str,
     ports: &[(PortId, NetworkId, String)],
     alive_since: Timestamp,
 ) -> Result<Option<super::Agent>, FeedError> {
@@ -65,6 +66,7 @@ fn choose(
     for (_, network, _) in ports {
         segments.extend(segment::of_network(work.tx, *network)?);
     }
-    let found = candidates(work.tx, agents::L3_AGENT, "l3_agent_routers", alive_since)?;
+    let object = Wanting { table: "routers", id: router };
+    let found = candidates(work, agents::L3_AGENT, "l3_agent_routers", object, alive_since)?;
     Ok(found.into_iter().find(|agent| segments.iter().all(|segment| agent.l2.reaches(segment))))
 }
