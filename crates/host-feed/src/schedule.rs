@@ -21,7 +21,7 @@ use network_model::device_owner;
 use network_store::Work;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Snapshot, StoreError, params};
+use store::{StoreError, params};
 
 /// Looks even if nobody called: agents die without a word.
 const INTERVAL: Duration = Duration::from_secs(10);
