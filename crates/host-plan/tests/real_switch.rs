@@ -362,3 +362,24 @@ fn frames_for_one_station_are_not_flooded() {
     let verdict = real.trace(G2_TAP, &tcp_packet(G2, ("fa:16:3e:00:00:79", "10.10.9.9"), 80), NEW);
     assert!(verdict.ports.contains(G1_TAP) && verdict.trace.contains("tnl_push"), "{}", verdict.trace);
 }
+
+#[test]
+fn no_port_tags_its_way_into_another_network() {
+    let real = RealHost::new(&Host::second_host());
+    let outside = ("fa:16:3e:00:00:77", "10.20.0.1");
+    for vlan in [1, 2, 3, 101, 4000] {
+        let tag = format!(",dl_vlan={vlan}");
+        for (device, packet) in [
+            (G4_TAP, tcp_packet(G4, outside, 80)),
+            (G4_TAP, arp_packet(G4_MAC, G4.1, "10.20.0.1")),
+            (G2_TAP, tcp_packet(G2, G4, 22)),
+            // Without port security, and the network's own: they may forge anything but their network.
+            (G1_TAP, tcp_packet(G1, G4, 22)),
+            (G1_TAP, arp_packet(G1_MAC, G1.1, "10.20.0.35")),
+            ("qg-3214e3a1-fe", tcp_packet(("fa:16:3e:9c:eb:28", "198.51.100.181"), G4, 22)),
+        ] {
+            let verdict = real.trace(device, &(packet + &tag), NEW);
+            assert!(verdict.is_dropped(), "{device} {vlan} leaves by {:?}\n{}", verdict.ports, verdict.trace);
+        }
+    }
+}

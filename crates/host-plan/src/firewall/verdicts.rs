@@ -8,7 +8,7 @@
 //!          50 marked, and no rule allows it                        -> 93
 //!          40 established, but no rule allows it any more: mark it (replies then stop as well); else -> 93
 //! accept   72 -> 73, 82 -> 92
-//! 73      100 to a secured port here -> 81       90 new: remember it, 91      80 -> 94
+//! 73      110 tagged -> 93     100 to a secured port here -> 81     90 new: remember it, 91     80 -> 94
 //! 81      100 ARP, MLD query, RA, NS, NA; 95 DHCP answers: out by reg5
 //!          93 new from here to a stateless set: remember it for the sender, 82   92 to a stateless set: 82, not tracked
 //!          90 not tracked: ct(zone reg6), 82      80 tracked: 82
@@ -18,6 +18,9 @@
 //! ```
 //! "Remember" is `ct(commit)` in zone reg6, so that networks with the same addresses never mix. Both ports of a connection
 //! within the host share one entry.
+//!
+//! Whatever comes to 73 comes from an access port. A tag that it bears is its sender's: NORMAL would refuse it there, but what
+//! leaves by number would carry it into other networks.
 //!
 //! Table 94 is Neutron's with `explicitly_egress_direct`: frames that go out of a port by number teach NORMAL nothing, so
 //! that it would flood every frame to the gateway, or to a port elsewhere, to all ports of the network. Only where an
@@ -32,11 +35,14 @@ use crate::integration_bridge::{
 use crate::wiring::Wiring;
 use net_types::VlanId;
 use openflow::ct_state::{EST, INV, NEW, REL, RPL, TRK};
-use openflow::{Action, Ct, Match, SubField, ip_proto};
+use openflow::{Action, Ct, Field, Masked, Match, SubField, ip_proto};
 use std::collections::BTreeSet;
 
 /// The mark of connections that no rule allows any more.
 const NO_LONGER_ALLOWED: u32 = 1;
+
+/// Any 802.1Q tag: the bit that says that there is one.
+const TAGGED: Masked = Masked::new(0x1000, 0x1000);
 
 fn zone() -> Ct {
     Ct::zone_from(SubField::bits(REG_NET, 0, 15))
@@ -58,6 +64,7 @@ pub(super) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
     connection_state(flows, EGRESS_RULES, ACCEPT_OR_INGRESS);
     connection_state(flows, INGRESS_RULES, ACCEPTED_INGRESS);
 
+    flows.resubmit(ACCEPT_OR_INGRESS, 110, Match::new().field(Field::VlanTci, TAGGED), DROPPED);
     for ((vlan, mac), receivers) in receivers(wiring) {
         let to = Match::new().reg(REG_NET, u32::from(vlan.get())).dl_dst(mac);
         flows.add(ACCEPT_OR_INGRESS, 100, to, to_receivers(&receivers, rule_sets));
