@@ -23,7 +23,6 @@ fn tell(story: &mut Story) -> Result<(), Failure> {
     story.chapter("Four hosts and a world outside (neutronium lab up)");
     command::show(&mut lab.command(&["lab", "up"]))?;
     story.line(format_args!("{}", lab.run(&["lab", "status"])?));
-    story.line(format_args!("{}", DRAWING));
     demonstration::run(&lab, story)?;
     let wrong = story.wrong().len();
     let steps = story.steps().len();
@@ -36,21 +35,11 @@ fn tell(story: &mut Story) -> Result<(), Failure> {
     Ok(())
 }
 
-const DRAWING: &str = "
-   world (203.0.113.1)
-     │ outside
-   network ─── br-ex ══════ vxlan 100, not Neutron's ══════ br-ex of compute1, compute2     (flat physnet1)
-     │           │
-     │        br-int ── qrouter, qdhcp                  br-int ── instances
-     │        br-tun                                    br-tun
-     └── br-phys ───────────────── underlay ─────────────┴── br-phys
-   controller: neutronium server ── management ── neutronium agent on every other host";
-
 const GO_ON: &str = "
 Go on:
-  eval \"$(target/debug/neutronium lab openrc --user demo --project demo --password neutronium-demo)\"
+  eval \"$(target/release/neutronium lab openrc --user demo --project demo --password neutronium-demo)\"
   openstack network list                                  (the client is in .venv/bin)
-  target/debug/neutronium lab exec compute1 -- ovs-ofctl dump-flows br-int
-  target/debug/neutronium lab exec network -- ip netns
-  target/debug/neutronium probe exec p1 -- ping 10.0.0.1
+  target/release/neutronium lab exec compute1 -- ovs-ofctl dump-flows br-int
+  target/release/neutronium lab exec network -- ip netns
+  target/release/neutronium probe exec p1 -- ping 10.0.0.1
   make lab-down                                           removes every trace";
