@@ -224,6 +224,39 @@ fn a_restart_of_the_switch_is_mended() {
 }
 
 #[test]
+fn a_change_while_the_database_is_away_is_made_up_for() {
+    on_a_host(|mut host| async move {
+        let agent = host.agent();
+        let (ports, first, _second) = two_talking(&host).await;
+        host.kill_daemon("ovsdb-server");
+        let seen = host.server.until("the reason", |seen| !seen.errors.is_empty()).await;
+        assert!(seen.errors[0].contains("OVSDB"), "{:?}", seen.errors);
+        let revision = host.server.change(|view| {
+            for group in view.security_groups.values_mut() {
+                group.rules.retain(|_, rule| rule.direction == host_view::Direction::Egress);
+            }
+        });
+        // ovs-vswitchd does nothing without its database (its userspace datapath does not even forward).
+        let seen = host.server.seen();
+        assert!(seen.revision < revision && seen.ports[&ports[0]] == PortState::Up, "{seen:?}");
+        host.switch.restart_ovsdb_server().unwrap();
+        host.server.until_revision(revision).await;
+        host.server.until("no errors", |seen| seen.errors.is_empty()).await;
+        assert!(!host.can_ping(&first, ip("10.0.0.2")), "nothing may come in any more");
+        let revision = host.server.change(|view| {
+            for group in view.security_groups.values_mut() {
+                let rule = group.rules.values().next().unwrap().clone();
+                let ingress = host_view::SecurityGroupRule { direction: host_view::Direction::Ingress, ..rule };
+                group.rules.insert(common::view::id(), ingress);
+            }
+        });
+        host.server.until_revision(revision).await;
+        assert!(host.can_ping(&first, ip("10.0.0.2")), "and now it may");
+        agent.stop().await;
+    });
+}
+
+#[test]
 fn drift_is_mended_and_what_is_foreign_stays() {
     on_a_host(|host| async move {
         let vsctl = |words: &str| host.switch.vsctl(&words.split(' ').collect::<Vec<_>>()).unwrap();

@@ -137,13 +137,9 @@ impl Switch {
             rounds += 1;
             cache = match database.cache().await {
                 Ok(cache) => cache,
-                // Flows can still follow the view, by what OVSDB last said.
-                Err(error) if self.planned.is_some() => {
-                    errors.insert(said(&error));
-                    database.last().cache
-                }
+                // ovs-vswitchd takes no flows either while its database is away.
                 Err(error) => {
-                    tracing::warn!(error = said(&error), "OVSDB cannot be spoken to");
+                    self.say_only(said(&error));
                     return false;
                 }
             };
@@ -252,6 +248,18 @@ impl Switch {
             }
         }
         self.zones.clone_from(&plan.local_vlans);
+    }
+
+    /// Adds to what was said that nothing can be done now, and why.
+    fn say_only(&self, error: String) {
+        self.board.switch.send_if_modified(|current| {
+            let differs = current.errors != [error.as_str()];
+            if differs {
+                tracing::warn!(error, "the switch cannot be changed");
+                current.errors = vec![error];
+            }
+            differs
+        });
     }
 
     fn publish(

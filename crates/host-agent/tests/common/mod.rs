@@ -132,6 +132,19 @@ impl Host {
         Instance { namespace, device, mac }
     }
 
+    /// Kills a daemon of this host's switch, by its name.
+    pub fn kill_daemon(&self, name: &str) {
+        let rundir = self.switch.rundir().display().to_string();
+        let is_it = |pid: &i32| {
+            let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with(name) && line.contains(&rundir)
+        };
+        let entries = std::fs::read_dir("/proc").unwrap();
+        let pids = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+        let pid = pids.filter(is_it).next().expect("the daemon runs");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+
     pub fn unplug(&self, instance: &Instance) {
         self.switch.vsctl(&["del-port", "br-int", &instance.device]).unwrap();
     }
