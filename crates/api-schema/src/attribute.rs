@@ -107,7 +107,7 @@ pub struct Nested {
 }
 
 /// One attribute; see [`Attribute::new`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Attribute {
     /// The API's name (`binding:host_id`).
     pub name: &'static str,

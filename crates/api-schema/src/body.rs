@@ -17,7 +17,7 @@ pub struct Author<'a> {
 }
 
 /// One object of a body, checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Request {
     /// Attribute name to canonical value. Absent attributes without a default are absent. `project_id` is always there in
     /// a creation of something owned; `tenant_id` never is.
@@ -27,7 +27,7 @@ pub struct Request {
 }
 
 /// A POST's body: one object, or several.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Creation {
     /// `{"port": {...}}`
     One(Request),

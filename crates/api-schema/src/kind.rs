@@ -74,12 +74,8 @@ pub enum Kind {
     IpAddress,
     /// An address with prefix length.
     Cidr,
-    /// A MAC address.
-    Mac,
     /// A MAC address; null: have one made.
     MacOrGenerate,
-    /// A DNS domain, or the empty string.
-    DnsDomain,
     /// An object, not looked into.
     Object,
     /// Allocation pools: `[{"start", "end"}]`.
@@ -98,12 +94,6 @@ pub enum Kind {
     TextList(usize),
     /// One resource's own.
     Custom(&'static Custom),
-}
-
-impl PartialEq for Kind {
-    fn eq(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
-    }
 }
 
 impl std::fmt::Debug for Custom {
@@ -127,12 +117,10 @@ impl Kind {
             Self::UuidList => composite::uuids(value),
             Self::IpAddress => addresses::ip(value),
             Self::Cidr => addresses::cidr(value),
-            Self::Mac => addresses::mac(value),
             Self::MacOrGenerate => match value {
                 Value::Null => Ok(Value::Null),
                 value => addresses::mac(value),
             },
-            Self::DnsDomain => scalars::dns_domain(value),
             Self::Object => match value {
                 Value::Object(_) => Ok(value),
                 other => Err(Refusal::Check(format!("'{}' is not a dictionary", python_display(&other)))),

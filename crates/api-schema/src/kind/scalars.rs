@@ -101,23 +101,3 @@ pub(super) fn uuid(value: Value) -> Parsed {
         None => Err(Refusal::Check(format!("'{}' is not a valid UUID", python_display(&value)))),
     }
 }
-
-pub(super) fn dns_domain(value: Value) -> Parsed {
-    let value = text(value, 255)?;
-    let domain = value.as_str().unwrap_or_default().to_ascii_lowercase();
-    let label = |l: &str| {
-        !l.is_empty()
-            && l.len() <= 63
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    if domain.is_empty() || domain.strip_suffix('.').is_some_and(|name| name.split('.').all(label)) {
-        return Ok(Value::String(domain));
-    }
-    Err(Refusal::Check(if domain.ends_with('.') {
-        format!("'{domain}' not a valid PQDN or FQDN. Reason: Name contains an invalid label")
-    } else {
-        format!("'{domain}' is not a FQDN")
-    }))
-}

@@ -51,9 +51,12 @@ fn addresses_are_canonical_afterwards() {
     assert_eq!(Kind::Cidr.parse(json!("2001:DB8::/64")), Ok(json!("2001:db8::/64")));
     assert_eq!(reason(Kind::Cidr, json!("10.0.0.0/33")), "10.0.0.0/33 is not in a CIDR format");
     for mac in ["FA:16:3E:00:00:01", "fa-16-3e-0-0-1", "fa16.3e00.0001", "fa163e000001"] {
-        assert_eq!(Kind::Mac.parse(json!(mac)), Ok(json!("fa:16:3e:00:00:01")), "{mac}");
+        assert_eq!(Kind::MacOrGenerate.parse(json!(mac)), Ok(json!("fa:16:3e:00:00:01")), "{mac}");
     }
-    assert_eq!(reason(Kind::Mac, json!("00:00:00:00:00:00")), "'00:00:00:00:00:00' is not a valid MAC address");
+    assert_eq!(
+        reason(Kind::MacOrGenerate, json!("00:00:00:00:00:00")),
+        "'00:00:00:00:00:00' is not a valid MAC address"
+    );
 }
 
 #[test]
@@ -91,7 +94,7 @@ proptest::proptest! {
     fn canonical_values_stay(text in ".{0,20}", number in proptest::num::i64::ANY) {
         const KINDS: &[Kind] = &[
             Kind::Boolean, Kind::NonNegative, Kind::Range(-1, 9), Kind::Numbers(&[4, 6]), Kind::Text(9), Kind::Name(9),
-            Kind::Uuid, Kind::UuidList, Kind::IpAddress, Kind::Cidr, Kind::Mac, Kind::DnsDomain, Kind::Object,
+            Kind::Uuid, Kind::UuidList, Kind::IpAddress, Kind::Cidr, Kind::MacOrGenerate, Kind::Object,
             Kind::AllocationPools, Kind::Nameservers, Kind::HostRoutes, Kind::FixedIps, Kind::AddressPairs, Kind::ZoneHints,
         ];
         let values = [json!(text), json!(number), json!([text]), json!([{"ip_address": text}]), json!({"start": text})];
