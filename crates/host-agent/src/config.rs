@@ -149,6 +149,9 @@ impl AgentConfig {
         if agent.roles.is_empty() {
             return wrong("[agent] roles names no role; l2, dhcp and l3 are known".to_owned());
         }
+        if !self.plays(AgentRole::L2) {
+            return wrong("[agent] roles: dhcp and l3 need l2 on the same host".to_owned());
+        }
         if agent.report_interval == 0 || agent.audit_interval == 0 {
             return wrong("[agent] report_interval and audit_interval are at least 1 second".to_owned());
         }
@@ -303,6 +306,7 @@ mod tests {
             ("[agent]\nhots = 'x'", "hots"),
             ("[agent]\nroles = ['l4']", "l4"),
             ("[agent]\nroles = []", "roles"),
+            ("[agent]\nroles = ['dhcp']", "l2"),
             ("[agent]\nhost = ''", "host"),
             ("[agent]\nreport_interval = 0", "report_interval"),
             ("[agent]\n[ovs]\ntunnel_types = ['vlan']", "vlan"),

@@ -140,8 +140,8 @@ impl Host {
             line.starts_with(name) && line.contains(&rundir)
         };
         let entries = std::fs::read_dir("/proc").unwrap();
-        let pids = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-        let pid = pids.filter(is_it).next().expect("the daemon runs");
+        let mut pids = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+        let pid = pids.find(is_it).expect("the daemon runs");
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
     }
 
