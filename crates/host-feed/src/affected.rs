@@ -47,7 +47,7 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
 }
 
 fn of_network(topology: &Topology, id: &NetworkId, found: &mut BTreeSet<String>) {
-    found.extend(topology.ports_of_network(id).filter_map(|(_, port)| port.host.clone()));
+    found.extend(topology.hosts_of_network(id).cloned());
     found.extend(topology.dhcp_hosts(id).cloned());
 }
 
@@ -67,7 +67,7 @@ fn of_port(topology: &Topology, port: &PortRow, found: &mut BTreeSet<String>) {
 }
 
 fn of_group(topology: &Topology, id: &SecurityGroupId, found: &mut BTreeSet<String>) {
-    found.extend(topology.ports_of_group(id).filter_map(|(_, port)| port.host.clone()));
+    found.extend(topology.hosts_of_group(id).cloned());
 }
 
 fn of_router(topology: &Topology, id: &RouterId, found: &mut BTreeSet<String>) {

@@ -2,7 +2,7 @@
 
 use crate::row::PortRow;
 use crate::topology::{Topology, remote_groups};
-use host_view::{Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Network, Port, RemotePort, Router, TunnelPeer};
+use host_view::{Dhcp, DhcpClient, FloatingIp, Gateway, HostView, RemotePort, Router, TunnelPeer};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId};
 use network_model::device_owner;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ pub struct DhcpDefaults {
 pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostView {
     let mut view = HostView::default();
     for (id, row) in topology.ports_of_host(host) {
-        view.ports.insert(*id, port(row));
+        view.ports.insert(*id, row.port.clone());
     }
     let networks: BTreeSet<NetworkId> = view.ports.values().map(|port| port.network).collect();
     for id in &networks {
@@ -36,32 +36,10 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
     view
 }
 
-fn port(row: &PortRow) -> Port {
-    Port {
-        network: row.network,
-        mac: row.mac,
-        fixed_ips: row.fixed_ips.clone(),
-        device_owner: row.device_owner.clone(),
-        device_id: row.device_id.clone(),
-        admin_state_up: row.admin_state_up,
-        port_security: row.port_security,
-        security_groups: row.security_groups.clone(),
-        allowed_address_pairs: row.allowed_address_pairs.clone(),
-    }
-}
-
 /// A network with a port here: itself, its subnets and, when it is tunnelled, who else is on it and where.
 fn add_network(topology: &Topology, host: &str, id: &NetworkId, view: &mut HostView) {
     let Some(row) = topology.network(id) else { return };
-    view.networks.insert(
-        *id,
-        Network {
-            segment: row.segment.clone(),
-            mtu: row.mtu,
-            admin_state_up: row.admin_state_up,
-            external: row.external,
-        },
-    );
+    view.networks.insert(*id, row.clone());
     view.subnets.extend(topology.subnets_of(id).map(|(id, subnet)| (*id, subnet.clone())));
     if row.segment.tunnel_key().is_none() {
         return;

@@ -2,10 +2,10 @@
 //!
 //! Both take the same way; the only difference is a `WHERE`.
 
-use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterRow, RowChange};
+use crate::row::{FloatingIpRow, HostRow, PortRow, RouterRow, RowChange};
 use host_view::{
-    AddressPair, Direction, EtherType, FixedIp, HostRoute, Remote, RuleMatch, SecurityGroup, SecurityGroupRule,
-    Segment, Subnet,
+    AddressPair, Direction, EtherType, FixedIp, HostRoute, Network, Port, Remote, RuleMatch, SecurityGroup,
+    SecurityGroupRule, Segment, Subnet,
 };
 use net_types::{NetworkId, PortRange, SecurityGroupId, SecurityGroupRuleId, VlanId, Vni};
 use network_model::security_group::protocol_number;
@@ -139,7 +139,7 @@ fn networks(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>
         };
         rows.push(RowChange::Network(
             id,
-            Some(NetworkRow { segment, mtu: row.get(1)?, admin_state_up: row.get(2)?, external: row.get(3)? }),
+            Some(Network { segment, mtu: row.get(1)?, admin_state_up: row.get(2)?, external: row.get(3)? }),
         ));
         Ok(())
     })
@@ -239,15 +239,17 @@ fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -
         let key: String = row.get(0)?;
         let bound = row.text(8)? == "ovs";
         let port = PortRow {
-            network: row.parse(1)?,
-            mac: row.parse(2)?,
-            fixed_ips: fixed_ips.remove(&key).unwrap_or_default(),
-            device_owner: row.get(3)?,
-            device_id: row.get(4)?,
-            admin_state_up: row.get(5)?,
-            port_security: row.get(6)?,
-            security_groups: groups.remove(&key).unwrap_or_default().into_iter().collect(),
-            allowed_address_pairs: pairs.remove(&key).unwrap_or_default().into_iter().collect(),
+            port: Port {
+                network: row.parse(1)?,
+                mac: row.parse(2)?,
+                fixed_ips: fixed_ips.remove(&key).unwrap_or_default(),
+                device_owner: row.get(3)?,
+                device_id: row.get(4)?,
+                admin_state_up: row.get(5)?,
+                port_security: row.get(6)?,
+                security_groups: groups.remove(&key).unwrap_or_default().into_iter().collect(),
+                allowed_address_pairs: pairs.remove(&key).unwrap_or_default().into_iter().collect(),
+            },
             host: Some(row.get::<String>(7)?).filter(|host| bound && !host.is_empty()),
             hostname: None,
             active: row.text(9)? == "ACTIVE",

@@ -1,45 +1,16 @@
 //! Rows as the feed needs them: typed, without what hosts do not care about.
 
-use host_view::{AddressPair, FixedIp, HostRoute, SecurityGroup, Segment, Subnet};
+use host_view::{HostRoute, Network, Port, SecurityGroup, Subnet};
 use net_types::{FloatingIpId, MacAddr, NetworkId, NetworkType, PortId, RouterId, SecurityGroupId, SubnetId};
 use network_model::device_owner;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// A network's row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkRow {
-    /// What carries it.
-    pub segment: Segment,
-    /// MTU in bytes.
-    pub mtu: u16,
-    /// `admin_state_up`.
-    pub admin_state_up: bool,
-    /// `router:external`.
-    pub external: bool,
-}
-
 /// A port's row and what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortRow {
-    /// Its network.
-    pub network: NetworkId,
-    /// Its MAC address.
-    pub mac: MacAddr,
-    /// Its addresses.
-    pub fixed_ips: Vec<FixedIp>,
-    /// `device_owner`.
-    pub device_owner: String,
-    /// `device_id`.
-    pub device_id: String,
-    /// `admin_state_up`.
-    pub admin_state_up: bool,
-    /// `port_security_enabled`.
-    pub port_security: bool,
-    /// `security_groups`.
-    pub security_groups: BTreeSet<SecurityGroupId>,
-    /// `allowed_address_pairs`.
-    pub allowed_address_pairs: BTreeSet<AddressPair>,
+    /// What its host is told of it.
+    pub port: Port,
     /// The host that it is successfully bound to; none: unbound, or the binding failed.
     pub host: Option<String>,
     /// `dns_name`, when it has one.
@@ -48,11 +19,19 @@ pub struct PortRow {
     pub active: bool,
 }
 
+/// A port's row is the port, and more.
+impl std::ops::Deref for PortRow {
+    type Target = Port;
+    fn deref(&self) -> &Port {
+        &self.port
+    }
+}
+
 impl PortRow {
     /// The router that it is a port of, if it is one's.
     pub fn router(&self) -> Option<RouterId> {
-        let is_routers =
-            self.device_owner == device_owner::ROUTER_INTERFACE || self.device_owner == device_owner::ROUTER_GATEWAY;
+        let owner = &self.device_owner;
+        let is_routers = owner == device_owner::ROUTER_INTERFACE || owner == device_owner::ROUTER_GATEWAY;
         if is_routers { self.device_id.parse().ok() } else { None }
     }
 
@@ -101,7 +80,7 @@ pub struct HostRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowChange {
     /// A network.
-    Network(NetworkId, Option<NetworkRow>),
+    Network(NetworkId, Option<Network>),
     /// A subnet.
     Subnet(SubnetId, Option<Subnet>),
     /// A port.

@@ -3,15 +3,15 @@
 //! In: [`RowChange`]s, one at a time. Out: look-ups for `compute` and `affected`. Pure: who reads the rows
 //! from the store is `load`.
 
-use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterRow, RowChange};
-use host_view::{SecurityGroup, Subnet};
+use crate::row::{FloatingIpRow, HostRow, PortRow, RouterRow, RowChange};
+use host_view::{Network, SecurityGroup, Subnet};
 use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All rows that matter, and their indexes.
 #[derive(Debug, Default)]
 pub struct Topology {
-    networks: BTreeMap<NetworkId, NetworkRow>,
+    networks: BTreeMap<NetworkId, Network>,
     subnets: BTreeMap<SubnetId, Subnet>,
     ports: BTreeMap<PortId, PortRow>,
     groups: BTreeMap<SecurityGroupId, SecurityGroup>,
@@ -30,6 +30,8 @@ pub struct Topology {
     networks_of_dhcp_host: Index<String, NetworkId>,
     routers_of_host: Index<String, RouterId>,
     groups_that_refer_to: Index<SecurityGroupId, SecurityGroupId>,
+    hosts_of_network: Tally<NetworkId>,
+    hosts_of_group: Tally<SecurityGroupId>,
 }
 
 /// Keys to sets of values; keys without values are not kept.
@@ -80,9 +82,40 @@ impl<K: Ord + Clone, V: Ord + Clone> Index<K, V> {
     }
 }
 
+/// On how many ports each host has a share in each key, so that "which hosts" needs no look at the ports.
+#[derive(Debug)]
+struct Tally<K>(BTreeMap<K, BTreeMap<String, usize>>);
+
+impl<K> Default for Tally<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Clone> Tally<K> {
+    fn add(&mut self, key: &K, host: &str) {
+        *self.0.entry(key.clone()).or_default().entry(host.to_owned()).or_default() += 1;
+    }
+
+    fn take(&mut self, key: &K, host: &str) {
+        let Some(hosts) = self.0.get_mut(key) else { return };
+        match hosts.get_mut(host) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(hosts.remove(host)),
+        }
+        if hosts.is_empty() {
+            self.0.remove(key);
+        }
+    }
+
+    fn of(&self, key: &K) -> impl Iterator<Item = &String> + use<'_, K> {
+        self.0.get(key).into_iter().flat_map(BTreeMap::keys)
+    }
+}
+
 impl Topology {
     /// A network.
-    pub fn network(&self, id: &NetworkId) -> Option<&NetworkRow> {
+    pub fn network(&self, id: &NetworkId) -> Option<&Network> {
         self.networks.get(id)
     }
 
@@ -151,6 +184,16 @@ impl Topology {
         self.floating_ips_of_router.of(router).filter_map(|id| self.floating_ips.get_key_value(id))
     }
 
+    /// Hosts that ports of a network are bound to.
+    pub fn hosts_of_network(&self, network: &NetworkId) -> impl Iterator<Item = &String> {
+        self.hosts_of_network.of(network)
+    }
+
+    /// Hosts that ports in a group are bound to.
+    pub fn hosts_of_group(&self, group: &SecurityGroupId) -> impl Iterator<Item = &String> {
+        self.hosts_of_group.of(group)
+    }
+
     /// Hosts whose DHCP agents serve a network.
     pub fn dhcp_hosts(&self, network: &NetworkId) -> impl Iterator<Item = &String> {
         self.dhcp_hosts.of(network)
@@ -191,7 +234,7 @@ impl Topology {
         }
     }
 
-    fn put_network(&mut self, id: NetworkId, row: Option<NetworkRow>) {
+    fn put_network(&mut self, id: NetworkId, row: Option<Network>) {
         match row {
             Some(row) => self.networks.insert(id, row),
             None => self.networks.remove(&id),
@@ -213,6 +256,8 @@ impl Topology {
             self.ports_of_network.remove(&old.network, &id);
             if let Some(host) = &old.host {
                 self.ports_of_host.remove(host, &id);
+                self.hosts_of_network.take(&old.network, host);
+                old.security_groups.iter().for_each(|group| self.hosts_of_group.take(group, host));
             }
             if let Some(router) = old.router() {
                 self.ports_of_router.remove(&router, &id);
@@ -225,6 +270,8 @@ impl Topology {
             self.ports_of_network.insert(&row.network, &id);
             if let Some(host) = &row.host {
                 self.ports_of_host.insert(host, &id);
+                self.hosts_of_network.add(&row.network, host);
+                row.security_groups.iter().for_each(|group| self.hosts_of_group.add(group, host));
             }
             if let Some(router) = row.router() {
                 self.ports_of_router.insert(&router, &id);
