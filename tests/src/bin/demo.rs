@@ -37,9 +37,9 @@ fn tell(story: &mut Story) -> Result<(), Failure> {
 
 const GO_ON: &str = "
 Go on:
-  eval \"$(target/release/neutronium lab openrc --user demo --project demo --password neutronium-demo)\"
+  eval \"$(target/debug/neutronium lab openrc --user demo --project demo --password neutronium-demo)\"
   openstack network list                                  (the client is in .venv/bin)
-  target/release/neutronium lab exec compute1 -- ovs-ofctl dump-flows br-int
-  target/release/neutronium lab exec network -- ip netns
-  target/release/neutronium probe exec p1 -- ping 10.0.0.1
+  target/debug/neutronium lab exec compute1 -- ovs-ofctl dump-flows br-int
+  target/debug/neutronium lab exec network -- ip netns
+  target/debug/neutronium probe exec p1 -- ping 10.0.0.1
   make lab-down                                           removes every trace";
