@@ -12,8 +12,7 @@
 //! that a request names) are in no run; that no address is given twice is, for all of them, the unique key of the table of
 //! allocations.
 //!
-//! The store keeps the runs in one table, with addresses as 4 or 16 bytes in network order, which both databases sort
-//! like numbers:
+//! The store keeps the runs in one table, with addresses in a form that the database sorts like numbers:
 //!
 //! ```sql
 //! CREATE TABLE ip_free_ranges (subnet_id, first, last, PRIMARY KEY (subnet_id, last));

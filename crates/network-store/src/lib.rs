@@ -30,6 +30,8 @@ pub use error::NetworkError;
 pub use work::{Caller, Work};
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 //! A small cloud for the tests of this crate: a real store, and units of work by whom one likes.
 
+use crate::floating_ip::FloatingIpCreate;
 use crate::network::NetworkCreate;
 use crate::port::PortCreate;
+use crate::router::{GatewayInfo, RouterCreate};
 use crate::subnet::SubnetCreate;
 use crate::{Caller, NetworkConfig, NetworkError, NetworkOptions, Work, network, port, schema, subnet};
 use net_types::{IpNet, NetworkId, PortId, SubnetId};
@@ -76,25 +78,7 @@ impl Cloud {
 
     /// A subnet with the gateway that its prefix gives.
     pub fn subnet(&self, network_id: NetworkId, cidr: &str) -> SubnetId {
-        let cidr: IpNet = cidr.parse().unwrap();
-        let request = SubnetCreate {
-            project_id: ME.to_owned(),
-            network_id,
-            name: String::new(),
-            description: String::new(),
-            ip_version: if cidr.addr().is_ipv4() { 4 } else { 6 },
-            cidr: Some(cidr),
-            prefixlen: None,
-            subnetpool_id: None,
-            gateway_ip: None,
-            allocation_pools: None,
-            dns_nameservers: Vec::new(),
-            host_routes: Vec::new(),
-            enable_dhcp: true,
-            ipv6_ra_mode: None,
-            ipv6_address_mode: None,
-            dns_publish_fixed_ip: false,
-        };
+        let request = subnet_request(network_id, cidr.parse().unwrap());
         self.by_admin(move |work| subnet::create(work, request.clone())).unwrap()
     }
 
@@ -120,6 +104,65 @@ impl Cloud {
     /// How many rows a query counts.
     pub fn count(&self, sql: &'static str) -> u64 {
         self.by_admin(move |work| Ok(work.tx.count(sql, &[])?)).unwrap()
+    }
+
+    /// Whether a query finds anything.
+    pub fn finds(&self, sql: &'static str) -> bool {
+        self.by_admin(move |work| Ok(work.tx.exists(sql, &[])?)).unwrap()
+    }
+}
+
+/// A subnet of [`ME`] of which only the prefix is said.
+pub fn subnet_request(network_id: NetworkId, cidr: IpNet) -> SubnetCreate {
+    SubnetCreate {
+        project_id: ME.to_owned(),
+        network_id,
+        name: String::new(),
+        description: String::new(),
+        ip_version: if cidr.addr().is_ipv4() { 4 } else { 6 },
+        cidr: Some(cidr),
+        prefixlen: None,
+        subnetpool_id: None,
+        gateway_ip: None,
+        allocation_pools: None,
+        dns_nameservers: Vec::new(),
+        host_routes: Vec::new(),
+        enable_dhcp: true,
+        ipv6_ra_mode: None,
+        ipv6_address_mode: None,
+        dns_publish_fixed_ip: false,
+    }
+}
+
+/// A router of [`ME`], perhaps with a gateway.
+pub fn router_request(gateway: Option<NetworkId>) -> RouterCreate {
+    RouterCreate {
+        project_id: ME.to_owned(),
+        name: String::new(),
+        description: String::new(),
+        admin_state_up: true,
+        external_gateway_info: gateway.map(gateway_info),
+        availability_zone_hints: Vec::new(),
+        distributed: None,
+        ha: None,
+    }
+}
+
+/// A gateway on a network, of which nothing else is said.
+pub fn gateway_info(network_id: NetworkId) -> GatewayInfo {
+    GatewayInfo { network_id, external_fixed_ips: Vec::new(), enable_snat: None }
+}
+
+/// A floating IP of [`ME`] of which only the network is said.
+pub fn floating_ip_request(floating_network_id: NetworkId) -> FloatingIpCreate {
+    FloatingIpCreate {
+        project_id: ME.to_owned(),
+        description: String::new(),
+        floating_network_id,
+        floating_ip_address: None,
+        subnet_id: None,
+        port_id: None,
+        fixed_ip_address: None,
     }
 }
 

@@ -1,28 +1,10 @@
 use super::*;
 use crate::floating_ip::{self, FloatingIpCreate, FloatingIpUpdate};
-use crate::testing::{Cloud, ME, refusal};
+use crate::testing::{Cloud, ME, floating_ip_request, gateway_info, refusal, router_request};
 use net_types::FloatingIpId;
 use network_model::fixed_ips::FixedIpRequest;
 use network_model::router::InterfaceRequest;
 use std::net::IpAddr;
-
-/// A router request without anything.
-fn plain() -> RouterCreate {
-    RouterCreate {
-        project_id: ME.to_owned(),
-        name: "r1".to_owned(),
-        description: String::new(),
-        admin_state_up: true,
-        external_gateway_info: None,
-        availability_zone_hints: Vec::new(),
-        distributed: None,
-        ha: None,
-    }
-}
-
-fn gateway(network_id: NetworkId) -> GatewayInfo {
-    GatewayInfo { network_id, external_fixed_ips: Vec::new(), enable_snat: None }
-}
 
 /// A tenant network 10.0.0.0/24 and an external one 203.0.113.0/24, joined by a router.
 struct Joined {
@@ -40,7 +22,7 @@ fn joined() -> Joined {
     cloud.subnet(outside, "203.0.113.0/24");
     let router = cloud
         .by(ME, move |work| {
-            let router = create(work, RouterCreate { external_gateway_info: Some(gateway(outside)), ..plain() })?;
+            let router = create(work, router_request(Some(outside)))?;
             add_interface(work, router, InterfaceRequest::Subnet(subnet))?;
             Ok(router)
         })
@@ -50,15 +32,7 @@ fn joined() -> Joined {
 
 impl Joined {
     fn floating_ip(&self, change: impl Fn(&mut FloatingIpCreate)) -> Result<FloatingIpId, NetworkError> {
-        let mut request = FloatingIpCreate {
-            project_id: ME.to_owned(),
-            description: String::new(),
-            floating_network_id: self.outside,
-            floating_ip_address: None,
-            subnet_id: None,
-            port_id: None,
-            fixed_ip_address: None,
-        };
+        let mut request = floating_ip_request(self.outside);
         change(&mut request);
         self.cloud.by(ME, move |work| floating_ip::create(work, &request))
     }
@@ -142,7 +116,8 @@ fn the_gateway_moves_and_goes() {
     let first = joined.gateway_port();
     assert_eq!(joined.cloud.text("SELECT project_id FROM ports WHERE id = ?1", first.parse().unwrap()), "");
     let named = FixedIpRequest { subnet_id: None, ip_address: Some("203.0.113.77".parse().unwrap()) };
-    let info = GatewayInfo { external_fixed_ips: vec![named], enable_snat: Some(false), ..gateway(joined.outside) };
+    let info =
+        GatewayInfo { external_fixed_ips: vec![named], enable_snat: Some(false), ..gateway_info(joined.outside) };
     joined.update(RouterUpdate { external_gateway_info: Some(Some(info)), ..RouterUpdate::default() }).unwrap();
     assert_eq!(joined.gateway_port(), first, "the port stays, its address changes");
     assert_eq!(joined.cloud.addresses(first.parse().unwrap()), ["203.0.113.77".parse::<IpAddr>().unwrap()]);
@@ -150,7 +125,7 @@ fn the_gateway_moves_and_goes() {
 
     let other = joined.cloud.network(true);
     joined.cloud.subnet(other, "198.51.100.0/24");
-    let moved = RouterUpdate { external_gateway_info: Some(Some(gateway(other))), ..RouterUpdate::default() };
+    let moved = RouterUpdate { external_gateway_info: Some(Some(gateway_info(other))), ..RouterUpdate::default() };
     joined.update(moved).unwrap();
     assert_ne!(joined.gateway_port(), first);
     assert_eq!(joined.cloud.count("SELECT count(*) FROM ports WHERE device_owner = 'network:router_gateway'"), 1);
@@ -158,7 +133,7 @@ fn the_gateway_moves_and_goes() {
     assert_eq!(joined.gateway_port(), "");
 
     let internal =
-        RouterUpdate { external_gateway_info: Some(Some(gateway(joined.inside))), ..RouterUpdate::default() };
+        RouterUpdate { external_gateway_info: Some(Some(gateway_info(joined.inside))), ..RouterUpdate::default() };
     assert_eq!(refusal(joined.update(internal)), "BadRequest");
 }
 
@@ -246,15 +221,7 @@ fn floating_ips_are_refused_as_neutron_does() {
     let inside = joined.inside;
     assert_eq!(refusal(joined.floating_ip(|request| request.floating_network_id = inside)), "BadRequest");
     let theirs = joined.cloud.by("them", move |work| {
-        let request = FloatingIpCreate {
-            project_id: "them".to_owned(),
-            description: String::new(),
-            floating_network_id: inside,
-            floating_ip_address: None,
-            subnet_id: None,
-            port_id: None,
-            fixed_ip_address: None,
-        };
+        let request = FloatingIpCreate { project_id: "them".to_owned(), ..floating_ip_request(inside) };
         floating_ip::create(work, &request)
     });
     assert_eq!(refusal(theirs), "NetworkNotFound", "what one may not know of is not there");
@@ -274,10 +241,13 @@ fn floating_ips_are_refused_as_neutron_does() {
 #[test]
 fn kinds_of_routers_that_are_not_there_are_refused() {
     let cloud = Cloud::new();
-    for request in [RouterCreate { distributed: Some(true), ..plain() }, RouterCreate { ha: Some(true), ..plain() }] {
+    for request in [
+        RouterCreate { distributed: Some(true), ..router_request(None) },
+        RouterCreate { ha: Some(true), ..router_request(None) },
+    ] {
         assert_eq!(refusal(cloud.by(ME, move |work| create(work, request.clone()))), "BadRequest");
     }
-    let same = RouterCreate { distributed: Some(false), ha: Some(false), ..plain() };
+    let same = RouterCreate { distributed: Some(false), ha: Some(false), ..router_request(None) };
     cloud.by(ME, move |work| create(work, same.clone())).unwrap();
 }
 
@@ -286,15 +256,7 @@ fn an_external_network_takes_unused_floating_ips_along() {
     let cloud = Cloud::new();
     let outside = cloud.network(true);
     cloud.subnet(outside, "203.0.113.0/24");
-    let request = FloatingIpCreate {
-        project_id: ME.to_owned(),
-        description: String::new(),
-        floating_network_id: outside,
-        floating_ip_address: None,
-        subnet_id: None,
-        port_id: None,
-        fixed_ip_address: None,
-    };
+    let request = floating_ip_request(outside);
     cloud.by(ME, move |work| floating_ip::create(work, &request)).unwrap();
     cloud.by_admin(move |work| crate::network::delete(work, outside)).unwrap();
     assert_eq!(cloud.count("SELECT count(*) FROM floating_ips"), 0);
