@@ -3,19 +3,18 @@
 
 use crate::FLOW_OWNER;
 use openflow::{Action, Flow, Match};
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
-/// Flows, in the order in which people read them.
+/// Flows, in the order of planning; sorting them once is cheaper than keeping them sorted.
 #[derive(Debug, Default)]
 pub(crate) struct FlowSet {
-    flows: BTreeMap<(u8, Reverse<u16>, Match), Vec<Action>>,
+    flows: Vec<Flow>,
 }
 
 impl FlowSet {
     /// Adds a flow; of two with the same key the first stays.
     pub fn add(&mut self, table: u8, priority: u16, matches: Match, actions: impl IntoIterator<Item = Action>) {
-        self.flows.entry((table, Reverse(priority), matches)).or_insert_with(|| actions.into_iter().collect());
+        let flow = Flow::table(table).priority(priority).cookie(FLOW_OWNER.value()).matching(matches).actions(actions);
+        self.flows.push(flow);
     }
 
     /// Adds a flow that drops.
@@ -33,13 +32,12 @@ impl FlowSet {
         self.add(table, priority, matches, [Action::resubmit(next)]);
     }
 
-    /// The flows, with our cookie.
+    /// The flows, with our cookie, in the order in which people read them.
     pub fn into_flows(self) -> Vec<Flow> {
-        self.flows
-            .into_iter()
-            .map(|((table, Reverse(priority), matches), actions)| {
-                Flow::table(table).priority(priority).cookie(FLOW_OWNER.value()).matching(matches).actions(actions)
-            })
-            .collect()
+        let mut flows = self.flows;
+        // Stable, so that the first of two with the same key is still the first.
+        openflow::sort(&mut flows);
+        flows.dedup_by(|later, first| later.key() == first.key());
+        flows
     }
 }
