@@ -132,7 +132,7 @@ impl Switch {
     async fn look(&mut self, database: &mut Database, view: &KnownView, ready: &BTreeSet<String>) -> bool {
         let mut errors = BTreeSet::new();
         let mut cache;
-        let mut rounds = 0;
+        let (mut rounds, mut has_removals) = (0, false);
         let planned = loop {
             rounds += 1;
             cache = match database.cache().await {
@@ -145,17 +145,27 @@ impl Switch {
             };
             let planned = self.plan(&view.view, &cache);
             self.order(view.revision, &planned.plan, &cache);
-            let wanted = without_removals(desired(&planned.plan, ready, &cache), &cache);
-            match self.write_database(database, &cache, &wanted, &mut errors).await {
+            // Mostly there is nothing to be written, and nothing that has to go.
+            let wanted = desired(&planned.plan, ready, &cache);
+            if ovsdb::plan(&cache, &wanted) == ovsdb::Plan::default() {
+                break planned;
+            }
+            let for_now = without_removals(wanted, &cache);
+            match self.write_database(database, &cache, &for_now, &mut errors).await {
                 // What was written may have changed what is planned from.
                 true if rounds < ROUNDS => {}
-                _ => break planned,
+                _ => {
+                    has_removals = true;
+                    break planned;
+                }
             }
         };
         let plan = planned.plan;
         let reached = self.write_flows(&plan, planned.number, &mut errors).await;
         if reached.all {
-            self.write_database(database, &cache, &desired(&plan, ready, &cache), &mut errors).await;
+            if has_removals {
+                self.write_database(database, &cache, &desired(&plan, ready, &cache), &mut errors).await;
+            }
             self.flush_zones(&plan, &mut errors).await;
         }
         if let Some(endpoint) = &plan.endpoint
