@@ -33,6 +33,7 @@ pub const COLUMNS: [(&str, &[&str]); 4] = [
             "admin_state",
             "error",
             "external_ids",
+            "ifindex",
             "link_state",
             "mac",
             "mac_in_use",

@@ -194,6 +194,8 @@ pub struct Interface {
     pub other_config: StringMap,
     /// OpenFlow number; none before ovs-vswitchd has given one, or when it could not open the device (see `error`).
     pub ofport: Option<u32>,
+    /// The device's number in the kernel; 0: it is gone, or of a kind that has none.
+    pub ifindex: Option<u32>,
     /// The OpenFlow number that was asked for.
     pub ofport_request: Option<u32>,
     /// The MAC address that was asked for.
@@ -226,6 +228,7 @@ impl TypedRow for Interface {
             other_config: row.map("other_config"),
             // -1 stands for "could not be opened" and so is no number.
             ofport: row.number("ofport"),
+            ifindex: row.number("ifindex"),
             ofport_request: row.number("ofport_request"),
             mac: row.text("mac"),
             mac_in_use: row.text("mac_in_use"),
