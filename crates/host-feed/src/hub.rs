@@ -27,6 +27,10 @@ use tokio::time::Instant;
 
 /// Entries of the change log read at a time.
 const PAGE: usize = 1000;
+/// Entries of the change log that are kept: others than this process (further servers) may be behind by so many.
+const KEPT_CHANGES: u64 = 100_000;
+/// The change log is trimmed every so many revisions.
+const TRIM_EVERY: u64 = 10_000;
 /// How long a task waits before it tries again what the store refused.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -206,6 +210,9 @@ impl Hub {
             let (told, more) = match step {
                 Step::Rows { to, .. } if to == from => return Ok(()),
                 Step::Rows { to, rows, more } => {
+                    if to / TRIM_EVERY > from / TRIM_EVERY {
+                        self.store.write(|tx| tx.trim_changes(KEPT_CHANGES).map_err(FeedError::from)).await?;
+                    }
                     if rows.iter().any(schedule::concerns) {
                         self.schedule.notify_one();
                     }
