@@ -95,7 +95,7 @@ fn insert(work: &Work<'_>, request: &SecurityGroupCreate, is_default: bool) -> R
     let quota = ("security_group_rule", "security_group_rules");
     quota::check(work.tx, work.config, quota, &request.project_id, rules.len() as u64)?;
     for rule in rules {
-        security_group_rule::insert(work, &request.project_id, id, "", &rule)?;
+        security_group_rule::insert(work, &request.project_id, id, None, &rule)?;
     }
     work.log("security_group", id, Operation::Create, None)?;
     Ok(id)

@@ -41,7 +41,7 @@ pub fn create(
     check_duplicates(&new, existing.iter().map(|(id, rule)| (*id, rule)))?;
     let mut ids = Vec::with_capacity(new.len());
     for (rule, request) in new.iter().zip(&requests) {
-        ids.push(insert(work, &request.project_id, group, &request.description, rule)?);
+        ids.push(insert(work, &request.project_id, group, Some(&request.description), rule)?);
     }
     work.touch("security_groups", group.0)?;
     Ok(ids)
@@ -97,12 +97,12 @@ fn of_group(snapshot: &Snapshot<'_>, group: SecurityGroupId) -> Result<Vec<(Secu
     )
 }
 
-/// Writes a rule that has been checked.
+/// Writes a rule that has been checked; one without description came with its group.
 pub(crate) fn insert(
     work: &Work<'_>,
     project_id: &str,
     group: SecurityGroupId,
-    description: &str,
+    description: Option<&str>,
     rule: &Rule,
 ) -> Result<SecurityGroupRuleId, NetworkError> {
     let id = SecurityGroupRuleId(work.new_id());

@@ -42,11 +42,12 @@ async fn a_group_shows_its_rules_and_each_rule_is_an_object() {
     let server = Server::new();
     let group = server.create(DEMO, "security_group", json!({"name": "web", "description": "d"})).await;
     assert_eq!(rules(&group), ["egress IPv4", "egress IPv6"]);
+    assert_eq!(group["security_group_rules"][0]["description"], Value::Null, "nobody has described it");
     assert_eq!((&group["stateful"], &group["shared"], &group["tags"]), (&json!(true), &json!(false), &json!([])));
     let rule = json!({"security_group_id": id(&group), "direction": "ingress", "protocol": "TCP", "port_range_min": "80",
                       "port_range_max": 90, "remote_ip_prefix": "10.1.2.3/8"});
     let rule = server.create(DEMO, "security_group_rule", rule).await;
-    assert_eq!(rule["protocol"], "tcp");
+    assert_eq!((rule["protocol"].as_str(), rule["description"].as_str()), (Some("tcp"), Some("")));
     assert_eq!((&rule["port_range_min"], &rule["port_range_max"]), (&json!(80), &json!(90)));
     assert_eq!((&rule["remote_ip_prefix"], &rule["normalized_cidr"]), (&json!("10.1.2.3/8"), &json!("10.0.0.0/8")));
     assert_eq!((&rule["belongs_to_default_sg"], &rule["remote_address_group_id"]), (&json!(false), &Value::Null));

@@ -16,7 +16,7 @@ CREATE TABLE security_group_rules (
     id TEXT PRIMARY KEY,
     project_id TEXT NOT NULL,
     security_group_id TEXT NOT NULL REFERENCES security_groups (id) ON DELETE CASCADE,
-    description TEXT NOT NULL,
+    description TEXT,                           -- NULL: a rule that came with its group
     direction TEXT NOT NULL,                    -- ingress | egress
     ethertype TEXT NOT NULL,                    -- IPv4 | IPv6
     protocol TEXT,                              -- NULL: any; as the API was given it: 'tcp', 'icmp', '6'
