@@ -42,7 +42,7 @@ pub async fn preview(config: &AgentConfig, view: Option<HostView>) -> Result<Pre
     // Devices are made before they are plugged; here it is taken for granted that they can be.
     let ready = |(name, port): (&String, &host_plan::BridgePort)| (port.kind == PortKind::Veth).then(|| name.clone());
     let ready = plan.bridges.values().flat_map(|bridge| bridge.ports.iter().filter_map(ready)).collect();
-    let written = ovsdb::plan(&cache, &desired(&plan, &ready, &cache)).transaction;
+    let written = ovsdb::plan(&cache, &desired(&plan, &ready, &BTreeSet::new(), &cache)).transaction;
     let mut flows = BTreeMap::new();
     for (bridge, wanted) in &plan.flows {
         // A bridge that is not there yet has no flows.

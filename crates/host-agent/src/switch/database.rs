@@ -4,7 +4,7 @@
 //! bears our mark; a plan is written in two strokes, so that what goes does so after the flows that lead to it.
 
 use host_plan::{BridgePort, DEAD_VLAN, HostPlan, Interface, LocalState, OWNER_KEY, PortKind};
-use net_types::{NetworkId, VlanId};
+use net_types::{NetworkId, PortId, VlanId};
 use ovsdb::{Cache, Desired, DesiredBridge, DesiredPort, Owner, Port, PortVlan};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,9 @@ pub(crate) fn local_state(cache: &Cache, held: Option<&BTreeMap<NetworkId, VlanI
                 let id = |key: &str| interface.external_ids.get(key);
                 let known = Interface {
                     bridge: bridge.name.clone(),
-                    ofport: interface.ofport.filter(|number| (1..=HIGHEST_OFPORT).contains(number)),
+                    ofport: interface
+                        .ofport
+                        .filter(|number| (1..=HIGHEST_OFPORT).contains(number) && !device_is_gone(interface)),
                     iface_id: id("iface-id").and_then(|id| id.parse().ok()),
                     attached_mac: id("attached-mac").and_then(|mac| mac.parse().ok()),
                 };
@@ -40,6 +42,41 @@ pub(crate) fn local_state(cache: &Cache, held: Option<&BTreeMap<NetworkId, VlanI
     }
 }
 
+/// Whether it stands for a device of the kernel, which others make and remove.
+fn is_a_device(interface: &ovsdb::Interface) -> bool {
+    matches!(interface.kind.as_str(), "" | "system")
+}
+
+/// The userspace datapath keeps the OpenFlow number of a device that was removed.
+fn device_is_gone(interface: &ovsdb::Interface) -> bool {
+    is_a_device(interface) && interface.ifindex == Some(0)
+}
+
+/// Which device each row of OVSDB stood for when it was first seen.
+///
+/// The userspace datapath goes on listening to a device that was removed, also when there is a new one of the same name: such
+/// a port must be taken out and put in again. The kernel's datapath needs no such help.
+#[derive(Debug, Default)]
+pub(super) struct Devices {
+    first: BTreeMap<uuid::Uuid, u32>,
+}
+
+impl Devices {
+    /// Interfaces whose device is another one than that the switch listens to.
+    pub(super) fn replaced(&mut self, cache: &Cache) -> BTreeSet<String> {
+        let rows: BTreeSet<uuid::Uuid> = cache.interfaces().map(|interface| interface.uuid).collect();
+        self.first.retain(|row, _| rows.contains(row));
+        let mut replaced = BTreeSet::new();
+        for interface in cache.interfaces().filter(|interface| is_a_device(interface)) {
+            let Some(now) = interface.ifindex.filter(|number| *number != 0) else { continue };
+            if *self.first.entry(interface.uuid).or_insert(now) != now {
+                replaced.insert(interface.name.clone());
+            }
+        }
+        replaced
+    }
+}
+
 /// Where Neutron's agent keeps it, too.
 fn kept_vlan(port: &Port) -> Option<(NetworkId, VlanId)> {
     let kept = &port.other_config;
@@ -47,13 +84,30 @@ fn kept_vlan(port: &Port) -> Option<(NetworkId, VlanId)> {
     Some((kept.get("net_uuid")?.parse().ok()?, VlanId::new(vlan).ok()?))
 }
 
-/// What OVSDB should hold. A port whose device is yet to be made (`ready` lacks it) is left out, unless it is there.
-pub(crate) fn desired(plan: &HostPlan, ready: &BTreeSet<String>, cache: &Cache) -> Desired {
+/// Ports whose device the switch cannot open, and why.
+pub(super) fn broken_ports(cache: &Cache) -> BTreeMap<PortId, String> {
+    let broken = cache.interfaces().filter_map(|interface| {
+        let port = interface.external_ids.get("iface-id")?.parse().ok()?;
+        Some((port, interface.error.clone().filter(|error| !error.is_empty())?))
+    });
+    broken.collect()
+}
+
+/// What OVSDB should hold. A port whose device is yet to be made (`ready` lacks it) is left out, unless it is there; one whose
+/// device is gone or `replaced` is left out once, so that the next look puts it in again.
+pub(crate) fn desired(
+    plan: &HostPlan,
+    ready: &BTreeSet<String>,
+    replaced: &BTreeSet<String>,
+    cache: &Cache,
+) -> Desired {
     let mut desired = Desired::nothing(owner());
+    let can_be = |port: &String, value: &BridgePort| match cache.interface(port) {
+        _ if value.kind != PortKind::Veth => true,
+        Some(interface) => !device_is_gone(interface) && !replaced.contains(port),
+        None => ready.contains(port),
+    };
     for (name, bridge) in &plan.bridges {
-        let can_be = |port: &String, value: &BridgePort| {
-            value.kind != PortKind::Veth || ready.contains(port) || cache.port(port).is_some()
-        };
         let ports = bridge.ports.iter().filter(|(port, value)| can_be(port, value));
         let wanted = DesiredBridge {
             create: bridge.ours,
@@ -72,6 +126,7 @@ pub(crate) fn desired(plan: &HostPlan, ready: &BTreeSet<String>, cache: &Cache) 
     desired.vlans = plan
         .tags
         .iter()
+        .filter(|(port, _)| plan.bridges.values().all(|bridge| bridge.ports.get(*port).is_none_or(|v| can_be(port, v))))
         .map(|(port, tag)| {
             let trunks = if tag.tag == DEAD_VLAN { [DEAD_VLAN].into() } else { BTreeSet::new() };
             (port.clone(), PortVlan { tag: Some(tag.tag), trunks, other_config: tag.other_config.clone() })

@@ -21,11 +21,11 @@ use crate::backoff::{Backoff, random};
 use crate::board::{Board, RoomsPart, SwitchPart};
 use crate::known::KnownView;
 use crate::rooms::{Order, said};
-use database::{desired, local_state, without_removals};
+use database::{Devices, broken_ports, desired, local_state, without_removals};
 use endpoint::EndpointKeeper;
 use flows::Bridges;
 use host_drivers::ovsdb::Database;
-use host_plan::{HostConfig, HostPlan, LocalState, plan};
+use host_plan::{Datapath, HostConfig, HostPlan, LocalState, plan};
 use host_view::{HostView, PortState};
 use net_types::{NetworkId, PortId, VlanId};
 use ovsdb::{Cache, Desired};
@@ -58,6 +58,7 @@ pub(crate) async fn run(
         orders,
         board,
         planned: None,
+        devices: Devices::default(),
         zones: BTreeMap::new(),
         unreachable_since: None,
     };
@@ -104,6 +105,7 @@ struct Switch {
     orders: watch::Sender<Option<Arc<Order>>>,
     board: Arc<Board>,
     planned: Option<Planned>,
+    devices: Devices,
     /// Local VLANs whose zones may hold connections.
     zones: BTreeMap<NetworkId, VlanId>,
     /// Since when a bridge cannot be spoken to.
@@ -131,7 +133,7 @@ impl Switch {
     /// One look; whether everything is as it must be.
     async fn look(&mut self, database: &mut Database, view: &KnownView, ready: &BTreeSet<String>) -> bool {
         let mut errors = BTreeSet::new();
-        let mut cache;
+        let (mut cache, mut replaced);
         let (mut rounds, mut has_removals) = (0, false);
         let planned = loop {
             rounds += 1;
@@ -146,7 +148,8 @@ impl Switch {
             let planned = self.plan(&view.view, &cache);
             self.order(view.revision, &planned.plan, &cache);
             // Mostly there is nothing to be written, and nothing that has to go.
-            let wanted = desired(&planned.plan, ready, &cache);
+            replaced = self.replaced(&cache);
+            let wanted = desired(&planned.plan, ready, &replaced, &cache);
             if ovsdb::plan(&cache, &wanted) == ovsdb::Plan::default() {
                 break planned;
             }
@@ -164,7 +167,7 @@ impl Switch {
         let reached = self.write_flows(&plan, planned.number, &mut errors).await;
         if reached.all {
             if has_removals {
-                self.write_database(database, &cache, &desired(&plan, ready, &cache), &mut errors).await;
+                self.write_database(database, &cache, &desired(&plan, ready, &replaced, &cache), &mut errors).await;
             }
             self.flush_zones(&plan, &mut errors).await;
         }
@@ -177,6 +180,14 @@ impl Switch {
         errors.extend(plan.errors.iter().cloned());
         self.publish(view.revision, &plan, &cache, errors, reached);
         complete
+    }
+
+    /// Interfaces that must be plugged anew.
+    fn replaced(&mut self, cache: &Cache) -> BTreeSet<String> {
+        match self.host.datapath {
+            Datapath::Netdev => self.devices.replaced(cache),
+            Datapath::System => BTreeSet::new(),
+        }
     }
 
     /// The plan; the last one when nothing that it was made from has changed.
@@ -288,14 +299,13 @@ impl Switch {
             // The switch is being restarted, or has not yet made a bridge: what was said holds for a while.
             return;
         }
-        let ports: BTreeMap<PortId, PortState> = plan
-            .ports
-            .iter()
-            .map(|(id, state)| match state {
-                PortState::Up if !reached.integration => (*id, PortState::Down),
-                state => (*id, state.clone()),
-            })
-            .collect();
+        let broken = broken_ports(cache);
+        let state = |id: &PortId, state: &PortState| match (state, broken.get(id)) {
+            (PortState::Up, _) if !reached.integration => PortState::Down,
+            (PortState::Down, Some(reason)) => PortState::Failed { reason: reason.clone() },
+            _ => state.clone(),
+        };
+        let ports: BTreeMap<PortId, PortState> = plan.ports.iter().map(|(id, of)| (*id, state(id, of))).collect();
         let in_rooms =
             plan.namespaces.values().flat_map(|room| room.devices.values().map(|device| device.port)).collect();
         let wired = ports.iter().filter(|(_, state)| **state == PortState::Up).map(|(id, _)| *id).collect();
