@@ -22,8 +22,7 @@ impl Stream {
     pub fn start(from: &Probe, way: &str, to: &str) -> Self {
         // Lines reach us when they are written.
         let mut command = from.command(&["stdbuf", "-oL", "ping", "-n", "-i", "0.05", to]);
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let answered = Arc::new(Mutex::new(BTreeSet::new()));
         let known = answered.clone();

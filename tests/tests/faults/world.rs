@@ -48,7 +48,8 @@ impl Drop for Guard {
 
 /// What the agents and the server said last: a scenario that failed is understood from that.
 fn tell_logs(lab: &Lab) {
-    for (host, process) in [("controller", "server"), (NETWORK, "agent"), ("compute1", "agent"), ("compute2", "agent")] {
+    for (host, process) in [("controller", "server"), (NETWORK, "agent"), ("compute1", "agent"), ("compute2", "agent")]
+    {
         let file = format!("/var/log/neutronium/{process}.log");
         let said = lab.exec(host, &["tail", "-n", "40", &file]).unwrap_or_else(|failure| failure.to_string());
         eprintln!("---- {process} of {host}\n{said}");
@@ -80,11 +81,8 @@ impl World {
         );
         let made = make("networks", "network", json!({ "name": "net" }));
         let (network, project) = (id(&made), text(&made, "project_id").unwrap().to_owned());
-        let subnet = id(&make(
-            "subnets",
-            "subnet",
-            json!({ "network_id": network, "ip_version": 4, "cidr": "10.0.0.0/24" }),
-        ));
+        let subnet =
+            id(&make("subnets", "subnet", json!({ "network_id": network, "ip_version": 4, "cidr": "10.0.0.0/24" })));
         let gateway = json!({ "network_id": public });
         let router = id(&make("routers", "router", json!({ "name": "edge", "external_gateway_info": gateway })));
         let path = format!("/v2.0/routers/{router}/add_router_interface");
@@ -233,4 +231,3 @@ fn marked(mark: &str) -> Vec<String> {
     let command = |folder: std::path::PathBuf| std::fs::read_to_string(folder.join("cmdline")).unwrap_or_default();
     entries.filter(has_it).map(command).collect()
 }
-
