@@ -163,7 +163,9 @@ impl Probe {
         let script = format!(
             "import socketserver\n\
              class Hello(socketserver.BaseRequestHandler):\n\
-             \x20   def handle(self): self.request.sendall(('hello %s\\n' % self.client_address[0]).encode())\n\
+             \x20   def handle(self):\n\
+             \x20       self.request.recv(4096)\n\
+             \x20       self.request.sendall(('hello %s\\n' % self.client_address[0]).encode())\n\
              socketserver.ThreadingTCPServer.allow_reuse_address = True\n\
              server = socketserver.ThreadingTCPServer(('', {port}), Hello)\n\
              import os\n\

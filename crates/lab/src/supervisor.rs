@@ -123,9 +123,7 @@ impl Supervisor {
                 Some(event) = inbox.recv() => self.handle(event, &events).await,
                 _ = end.recv() => break,
             }
-            if let Err(error) = self.write() {
-                tracing::warn!(%error, "cannot write down the state");
-            }
+            self.save();
         }
         self.children.end_all().await;
         Ok(())
@@ -139,6 +137,8 @@ impl Supervisor {
                     Ok(()) => Stage::Up,
                     Err(error) => Stage::Failed(describe(error)),
                 };
+                // Who is answered may look at once.
+                self.save();
                 answer(stream, outcome).await;
             }
             Event::Order(Order::Restart { process, kill }, stream) => match self.children.end(&process, kill) {
@@ -180,12 +180,20 @@ impl Supervisor {
     async fn tell(&mut self, name: &str, outcome: &Result<()>) {
         let (told, rest) = std::mem::take(&mut self.waiting).into_iter().partition(|(waits_for, _)| *waits_for == name);
         self.waiting = rest;
+        // Who is answered may look at once.
+        self.save();
         for (_, stream) in told {
             let answer = match outcome {
                 Ok(()) => Answer::Done,
                 Err(error) => Answer::Failed(describe(error)),
             };
             respond(stream, answer).await;
+        }
+    }
+
+    fn save(&mut self) {
+        if let Err(error) = self.write() {
+            tracing::warn!(%error, "cannot write down the state");
         }
     }
 
