@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 /// Ports of the project whose lists are measured.
 const LISTED: usize = 1000;
 
+/// Rules that a group gets: the default quota.
+const RULES: usize = 100;
+
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Amount {
@@ -90,8 +93,12 @@ fn every_operation(
 ) -> Result<(), Failure> {
     let big = text(&user.make("/v2.0/networks", "network", &json!({ "name": "big" }))?, "id")?.to_owned();
     user.make("/v2.0/subnets", "subnet", &json!({ "network_id": big, "cidr": "10.64.0.0/16", "ip_version": 4 }))?;
-    let group = user.make("/v2.0/security-groups", "security_group", &json!({ "name": "bench" }))?;
-    let group = text(&group, "id")?;
+    let groups = (0..count.div_ceil(RULES))
+        .map(|_| {
+            let group = user.make("/v2.0/security-groups", "security_group", &json!({ "name": "bench" }))?;
+            Ok(text(&group, "id")?.to_owned())
+        })
+        .collect::<Result<Vec<String>, Failure>>()?;
     let post = |kind: &str, path: &str, body: Value| user.request("POST", path, Some(&json!({ kind: body })));
     let mut on = Runner { server, clients, table };
     let all = |each: &dyn Fn(usize) -> Request| (0..count).map(each).collect::<Vec<_>>();
@@ -118,7 +125,7 @@ fn every_operation(
     let by_device = |i: usize| user.request("GET", format!("/v2.0/ports?device_id={}", device(i)), None);
     on.run("list ports by device_id", &all(&by_device))?;
     let rule = |i: usize| {
-        let rule = json!({ "security_group_id": group, "direction": "ingress", "ethertype": "IPv4", "protocol": "tcp",
+        let rule = json!({ "security_group_id": groups.get(i / RULES), "direction": "ingress", "ethertype": "IPv4", "protocol": "tcp",
             "port_range_min": 1000 + i, "port_range_max": 1000 + i });
         post("security_group_rule", "/v2.0/security-group-rules", rule)
     };

@@ -59,11 +59,27 @@ pub fn run(lab: &Lab, amount: Amount, mut show: impl FnMut(Table)) -> Result<(),
         &["what", "median s", "p95 s", "max s", "Neutron median s", "Neutron p95 s"],
     );
     let anchors = Anchors::plug(&mut bench)?;
-    bench.samples(&anchors, amount.samples, "", (peer::PLUG_TO_PING, peer::PLUG_TO_ACTIVE), &mut times)?;
+    let mut costs = Table::new(
+        "Processor time of a port",
+        "Milliseconds of each process per port of the table above: created, plugged, pinging for a second, removed. With the \
+         userspace datapath ovs-vswitchd also forwards the pings (400 a second).",
+        &["process", "with few ports", "with many"],
+    );
+    let few = bench.samples(&anchors, amount.samples, "", (peer::PLUG_TO_PING, peer::PLUG_TO_ACTIVE), &mut times)?;
     let crowd = restart::Crowd::plug(&mut bench, amount.ports)?;
     let with = format!(", {} ports plugged", amount.ports);
-    bench.samples(&anchors, amount.samples, &with, (peer::PLUG_TO_PING_200, peer::PLUG_TO_ACTIVE_200), &mut times)?;
+    let many = bench.samples(
+        &anchors,
+        amount.samples,
+        &with,
+        (peer::PLUG_TO_PING_200, peer::PLUG_TO_ACTIVE_200),
+        &mut times,
+    )?;
     show(times);
+    for ((process, few), (_, many)) in few.into_iter().zip(many) {
+        costs.row([process.into(), few.into(), many.into()]);
+    }
+    show(costs);
     show(memory(lab, &format!("Memory, {} ports", amount.ports), "The same lab with so many ports on compute1.")?);
     show(restart::run(&mut bench, &anchors, &crowd)?);
     Ok(())
@@ -336,13 +352,18 @@ impl<'a> Bench<'a> {
         with: &str,
         (peer_ping, peer_active): ((f64, f64), (f64, f64)),
         table: &mut Table,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<(String, f64)>, Failure> {
+        let before = self.costs()?;
         let mut plugged = Vec::new();
         let mut created = Vec::new();
+        // In turns, so that a busy moment of the machine meets both.
         for _ in 0..count {
             plugged.push(self.sample(anchors, true)?);
             created.push(self.sample(anchors, false)?);
         }
+        let ports = 2.0 * count as f64;
+        let costs = before.into_iter().zip(self.costs()?);
+        let costs = costs.map(|((process, before), (_, after))| (process, (after - before) / ports)).collect();
         let mut row = |what: &str, samples: &[Sample], which: fn(&Sample) -> f64, peer: Option<(f64, f64)>| {
             let mut values: Vec<f64> = samples.iter().map(which).collect();
             values.sort_by(f64::total_cmp);
@@ -360,7 +381,14 @@ impl<'a> Bench<'a> {
         row("plug to ACTIVE", &plugged, |sample| sample.active, Some(peer_active));
         row("create (POST sent, plugged at once) to ACTIVE", &created, |sample| sample.active, None);
         row("create to first ping, other host", &created, |sample| sample.far, None);
-        Ok(())
+        Ok(costs)
+    }
+
+    /// Processor time of all processes so far, milliseconds.
+    fn costs(&self) -> Result<Vec<(String, f64)>, Failure> {
+        let cost =
+            |(node, process, pid): (String, String, u32)| Ok((format!("{process} of {node}"), machine::cpu_ms(pid)?));
+        processes(self.lab)?.into_iter().map(cost).collect()
     }
 
     /// One port through its life. `known`: it is created long before it is plugged, and the time runs from the plug; else it
