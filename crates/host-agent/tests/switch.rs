@@ -166,8 +166,8 @@ fn a_restart_of_the_agent_touches_nothing_and_loses_no_packet() {
         });
         agent.kill().await;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let agent = host.agent();
         let session = host.server.seen().session;
+        let agent = host.agent();
         host.server.until("a new session", |seen| seen.session != session).await;
         host.server.until_up(ports[0]).await;
         let output = String::from_utf8(ping.await.unwrap().stdout).unwrap();
