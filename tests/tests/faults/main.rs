@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use system_tests::Failure;
 use system_tests::bench::server::{User, text};
 use world::{How, NETWORK, WORLD, World, reaches};
 
@@ -26,14 +27,13 @@ fn a_killed_agent_is_not_noticed_by_packets_and_takes_up_its_work() {
         let before = Flows::read(&world, host);
         world.loses_nothing(|world| {
             world.restart(host, "agent", How::Kill);
-            // The successor has looked at everything when what is new on its host works.
-            let on = if host == NETWORK { "compute2" } else { host };
-            world.newcomer_works(on);
             world.wait("the successor has taken up its work", |world| {
                 let log = world.says(host, &["cat", "/var/log/neutronium/agent.log"]);
                 log.matches("connected to OVSDB").count() == 2
             });
         });
+        // It has looked at everything when what is new works.
+        world.newcomer_works(if host == NETWORK { "compute2" } else { host });
         let after = Flows::read(&world, host);
         assert_eq!(after.all(), before.all(), "{host}");
         assert_eq!(after.touched_since(&before), Vec::<&str>::new(), "{host}: written again");
@@ -49,33 +49,31 @@ fn what_changes_while_an_agent_is_away_is_done_when_it_is_back() {
     // Stopped, not dead: its supervisor does not start another one yet.
     world.signal("compute1", "agent", "-STOP");
     world.signal(NETWORK, "agent", "-STOP");
-    world.loses_nothing(|world| {
-        world.lab.run(&["probe", "delete", "gone"]).unwrap();
-        let second = json!({ "name": "second", "admin_state_up": true });
-        let second = world.api.make("/v2.0/routers", "router", &second).unwrap();
-        let network = world.api.make("/v2.0/networks", "network", &json!({ "name": "late" })).unwrap();
-        let subnet = json!({ "network_id": network["id"], "ip_version": 4, "cidr": "10.9.0.0/24" });
-        let subnet = world.api.make("/v2.0/subnets", "subnet", &subnet).unwrap();
-        let path = format!("/v2.0/routers/{}/add_router_interface", text(&second, "id").unwrap());
-        world.api.ask("PUT", &path, Some(&json!({ "subnet_id": subnet["id"] }))).unwrap();
-        // A device comes while nobody looks, and waits for its port to be realised.
-        let host = "compute1";
-        let port = plug_by_hand(world, host, "late");
-        assert_eq!(world.port(&port)["status"], "DOWN", "nobody has realised it");
+    world.lab.run(&["probe", "delete", "gone"]).unwrap();
+    let second = json!({ "name": "second", "admin_state_up": true });
+    let second = world.api.make("/v2.0/routers", "router", &second).unwrap();
+    let network = world.api.make("/v2.0/networks", "network", &json!({ "name": "late" })).unwrap();
+    let subnet = json!({ "network_id": network["id"], "ip_version": 4, "cidr": "10.9.0.0/24" });
+    let subnet = world.api.make("/v2.0/subnets", "subnet", &subnet).unwrap();
+    let path = format!("/v2.0/routers/{}/add_router_interface", text(&second, "id").unwrap());
+    world.api.ask("PUT", &path, Some(&json!({ "subnet_id": subnet["id"] }))).unwrap();
+    // A device comes while nobody looks, and waits for its port to be realised.
+    let host = "compute1";
+    let port = plug_by_hand(&mut world, host, "late");
+    assert_eq!(world.port(&port)["status"], "DOWN", "nobody has realised it");
 
-        world.restart("compute1", "agent", How::Kill);
-        world.restart(NETWORK, "agent", How::Kill);
-        world.wait_status(&port, "ACTIVE");
-        let namespace = format!("qrouter-{}", text(&second, "id").unwrap());
-        world.wait("the new router has its address", |world| {
-            world.says(NETWORK, &["ip", "-n", &namespace, "addr"]).contains("10.9.0.1/24")
-        });
-        world.wait("nothing leads to the instance that was deleted", |world| {
-            let whole =
-                |flow: &str| flow.split(|c: char| !c.is_ascii_digit() && c != '.').any(|word| word == gone.address);
-            !Flows::read(world, "compute1").all().into_iter().any(whole)
-        });
+    world.restart("compute1", "agent", How::Kill);
+    world.restart(NETWORK, "agent", How::Kill);
+    world.wait_status(&port, "ACTIVE");
+    let namespace = format!("qrouter-{}", text(&second, "id").unwrap());
+    world.wait("the new router has its address", |world| {
+        world.says(NETWORK, &["ip", "-n", &namespace, "addr"]).contains("10.9.0.1/24")
     });
+    world.wait("nothing leads to the instance that was deleted", |world| {
+        let whole = |flow: &str| flow.split(|c: char| !c.is_ascii_digit() && c != '.').any(|word| word == gone.address);
+        !Flows::read(world, "compute1").all().into_iter().any(whole)
+    });
+    world.wait("what was there works as before", World::works);
     // And the other way: things go while nobody looks.
     let router = format!("qrouter-{}", world.router);
     let devices = world.says(NETWORK, &["ip", "netns", "exec", &router, "ls", "/sys/class/net"]);
@@ -98,18 +96,28 @@ fn what_changes_while_an_agent_is_away_is_done_when_it_is_back() {
     world.end();
 }
 
-/// A port of the API's, and its device as a hypervisor plugs it, without waiting for anything; the port's id.
-fn plug_by_hand(world: &mut World, host: &str, name: &str) -> String {
+/// A port of the API's, bound to a host.
+fn make_port(world: &mut World, host: &str, name: &str) -> Value {
     let body = json!({ "network_id": world.network, "name": name, "device_id": name, "device_owner": "compute:hand",
                        "binding:host_id": host });
-    let port = world.api.make("/v2.0/ports", "port", &body).unwrap();
-    let (id, mac) = (text(&port, "id").unwrap().to_owned(), text(&port, "mac_address").unwrap());
+    world.api.make("/v2.0/ports", "port", &body).unwrap()
+}
+
+/// Plugs a device for a port as a hypervisor does, without waiting for anything.
+fn plug(world: &World, host: &str, port: &Value) {
+    let (id, mac) = (text(port, "id").unwrap(), text(port, "mac_address").unwrap());
     let tap: String = format!("tap{id}").chars().take(14).collect();
     make_device(world, host, &tap);
     let (interface, attached) = (format!("external_ids:iface-id={id}"), format!("external_ids:attached-mac=\"{mac}\""));
     let plug = ["ovs-vsctl", "--no-wait", "add-port", "br-int", &tap, "--", "set", "Interface", &tap, &interface];
     world.lab.exec(host, &[&plug[..], &[&attached]].concat()).unwrap();
-    id
+}
+
+/// Both; the port's id.
+fn plug_by_hand(world: &mut World, host: &str, name: &str) -> String {
+    let port = make_port(world, host, name);
+    plug(world, host, &port);
+    text(&port, "id").unwrap().to_owned()
 }
 
 /// A pair of devices whose first end is named so.
@@ -122,7 +130,10 @@ fn make_device(world: &World, host: &str, tap: &str) {
 #[test]
 fn a_killed_server_is_not_noticed_by_packets_and_forgets_nothing_it_has_answered() {
     let mut world = World::build("server");
-    let host = "compute1";
+    let project = world.api.ask("GET", &format!("/v2.0/networks/{}", world.network), None).unwrap();
+    let quotas = json!({ "quota": { "port": -1, "security_group": -1, "security_group_rule": -1 } });
+    let path = format!("/v2.0/quotas/{}", text(&project["network"], "project_id").unwrap());
+    world.api.ask("PUT", &path, Some(&quotas)).unwrap();
     world.loses_nothing(|world| {
         let writers = Writers::default();
         std::thread::scope(|scope| {
@@ -145,24 +156,17 @@ fn a_killed_server_is_not_noticed_by_packets_and_forgets_nothing_it_has_answered
         });
         world.sign_in_again();
         everything_answered_is_there(world, &writers);
-        // The agents follow again, without hands.
-        world.newcomer_works(host);
     });
+    // The agents follow again, without hands.
+    world.newcomer_works("compute1");
 
-    // A port whose device came while the server was dead.
+    // A port that was made before, and whose device comes while the server hears nothing.
+    let port = make_port(&mut world, "compute2", "before");
     world.signal("controller", "server", "-STOP");
-    let before = world.pid("controller", "server");
-    std::thread::scope(|scope| {
-        let lab = world.lab.clone();
-        let user = world.user.clone();
-        let made = scope.spawn(move || lab.create_probe(&user, "during", "net", "compute2", &[]));
-        world.restart("controller", "server", How::Kill);
-        // Asked of a server that was stopped and then killed: an error is right, an instance is right.
-        let _ = made.join().unwrap();
-    });
-    assert_ne!(world.pid("controller", "server"), before);
+    plug(&world, "compute2", &port);
+    world.restart("controller", "server", How::Kill);
     world.sign_in_again();
-    world.newcomer_works("compute2");
+    world.wait_status(text(&port, "id").unwrap(), "ACTIVE");
     world.end();
 }
 
@@ -211,13 +215,13 @@ impl Writers {
         // While it is not answered, either is right; nobody looks at it then.
         let before = self.objects.lock().unwrap().remove(&path);
         let renamed = json!({ "port": { "description": "renamed", "security_groups": [group["id"]] } });
-        let mut renamed = api.ask("PUT", &path, Some(&renamed)).ok()?;
+        let mut renamed = unless_answered(api.ask("PUT", &path, Some(&renamed)))?;
         assert!(before.is_some());
         self.objects.lock().unwrap().insert(path.clone(), renamed["port"].take());
         self.answered.fetch_add(1, Ordering::Relaxed);
         if name.ends_with('3') {
             self.objects.lock().unwrap().remove(&path);
-            api.ask("DELETE", &path, None).ok()?;
+            unless_answered(api.ask("DELETE", &path, None))?;
             self.removed.lock().unwrap().push(path);
             self.answered.fetch_add(1, Ordering::Relaxed);
         }
@@ -232,12 +236,23 @@ impl Writers {
                 self.answered.fetch_add(1, Ordering::Relaxed);
                 Some(made)
             }
-            Err(_) => {
+            Err(failure) => {
+                assert!(!was_answered(&failure), "{failure}");
                 self.unsure.lock().unwrap().push(name.to_owned());
                 None
             }
         }
     }
+}
+
+/// Whether the server said no, in HTTP's words; a connection that broke off is no answer.
+fn was_answered(failure: &Failure) -> bool {
+    matches!(failure, Failure::Unexpected { what, .. } if what.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn unless_answered(outcome: Result<Value, Failure>) -> Option<Value> {
+    assert!(!outcome.as_ref().is_err_and(was_answered), "{outcome:?}");
+    outcome.ok()
 }
 
 /// What was answered is as it was answered, and what was not is whole or not there.
@@ -329,10 +344,8 @@ fn a_restarted_database_is_not_noticed_by_packets() {
     for host in ["compute1", NETWORK] {
         for how in [How::Ask, How::Kill] {
             let before = Flows::read(&world, host);
-            world.loses_nothing(|world| {
-                world.restart(host, "ovsdb-server", how);
-                world.newcomer_works(if host == NETWORK { "compute2" } else { host });
-            });
+            world.loses_nothing(|world| world.restart(host, "ovsdb-server", how));
+            world.newcomer_works(if host == NETWORK { "compute2" } else { host });
             assert_eq!(Flows::read(&world, host).touched_since(&before), Vec::<&str>::new(), "{host}, {how:?}");
         }
     }

@@ -183,6 +183,9 @@ impl World {
     }
 
     /// Every way stays as it is while `harm` is done and for a while after it: not one packet is lost.
+    ///
+    /// `harm` must neither plug nor unplug: the userspace datapath of Open vSwitch 3.1 loses a packet now and then when a
+    /// port comes or goes, whoever does it (`datapath_drop_upcall_error` in `ovs-appctl coverage/show`).
     pub fn loses_nothing(&mut self, harm: impl FnOnce(&mut Self)) {
         assert!(self.works(), "the ways are established");
         let streams = [
