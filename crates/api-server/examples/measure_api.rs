@@ -1,6 +1,6 @@
 //! What the API costs in processor time, without a network: requests go to the router in this process.
 //!
-//! `cargo run --release -p api-server --example measure -- [PORTS]`. CPU time is that of the whole process: API and database.
+//! `cargo run --release -p api-server --example measure_api -- [PORTS]`. CPU time is that of the whole process: API and database.
 
 use access_policy::Credentials;
 use api_server::{Api, ApiConfig, Authenticator, Caller};

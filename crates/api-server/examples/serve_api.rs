@@ -1,6 +1,6 @@
 //! Identity and networking API on one port, without hosts: for trying clients.
 //!
-//! `cargo run -p api-server --example serve -- FOLDER [ADDRESS]`; the admin's password is in `FOLDER/admin-password`.
+//! `cargo run -p api-server --example serve_api -- FOLDER [ADDRESS]`; the admin's password is in `FOLDER/admin-password`.
 
 use api_server::{Api, ApiConfig};
 use identity::{Identity, IdentityConfig};

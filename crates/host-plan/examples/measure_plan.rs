@@ -1,4 +1,4 @@
-//! What planning costs: `cargo run --release -p host-plan --example measure [PORTS] [NETWORKS] [REMOTE PORTS]`.
+//! What planning costs: `cargo run --release -p host-plan --example measure_plan [PORTS] [NETWORKS] [REMOTE PORTS]`.
 //!
 //! All ports of the host are in one group that refers to a remote group of all ports; every network has DHCP here.
 

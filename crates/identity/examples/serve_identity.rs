@@ -1,5 +1,5 @@
 //! The identity service alone, to try the real client against it:
-//! `cargo run -p identity --example serve -- FOLDER [ADDRESS:PORT] [ADMIN-PASSWORD]`.
+//! `cargo run -p identity --example serve_identity -- FOLDER [ADDRESS:PORT] [ADMIN-PASSWORD]`.
 
 use std::path::PathBuf;
 

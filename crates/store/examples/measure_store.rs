@@ -1,5 +1,5 @@
 //! The figures of `docs/adr/0002-sql-layer.md` and `0003-group-commit.md`:
-//! `cargo run --release -p store --example measure [folder]`.
+//! `cargo run --release -p store --example measure_store [folder]`.
 //!
 //! CPU is user + system time of the whole process (getrusage), wall is elapsed time; both per operation.
 
