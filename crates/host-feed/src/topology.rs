@@ -355,3 +355,22 @@ pub fn remote_groups(group: &SecurityGroup) -> BTreeSet<SecurityGroupId> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn a_host_stays_until_its_last_port_goes() {
+        let mut tally = Tally::default();
+        for host in ["a", "b", "a"] {
+            tally.add(&7, host);
+        }
+        tally.take(&7, "a");
+        assert_eq!(tally.of(&7).collect::<Vec<_>>(), ["a", "b"]);
+        tally.take(&7, "a");
+        assert_eq!(tally.of(&7).collect::<Vec<_>>(), ["b"]);
+        tally.take(&7, "b");
+        assert!(tally.0.is_empty(), "keys without hosts are not kept");
+    }
+}

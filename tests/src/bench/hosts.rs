@@ -52,8 +52,9 @@ pub fn run(lab: &Lab, amount: Amount, mut show: impl FnMut(Table)) -> Result<(),
         &format!(
             "{} samples each, seconds. A port on compute1 has its namespace, veth and address ready and is plugged at t0 (the \
              start of ovs-vsctl add-port); its namespace pings every 5 ms, with ARP tried every 10 ms, an instance on the \
-             same host and one on another host (VXLAN). ACTIVE: the API says so, asked every 5 ms. Neutron: medians of \
-             another run, plugged likewise, pinging the router on the same host.",
+             same host and one on another host (VXLAN). ACTIVE: the API says so, asked every 5 ms. Neutron, in \
+             another run: an internal port of the switch that was then moved into its namespace, pinging the router on the \
+             same host every 100 ms.",
             amount.samples
         ),
         &["what", "median s", "p95 s", "max s", "Neutron median s", "Neutron p95 s"],
