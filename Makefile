@@ -27,9 +27,9 @@ test: ## Install what is missing and run every test
 	@tools/install-deps --tests
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
-	@OPENSTACK=$(OPENSTACK) $(CARGO) nextest run --workspace --locked
 	@$(CARGO) test --doc --workspace --locked --quiet
 	@fuzz/run 5
+	@OPENSTACK=$(OPENSTACK) $(CARGO) nextest run --workspace --locked
 
 bench: deps ## Measure API, realisation, start times and memory
 	@$(CARGO) build --release --locked -p neutronium -p system-tests --bins

@@ -57,7 +57,11 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .map_err(cannot(&format!("{} server", binary.display())))?;
+            .map_err(|error| {
+                // Nobody else will: there is no server yet whose end would do it.
+                let _ = std::fs::remove_dir_all(&folder);
+                cannot(&format!("{} server", binary.display()))(error)
+            })?;
         let mut server = Self { child, folder, address, started_after: Duration::ZERO };
         while Connection::open(address).is_err() {
             let ended = server.child.try_wait().map_err(cannot("wait for the server"))?;
