@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_neutronium");
 
@@ -31,6 +32,19 @@ impl Lab {
 
     fn on(&self, host: &str, command: &[&str]) -> String {
         self.ok(&[&["exec", host, "--"], command].concat())
+    }
+
+    /// Asks again until the answer has `wanted` in it. The limit is for a machine that is very busy, not a promise.
+    fn until(&self, host: &str, command: &[&str], wanted: &str) {
+        let given_up = Instant::now() + Duration::from_secs(60);
+        loop {
+            let said = self.on(host, command);
+            if said.contains(wanted) {
+                return;
+            }
+            assert!(Instant::now() < given_up, "{command:?} on {host} never said {wanted:?} but: {said}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn state(&self) -> PathBuf {
@@ -273,7 +287,8 @@ fn a_topology_from_a_file() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/topologies/all-in-one.toml");
     lab.ok(&["up", file.to_str().unwrap()]);
     assert!(lab.pid("node1", "server").is_some() && lab.pid("node1", "agent").is_some());
-    assert!(lab.on("node1", &["ovs-vsctl", "list-br"]).contains("br-int"), "the agent has heard of the host");
+    // The bridges come once the agent has heard what its host must realise, which `up` does not wait for.
+    lab.until("node1", &["ovs-vsctl", "list-br"], "br-int");
     // A server that cannot start says why.
     let broken = tempfile::NamedTempFile::new().unwrap();
     let text = std::fs::read_to_string(&file).unwrap().replace("vni_ranges", "vny_ranges");

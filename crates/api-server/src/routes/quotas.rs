@@ -165,7 +165,7 @@ pub async fn member(
 fn details(snapshot: &Snapshot<'_>, config: &NetworkConfig, project: &str) -> Result<Value, ApiError> {
     let mut members = Map::new();
     for (name, limit) in network_store::quota::limits(snapshot, config, project)? {
-        let counted = registry::ALL.iter().map(|rules| rules.resource).find(|resource| resource.name == name);
+        let counted = registry::all().map(|rules| rules.resource).find(|resource| resource.name == name);
         let used = match counted {
             Some(resource) if resource.quota => snapshot
                 .count(&format!("SELECT count(*) FROM {} WHERE project_id = ?1", resource.table), params![project])?,
@@ -178,7 +178,7 @@ fn details(snapshot: &Snapshot<'_>, config: &NetworkConfig, project: &str) -> Re
 
 /// How many objects of a kind a project has.
 fn used(snapshot: &Snapshot<'_>, project: &str, name: &str) -> Result<u64, ApiError> {
-    let counted = registry::ALL.iter().map(|rules| rules.resource).find(|resource| resource.name == name);
+    let counted = registry::all().map(|rules| rules.resource).find(|resource| resource.name == name);
     match counted {
         Some(resource) if resource.quota => Ok(snapshot
             .count(&format!("SELECT count(*) FROM {} WHERE project_id = ?1", resource.table), params![project])?),

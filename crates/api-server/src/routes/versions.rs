@@ -22,8 +22,7 @@ pub fn root(asked: &Asked) -> Result<Response, ApiError> {
     if asked.method != Method::GET {
         return Err(ApiError::NoSuchMethod);
     }
-    let resources: Vec<Value> = registry::ALL
-        .iter()
+    let resources: Vec<Value> = registry::all()
         .map(|rules| {
             let href = format!("{}/v2.0/{}", asked.base, rules.resource.path());
             let (name, collection) = (rules.resource.name, rules.resource.collection);

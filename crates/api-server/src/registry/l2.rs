@@ -1,0 +1,26 @@
+//! Networks, subnets, ports.
+
+use super::{Rules, done, typed};
+use api_schema::resources;
+use network_store::{network, port, subnet};
+
+pub(super) static RULES: &[Rules] = &[
+    Rules {
+        create: Some(|work, values| Ok(network::create(work, typed("network", values)?)?.0)),
+        update: Some(|work, id, values| done(network::update(work, id.into(), typed("network", values)?))),
+        delete: Some(|work, id| done(network::delete(work, id.into()))),
+        ..Rules::of(&resources::NETWORK)
+    },
+    Rules {
+        create: Some(|work, values| Ok(subnet::create(work, typed("subnet", values)?)?.0)),
+        update: Some(|work, id, values| done(subnet::update(work, id.into(), typed("subnet", values)?))),
+        delete: Some(|work, id| done(subnet::delete(work, id.into()))),
+        ..Rules::of(&resources::SUBNET)
+    },
+    Rules {
+        create: Some(|work, values| Ok(port::create(work, typed("port", values)?)?.0)),
+        update: Some(|work, id, values| done(port::update(work, id.into(), typed("port", values)?))),
+        delete: Some(|work, id| done(port::delete(work, id.into()))),
+        ..Rules::of(&resources::PORT)
+    },
+];

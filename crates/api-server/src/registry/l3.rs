@@ -1,0 +1,56 @@
+//! Routers and floating IPs.
+
+use super::{Answer, Rules, answer, done, typed, typed_value};
+use crate::error::ApiError;
+use api_schema::{Kind, SchemaError, resources};
+use network_model::router::InterfaceRequest;
+use network_model::subnet::Route;
+use network_store::{floating_ip, router};
+use serde_json::Value;
+
+pub(super) static RULES: &[Rules] = &[
+    Rules {
+        create: Some(|work, values| Ok(router::create(work, typed("router", values)?)?.0)),
+        update: Some(|work, id, values| done(router::update(work, id.into(), typed("router", values)?))),
+        delete: Some(|work, id| done(router::delete(work, id.into()))),
+        actions: &[
+            ("add_router_interface", |work, id, body| {
+                answer(router::add_interface(work, id.into(), interface(&body, false)?)?)
+            }),
+            ("remove_router_interface", |work, id, body| {
+                answer(router::remove_interface(work, id.into(), interface(&body, true)?)?)
+            }),
+            ("add_extraroutes", |work, id, body| {
+                router::add_extra_routes(work, id.into(), &extra_routes(body)?)?;
+                Ok(Answer::Object)
+            }),
+            ("remove_extraroutes", |work, id, body| {
+                router::remove_extra_routes(work, id.into(), &extra_routes(body)?)?;
+                Ok(Answer::Object)
+            }),
+        ],
+        ..Rules::of(&resources::ROUTER)
+    },
+    Rules {
+        create: Some(|work, values| Ok(floating_ip::create(work, &typed("floatingip", values)?)?.0)),
+        update: Some(|work, id, values| done(floating_ip::update(work, id.into(), typed("floatingip", values)?))),
+        empty_update: true,
+        delete: Some(|work, id| done(floating_ip::delete(work, id.into()))),
+        ..Rules::of(&resources::FLOATING_IP)
+    },
+];
+
+/// `{"port_id"}` or `{"subnet_id"}`; what is no text is no UUID either.
+fn interface(body: &Value, for_removal: bool) -> Result<InterfaceRequest, ApiError> {
+    let member = |name: &str| body.get(name).map(api_schema::python_display);
+    let (port, subnet) = (member("port_id"), member("subnet_id"));
+    Ok(InterfaceRequest::new(port.as_deref(), subnet.as_deref(), for_removal)?)
+}
+
+/// `{"router": {"routes": [...]}}`.
+fn extra_routes(mut body: Value) -> Result<Vec<Route>, ApiError> {
+    let routes = body.get_mut("router").and_then(|router| router.get_mut("routes")).map(Value::take);
+    let routes = routes.ok_or_else(|| ApiError::bad("Unable to find 'routes' in request body"))?;
+    let routes = Kind::HostRoutes.parse(routes).map_err(|refusal| SchemaError::refused("routes", refusal))?;
+    typed_value("router", routes)
+}

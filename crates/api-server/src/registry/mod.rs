@@ -1,0 +1,131 @@
+//! Where each declaration meets the functions that its requests call: a file an area. Nothing else is registered anywhere.
+
+mod agents;
+mod l2;
+mod l3;
+mod security;
+
+use crate::error::ApiError;
+use api_schema::Resource;
+use network_store::{NetworkError, Work};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use store::Snapshot;
+use uuid::Uuid;
+
+/// A checked body's values.
+pub type Values = Map<String, Value>;
+
+/// What the requests on one resource call.
+pub struct Rules {
+    /// The declaration.
+    pub resource: &'static Resource,
+    /// Makes an object; its id.
+    pub create: Option<CreateRule>,
+    /// Makes the objects of one request, where that is more than making each of them.
+    pub create_together: Option<CreateTogetherRule>,
+    /// Changes one.
+    pub update: Option<UpdateRule>,
+    /// Whether a change that says nothing means something (of floating IPs it ends the association).
+    pub empty_update: bool,
+    /// Removes one.
+    pub delete: Option<DeleteRule>,
+    /// Further requests on one object, by name: body in, answer out.
+    pub actions: &'static [(&'static str, ActionRule)],
+    /// What must be there before a list is shown.
+    pub before_list: Option<BeforeList>,
+}
+
+impl Rules {
+    /// A resource that can only be looked at; what else there is goes before `..Rules::of(...)`.
+    const fn of(resource: &'static Resource) -> Self {
+        Self {
+            resource,
+            create: None,
+            create_together: None,
+            update: None,
+            empty_update: false,
+            delete: None,
+            actions: &[],
+            before_list: None,
+        }
+    }
+}
+
+/// What a POST calls.
+pub type CreateRule = fn(&Work<'_>, Values) -> Result<Uuid, ApiError>;
+/// What a POST of several objects calls that depend on each other.
+pub type CreateTogetherRule = fn(&Work<'_>, Vec<Values>) -> Result<Vec<Uuid>, ApiError>;
+/// What a PUT calls.
+pub type UpdateRule = fn(&Work<'_>, Uuid, Values) -> Result<(), ApiError>;
+/// What a DELETE calls.
+pub type DeleteRule = fn(&Work<'_>, Uuid) -> Result<(), ApiError>;
+/// What an action calls.
+pub type ActionRule = fn(&Work<'_>, Uuid, Value) -> Result<Answer, ApiError>;
+
+/// What an action is answered with.
+pub enum Answer {
+    /// This.
+    Body(Value),
+    /// The object, as it now is.
+    Object,
+}
+
+/// Something that a project has without having made it, and that its first list makes (the default security group).
+pub struct BeforeList {
+    /// The policy rule: who may cause it to be made.
+    pub policy: &'static str,
+    /// Whether the project has it already.
+    pub there: fn(&Snapshot<'_>, &str) -> Result<bool, ApiError>,
+    /// Makes it.
+    pub make: fn(&Work<'_>, &str) -> Result<(), ApiError>,
+}
+
+/// The resources of each area.
+static AREAS: &[&[Rules]] = &[l2::RULES, security::RULES, l3::RULES, agents::RULES];
+
+/// All resources.
+pub fn all() -> impl Iterator<Item = &'static Rules> {
+    AREAS.iter().copied().flatten()
+}
+
+/// A list of other objects under an object: `GET /v2.0/networks/ID/dhcp-agents`.
+pub struct Relation {
+    /// Under which resource.
+    pub of: &'static Resource,
+    /// The last part of the path.
+    pub name: &'static str,
+    /// What is listed.
+    pub resource: &'static Resource,
+    /// Which of them: an SQL condition over the listed resource, `:id` being the object.
+    pub condition: &'static str,
+    /// The policy rule.
+    pub policy: &'static str,
+}
+
+/// All of them.
+pub static RELATIONS: &[Relation] = agents::RELATIONS;
+
+/// The rules of a collection as it is written in paths.
+pub fn find(collection: &str) -> Option<&'static Rules> {
+    all().find(|rules| rules.resource.path() == collection || rules.resource.collection == collection)
+}
+
+/// The typed request that the rules read. That every checked body can be read is held by a test.
+fn typed<T: DeserializeOwned>(resource: &'static str, values: Values) -> Result<T, ApiError> {
+    typed_value(resource, Value::Object(values))
+}
+
+fn typed_value<T: DeserializeOwned>(resource: &'static str, value: Value) -> Result<T, ApiError> {
+    serde_json::from_value(value).map_err(|error| ApiError::Declaration { resource, reason: error.to_string() })
+}
+
+fn done(outcome: Result<(), NetworkError>) -> Result<(), ApiError> {
+    outcome.map_err(ApiError::from)
+}
+
+fn answer(value: impl serde::Serialize) -> Result<Answer, ApiError> {
+    serde_json::to_value(value)
+        .map(Answer::Body)
+        .map_err(|error| ApiError::Declaration { resource: "router", reason: error.to_string() })
+}
