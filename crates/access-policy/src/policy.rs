@@ -19,9 +19,9 @@ impl Policy {
     /// Neutron's default rules.
     pub fn neutron() -> Self {
         let mut policy = Self::default();
-        for (name, text) in defaults::all() {
+        for rule in defaults::all() {
             // A default that cannot be read denies; a test holds that there is none.
-            policy.rules.insert(name.into(), text.parse().unwrap_or(Rule::Never));
+            policy.rules.insert(rule.name.into(), rule.check.parse().unwrap_or(Rule::Never));
         }
         policy
     }

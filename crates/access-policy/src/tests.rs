@@ -25,9 +25,12 @@ impl Target for Object {
 
 #[test]
 fn every_default_can_be_read() {
-    for (name, text) in defaults::all() {
-        assert!(text.parse::<Rule>().is_ok(), "{name}: {text}");
+    let mut names = std::collections::BTreeSet::new();
+    for rule in defaults::all() {
+        assert!(rule.check.parse::<Rule>().is_ok(), "{rule:?}");
+        assert!(!rule.name.is_empty() && names.insert(rule.name), "{rule:?}");
     }
+    assert_eq!(names.len(), 373);
 }
 
 #[test]
@@ -76,7 +79,7 @@ fn matrix() {
         ("shared", object(&[("project_id", "x"), ("network:project_id", "x"), ("shared", "True")])),
     ];
     let mut text = String::new();
-    let mut names: Vec<&str> = defaults::all().map(|(name, _)| name).collect();
+    let mut names: Vec<&str> = defaults::all().map(|rule| rule.name).collect();
     names.sort_unstable();
     for name in names {
         let mut cells = Vec::new();
