@@ -14,6 +14,7 @@ pub mod body;
 mod error;
 pub mod extension;
 mod kind;
+pub mod openapi;
 mod resource;
 pub mod resources;
 

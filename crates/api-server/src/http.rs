@@ -14,12 +14,13 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use bytes::Bytes;
 use std::sync::Arc;
 
 /// The API as an axum router; it takes every path that is left to it.
 pub fn router(api: Arc<Api>) -> Router {
-    Router::new().fallback(handle).with_state(api)
+    Router::new().route("/openapi.json", get(routes::openapi::show)).fallback(handle).with_state(api)
 }
 
 /// A request, taken apart.

@@ -5,6 +5,7 @@
 mod core;
 mod floating_ips;
 mod lists;
+mod openapi;
 mod ports;
 mod routers;
 mod samples;
