@@ -50,8 +50,8 @@ pub fn creation(resource: &Resource, author: Author<'_>, body: Value) -> Result<
         let requests = items.into_iter().map(|item| {
             let object = match item {
                 // Both forms are read: [{"port": {...}}] and [{...}].
-                Value::Object(mut wrapped) if wrapped.contains_key(resource.name) => {
-                    wrapped.remove(resource.name).unwrap_or(Value::Null)
+                Value::Object(mut wrapped) if wrapped.contains_key(resource.key()) => {
+                    wrapped.remove(resource.key()).unwrap_or(Value::Null)
                 }
                 bare => bare,
             };
@@ -94,8 +94,8 @@ fn members(body: Value) -> Result<Map<String, Value>, SchemaError> {
 }
 
 fn take(resource: &Resource, members: &mut Map<String, Value>) -> Result<Value, SchemaError> {
-    match members.remove(resource.name) {
-        None | Some(Value::Null) => Err(bad(format!("Unable to find '{}' in request body", resource.name))),
+    match members.remove(resource.key()) {
+        None | Some(Value::Null) => Err(bad(format!("Unable to find '{}' in request body", resource.key()))),
         Some(object) => Ok(object),
     }
 }
@@ -103,7 +103,7 @@ fn take(resource: &Resource, members: &mut Map<String, Value>) -> Result<Value, 
 fn object(resource: &Resource, value: Value) -> Result<Map<String, Value>, SchemaError> {
     match value {
         Value::Object(object) => Ok(object),
-        _ => Err(bad(format!("Object '{}' contains invalid data", resource.name))),
+        _ => Err(bad(format!("Object '{}' contains invalid data", resource.key()))),
     }
 }
 

@@ -5,10 +5,20 @@ use crate::attribute::{Attribute, Stored};
 /// One declaration.
 #[derive(Debug)]
 pub struct Resource {
-    /// The API's singular, which is the JSON key of one object and the name in policy rules and the change log (`port`).
+    /// What it is called among all resources, in quotas and in the change log (`port`, `qos_policy`).
     pub name: &'static str,
+    /// The JSON key of one object where it is not the name (`policy`).
+    pub key: &'static str,
+    /// The name in policy rules where it is not the key (`floatingip_port_forwarding`).
+    pub rule: &'static str,
     /// The API's plural: JSON key of a list (`security_groups`). In paths `_` is written `-`.
     pub collection: &'static str,
+    /// What stands before the collection in paths: Neutron's `path_prefix` (`qos`).
+    pub prefix: &'static str,
+    /// The object in whose path this one stands (`/v2.0/floatingips/ID/port_forwardings`).
+    pub inside: Option<Parent>,
+    /// The attribute that an object's path names it by; a text that is unique, or unique inside its parent (`host`).
+    pub path_key: &'static str,
     /// What Neutron's "not found" is called for it (`PortNotFound`).
     pub not_found: NotFound,
     /// The extension that brings it; `None`: core.
@@ -27,6 +37,8 @@ pub struct Resource {
     pub actions: &'static [Action],
     /// Whether objects count against `quota_<name>`.
     pub quota: bool,
+    /// Whether the collection itself can be asked for; where it cannot, objects are known from elsewhere.
+    pub listed: bool,
 }
 
 /// Error type and message of an object that is not there.
@@ -36,7 +48,7 @@ pub struct NotFound {
     pub kind: &'static str,
     /// What stands before the id: "Port ".
     pub before: &'static str,
-    /// What stands behind: " could not be found.".
+    /// What stands behind: " could not be found."; `{parent}` in it is the id of the object in whose path it stands.
     pub after: &'static str,
 }
 
@@ -46,9 +58,9 @@ impl NotFound {
         Self { kind, before, after: " could not be found." }
     }
 
-    /// The whole message.
-    pub fn message(&self, id: &str) -> String {
-        format!("{}{id}{}", self.before, self.after)
+    /// The whole message; `parent` is the id of the object in whose path it stands.
+    pub fn message(&self, id: &str, parent: Option<&str>) -> String {
+        format!("{}{id}{}", self.before, self.after.replace("{parent}", parent.unwrap_or_default()))
     }
 }
 
@@ -57,7 +69,8 @@ impl NotFound {
 pub struct Parent {
     /// The parent resource's name, as policy writes it (`network`).
     pub name: &'static str,
-    /// The attribute that refers to it (`network_id`).
+    /// The attribute that refers to it (`network_id`). Of objects in the parent's path no attribute of that name has to be
+    /// declared: the rules get it beside the attributes of a creation.
     pub attribute: &'static str,
     /// The column of it.
     pub column: &'static str,
@@ -93,6 +106,45 @@ pub struct Action {
 }
 
 impl Resource {
+    /// What a declaration need not say: `..Resource::BASE`.
+    pub const BASE: Self = Self {
+        name: "",
+        key: "",
+        rule: "",
+        collection: "",
+        prefix: "",
+        inside: None,
+        path_key: "id",
+        not_found: NotFound::new("", ""),
+        alias: None,
+        table: "",
+        from: "",
+        attributes: &[],
+        parents: &[],
+        methods: Methods::READ,
+        actions: &[],
+        quota: false,
+        listed: true,
+    };
+
+    /// The JSON key of one object.
+    pub const fn key(&self) -> &'static str {
+        if self.key.is_empty() { self.name } else { self.key }
+    }
+
+    /// The name in policy rules.
+    pub const fn rule(&self) -> &'static str {
+        if self.rule.is_empty() { self.key() } else { self.rule }
+    }
+
+    /// The SQL expression of what an object's path names it by.
+    pub fn path_column(&self) -> String {
+        match self.path_key {
+            "id" => format!("{}.id", self.table),
+            key => self.column(key).unwrap_or("NULL").to_owned(),
+        }
+    }
+
     /// The attribute of this name; `tenant_id` is `project_id`.
     pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
         let name = if name == "tenant_id" { "project_id" } else { name };
@@ -112,13 +164,30 @@ impl Resource {
         }
     }
 
-    /// The parent of this name.
-    pub fn parent(&self, name: &str) -> Option<&'static Parent> {
-        self.parents.iter().find(|parent| parent.name == name)
+    /// The parent of this name; `ext_parent` is the one in whose path it stands.
+    pub fn parent(&self, name: &str) -> Option<&Parent> {
+        let inside = self.inside.as_ref().filter(|inside| name == inside.name || name == "ext_parent");
+        inside.or_else(|| self.parents.iter().find(|parent| parent.name == name))
     }
 
-    /// The collection as it is written in paths.
+    /// All that it belongs to, the one in whose path it stands first.
+    pub fn all_parents(&self) -> impl Iterator<Item = &Parent> {
+        self.inside.iter().chain(self.parents)
+    }
+
+    /// The collection's part of a path: with `-`, but with `_` below an object, as Neutron writes them.
+    pub fn segment(&self) -> String {
+        if self.inside.is_some() { self.collection.to_owned() } else { self.collection.replace('_', "-") }
+    }
+
+    /// The collection's path behind `/v2.0/`; the id of the object that it is inside stands in braces
+    /// (`floatingips/{floatingip_id}/port_forwardings`).
     pub fn path(&self) -> String {
-        self.collection.replace('_', "-")
+        let parent = self.inside.as_ref().and_then(|inside| Some((inside, crate::resources::find(inside.name)?)));
+        match parent {
+            Some((inside, parent)) => format!("{}/{{{}}}/{}", parent.path(), inside.attribute, self.segment()),
+            None if self.prefix.is_empty() => self.segment(),
+            None => format!("{}/{}", self.prefix, self.segment()),
+        }
     }
 }

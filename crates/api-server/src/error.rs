@@ -78,7 +78,7 @@ impl ApiError {
 
     /// That an object is not there.
     pub fn not_found(resource: &Resource, id: &str) -> Self {
-        Self::NotFound { kind: resource.not_found.kind, message: resource.not_found.message(id) }
+        Self::NotFound { kind: resource.not_found.kind, message: resource.not_found.message(id, None) }
     }
 
     /// HTTP status and Neutron's name.

@@ -2,11 +2,11 @@
 
 use crate::api::Api;
 use crate::auth::Caller;
-use crate::engine::{self, Change, Outcome};
+use crate::engine::{self, Change, Outcome, Place};
 use crate::error::{ApiError, json_response};
 use crate::path::Path;
 use crate::query::Query;
-use crate::registry::{self, Relation, Rules};
+use crate::registry::{self, Relation};
 use crate::routes;
 use api_schema::Resource;
 use axum::Router;
@@ -80,77 +80,108 @@ async fn authenticate(api: &Api, headers: &HeaderMap, base: &str) -> Result<Call
 }
 
 async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, ApiError> {
-    match asked.path.clone() {
-        Path::Root => routes::versions::root(&asked),
-        Path::Collection(collection) if collection == "extensions" => routes::extensions::list(&asked),
-        Path::Item(collection, alias) if collection == "extensions" => routes::extensions::show(&asked, &alias),
-        Path::Collection(collection) if collection == "quotas" => routes::quotas::list(api, &who, &asked).await,
-        Path::Item(collection, project) if collection == "quotas" => {
-            routes::quotas::item(api, who, &asked, project).await
-        }
-        Path::Member(collection, project, what) if collection == "quotas" => {
-            routes::quotas::member(api, &who, &asked, &project, &what).await
-        }
-        Path::Collection(collection) => {
-            let rules = registry::find(&collection).ok_or(ApiError::NoSuchPath)?;
-            match asked.method {
-                Method::GET => list(api, who, rules, asked).await,
-                Method::POST if rules.resource.methods.create => {
-                    let body = json(rules.resource, &asked.body)?;
-                    let wanted = Change::create(api, rules, &who.credentials, body)?;
-                    change(api, who, rules, wanted, None).await
-                }
-                _ => Err(ApiError::NoSuchMethod),
-            }
-        }
-        Path::Item(collection, id) => {
-            let rules = registry::find(&collection).ok_or(ApiError::NoSuchPath)?;
-            let if_match = if_match(&asked.headers)?;
-            match asked.method {
-                Method::GET => show(api, &who, rules.resource, &id, &asked),
-                Method::PUT if rules.update.is_some() => {
-                    let body = json(rules.resource, &asked.body)?;
-                    let wanted = Change::update(api, rules, &who.credentials, id, body)?;
-                    change(api, who, rules, wanted, if_match).await
-                }
-                Method::DELETE if rules.delete.is_some() => {
-                    if !asked.body.is_empty() {
-                        return Err(ApiError::bad("Request body is not supported in DELETE."));
-                    }
-                    change(api, who, rules, Change::Delete(id), if_match).await
-                }
-                _ => Err(ApiError::NoSuchMethod),
-            }
-        }
-        Path::Member(collection, id, member) => {
-            let rules = registry::find(&collection).ok_or(ApiError::NoSuchPath)?;
-            if member == "tags" && rules.resource.attribute("tags").is_some() {
-                return routes::tags::all(api, who, rules, id, &asked).await;
-            }
-            let related = |relation: &&Relation| relation.of.name == rules.resource.name && relation.name == member;
-            if let Some(relation) = registry::RELATIONS.iter().find(related) {
-                return match asked.method {
-                    Method::GET => list_related(api, who, relation, id, asked).await,
-                    _ => Err(ApiError::NoSuchMethod),
-                };
-            }
-            let (action, _) = rules.actions.iter().find(|(name, _)| *name == member).ok_or(ApiError::NoSuchPath)?;
-            if asked.method != Method::PUT {
-                return Err(ApiError::NoSuchMethod);
-            }
-            let body = parse(&asked.body)?;
-            change(api, who, rules, Change::Action(id, action, body), None).await
-        }
-        Path::Deep(parts) => match parts.as_slice() {
-            [collection, id, tags, tag] if tags == "tags" => {
-                let tagged = |rules: &&Rules| rules.resource.attribute("tags").is_some();
-                let rules = registry::find(collection).filter(tagged).ok_or(ApiError::NoSuchPath)?;
-                routes::tags::one(api, who, rules, id.clone(), tag, &asked).await
-            }
-            _ => Err(ApiError::NoSuchPath),
-        },
-        Path::Unknown | Path::Versions => Err(ApiError::NoSuchPath),
+    let parts = match asked.path.clone() {
+        Path::Root => return routes::versions::root(&asked),
+        Path::Parts(parts) => parts,
+        Path::Unknown | Path::Versions => return Err(ApiError::NoSuchPath),
+    };
+    let names: Vec<&str> = parts.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        ["extensions"] => return routes::extensions::list(&asked),
+        ["extensions", alias] => return routes::extensions::show(&asked, alias),
+        ["quotas"] => return routes::quotas::list(api, &who, &asked).await,
+        ["quotas", project] => return routes::quotas::item(api, who, &asked, (*project).to_owned()).await,
+        ["quotas", project, what] => return routes::quotas::member(api, &who, &asked, project, what).await,
+        _ => {}
     }
+    let (place, rest) = Place::find(&parts).ok_or(ApiError::NoSuchPath)?;
+    match rest {
+        [] => collection(api, who, place, asked).await,
+        [id] => item(api, who, place, id.clone(), asked).await,
+        [id, member] => self::member(api, who, place, id.clone(), member, asked).await,
+        [id, tags, tag] if tags == "tags" && place.resource().attribute("tags").is_some() => {
+            routes::tags::one(api, who, place, id.clone(), tag, &asked).await
+        }
+        [id, member, other] => {
+            let relation = registry::relation(place.resource(), member).ok_or(ApiError::NoSuchPath)?;
+            let remove = relation.remove.as_ref().filter(|_| asked.method == Method::DELETE);
+            let remove = remove.ok_or(ApiError::NoSuchMethod)?;
+            change(api, who, place, Change::Relation(id.clone(), remove, other.as_str().into()), None).await
+        }
+        _ => Err(ApiError::NoSuchPath),
+    }
+}
+
+async fn collection(api: &Arc<Api>, who: Caller, place: Place, asked: Asked) -> Result<Response, ApiError> {
+    let resource = place.resource();
+    match asked.method {
+        Method::GET if resource.listed => list(api, who, place, asked).await,
+        Method::POST if resource.methods.create => {
+            let body = json(resource, &asked.body)?;
+            let wanted = Change::create(api, place.rules, &who.credentials, body)?;
+            change(api, who, place, wanted, None).await
+        }
+        _ if !resource.listed => Err(ApiError::NoSuchPath),
+        _ => Err(ApiError::NoSuchMethod),
+    }
+}
+
+async fn item(api: &Arc<Api>, who: Caller, place: Place, id: String, asked: Asked) -> Result<Response, ApiError> {
+    let if_match = if_match(&asked.headers)?;
+    match asked.method {
+        Method::GET => show(api, &who, &place, &id, &asked),
+        Method::PUT if place.rules.update.is_some() => {
+            let body = json(place.resource(), &asked.body)?;
+            let wanted = Change::update(api, place.rules, &who.credentials, id, body)?;
+            change(api, who, place, wanted, if_match).await
+        }
+        Method::DELETE if place.rules.delete.is_some() => {
+            if !asked.body.is_empty() {
+                return Err(ApiError::bad("Request body is not supported in DELETE."));
+            }
+            change(api, who, place, Change::Delete(id), if_match).await
+        }
+        _ => Err(ApiError::NoSuchMethod),
+    }
+}
+
+/// Tags, relations and actions of an object.
+async fn member(
+    api: &Arc<Api>,
+    who: Caller,
+    place: Place,
+    id: String,
+    member: &str,
+    asked: Asked,
+) -> Result<Response, ApiError> {
+    if member == "tags" && place.resource().attribute("tags").is_some() {
+        return routes::tags::all(api, who, place, id, &asked).await;
+    }
+    if let Some(relation) = registry::relation(place.resource(), member) {
+        return match (&asked.method, &relation.add) {
+            (&Method::GET, _) => list_related(api, who, relation, id, asked).await,
+            (&Method::POST, Some(add)) => {
+                let body = parse(&asked.body)?;
+                change(api, who, place, Change::Relation(id, add, body), None).await
+            }
+            _ => Err(ApiError::NoSuchMethod),
+        };
+    }
+    if let Some((name, rule)) = place.rules.looks.iter().find(|(name, _)| *name == member) {
+        if asked.method != Method::GET {
+            return Err(ApiError::NoSuchMethod);
+        }
+        let body = api
+            .store
+            .read_blocking(|snapshot| engine::look(api, snapshot, &place, &who.credentials, &id, (name, *rule)))?;
+        return Ok(json_response(StatusCode::OK, body));
+    }
+    let (action, _) = place.rules.actions.iter().find(|(name, _)| *name == member).ok_or(ApiError::NoSuchPath)?;
+    if asked.method != Method::PUT {
+        return Err(ApiError::NoSuchMethod);
+    }
+    let body = parse(&asked.body)?;
+    change(api, who, place, Change::Action(id, action, body), None).await
 }
 
 /// A body that must be a JSON object.
@@ -164,7 +195,7 @@ pub(crate) fn parse(body: &Bytes) -> Result<serde_json::Value, ApiError> {
 /// A body that must be there and hold the resource.
 pub(crate) fn json(resource: &Resource, body: &Bytes) -> Result<serde_json::Value, ApiError> {
     if body.is_empty() {
-        return Err(ApiError::bad(format!("Unable to find '{}' in request body", resource.name)));
+        return Err(ApiError::bad(format!("Unable to find '{}' in request body", resource.key())));
     }
     parse(body)
 }
@@ -194,9 +225,8 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     Ok(found)
 }
 
-async fn list(api: &Arc<Api>, who: Caller, rules: &'static Rules, asked: Asked) -> Result<Response, ApiError> {
-    let resource = rules.resource;
-    if let Some(before) = &rules.before_list
+async fn list(api: &Arc<Api>, who: Caller, place: Place, asked: Asked) -> Result<Response, ApiError> {
+    if let Some(before) = &place.rules.before_list
         && let Some(project) = engine::lacks(api, before, &who.credentials, &asked.query)?
     {
         let (shared, credentials) = (Arc::clone(api), who.credentials.clone());
@@ -204,7 +234,7 @@ async fn list(api: &Arc<Api>, who: Caller, rules: &'static Rules, asked: Asked) 
     }
     let shared = Arc::clone(api);
     let look = move |snapshot: &store::Snapshot<'_>| {
-        engine::list(&shared, snapshot, resource, &who.credentials, &asked.query, &asked.url)
+        engine::list(&shared, snapshot, &place, &who.credentials, &asked.query, &asked.url)
     };
     let body = api.store.read(look).await?;
     Ok(json_response(StatusCode::OK, body))
@@ -225,29 +255,23 @@ async fn list_related(
     Ok(json_response(StatusCode::OK, body))
 }
 
-fn show(
-    api: &Arc<Api>,
-    who: &Caller,
-    resource: &'static Resource,
-    id: &str,
-    asked: &Asked,
-) -> Result<Response, ApiError> {
+fn show(api: &Arc<Api>, who: &Caller, place: &Place, id: &str, asked: &Asked) -> Result<Response, ApiError> {
     // A few look-ups by key: cheaper than changing threads.
-    let body = api
-        .store
-        .read_blocking(|snapshot| engine::show(api, snapshot, resource, &who.credentials, id, &asked.query))?;
+    let body =
+        api.store.read_blocking(|snapshot| engine::show(api, snapshot, place, &who.credentials, id, &asked.query))?;
     Ok(json_response(StatusCode::OK, body))
 }
 
 pub(crate) async fn change(
     api: &Arc<Api>,
     who: Caller,
-    rules: &'static Rules,
+    place: Place,
     change: Change,
     if_match: Option<u64>,
 ) -> Result<Response, ApiError> {
     let shared = Arc::clone(api);
-    let outcome = api.store.write(move |tx| change.clone().run(&shared, tx, rules, &who.credentials, if_match)).await?;
+    let outcome =
+        api.store.write(move |tx| change.clone().run(&shared, tx, &place, &who.credentials, if_match)).await?;
     Ok(match outcome {
         Outcome::Created(body) => json_response(StatusCode::CREATED, body),
         Outcome::Done(body) => json_response(StatusCode::OK, body),

@@ -9,14 +9,8 @@ pub enum Path {
     Versions,
     /// `/v2.0`, `/v2.0/`
     Root,
-    /// `/v2.0/ports`
-    Collection(String),
-    /// `/v2.0/ports/ID`
-    Item(String, String),
-    /// `/v2.0/routers/ID/add_router_interface`
-    Member(String, String, String),
-    /// `/v2.0/networks/ID/tags/red`
-    Deep(Vec<String>),
+    /// What is behind `/v2.0/`: `ports`, an id, an action; at least one part.
+    Parts(Vec<String>),
     /// Nothing of ours.
     Unknown,
 }
@@ -33,14 +27,7 @@ impl Path {
         if parts.remove(0) != "v2.0" {
             return Self::Unknown;
         }
-        let mut parts = parts.into_iter();
-        match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (None, ..) => Self::Root,
-            (Some(collection), None, ..) => Self::Collection(collection),
-            (Some(collection), Some(id), None, _) => Self::Item(collection, id),
-            (Some(collection), Some(id), Some(member), None) => Self::Member(collection, id, member),
-            (Some(a), Some(b), Some(c), Some(d)) => Self::Deep([a, b, c, d].into_iter().chain(parts).collect()),
-        }
+        if parts.is_empty() { Self::Root } else { Self::Parts(parts) }
     }
 }
 
@@ -52,8 +39,8 @@ mod tests {
     fn paths_are_read() {
         assert_eq!(Path::parse("/"), Path::Versions);
         assert_eq!(Path::parse("/v2.0/"), Path::Root);
-        assert_eq!(Path::parse("/v2.0/ports.json"), Path::Collection("ports".into()));
-        assert_eq!(Path::parse("/v2.0/ports/a%20b+c"), Path::Item("ports".into(), "a b+c".into()));
+        assert_eq!(Path::parse("/v2.0/ports.json"), Path::Parts(vec!["ports".into()]));
+        assert_eq!(Path::parse("/v2.0/ports/a%20b+c"), Path::Parts(vec!["ports".into(), "a b+c".into()]));
         assert_eq!(Path::parse("/v3/ports"), Path::Unknown);
     }
 }

@@ -34,4 +34,5 @@ pub static AGENT: Resource = Resource {
             .filter()
             .from_extension("availability_zone"),
     ],
+    ..Resource::BASE
 };

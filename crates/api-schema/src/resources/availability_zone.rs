@@ -27,4 +27,5 @@ pub static AVAILABILITY_ZONE: Resource = Resource {
         Attribute::new("resource", Kind::Text(255), Stored::Text("availability_zones.resource")).filter(),
         Attribute::new("state", Kind::Text(255), Stored::Text("availability_zones.state")).filter(),
     ],
+    ..Resource::BASE
 };

@@ -59,4 +59,5 @@ pub static FLOATING_IP: Resource = Resource {
         standard::updated_at("floating_ips.updated_at"),
         standard::revision("floating_ips.revision_number"),
     ],
+    ..Resource::BASE
 };

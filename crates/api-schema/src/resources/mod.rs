@@ -35,3 +35,8 @@ pub static ALL: &[&Resource] = &[
     &AGENT,
     &AVAILABILITY_ZONE,
 ];
+
+/// The declaration of this name.
+pub fn find(name: &str) -> Option<&'static Resource> {
+    ALL.iter().find(|resource| resource.name == name).copied()
+}

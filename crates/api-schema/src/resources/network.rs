@@ -97,4 +97,5 @@ pub static NETWORK: Resource = Resource {
         standard::updated_at("networks.updated_at"),
         standard::revision("networks.revision_number"),
     ],
+    ..Resource::BASE
 };

@@ -118,4 +118,5 @@ pub static PORT: Resource = Resource {
         standard::updated_at("ports.updated_at"),
         standard::revision("ports.revision_number"),
     ],
+    ..Resource::BASE
 };

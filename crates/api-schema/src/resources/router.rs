@@ -116,4 +116,5 @@ pub static ROUTER: Resource = Resource {
         standard::updated_at("routers.updated_at"),
         standard::revision("routers.revision_number"),
     ],
+    ..Resource::BASE
 };

@@ -42,4 +42,5 @@ pub static SECURITY_GROUP: Resource = Resource {
         standard::updated_at("security_groups.updated_at"),
         standard::revision("security_groups.revision_number"),
     ],
+    ..Resource::BASE
 };

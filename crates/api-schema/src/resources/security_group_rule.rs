@@ -136,4 +136,5 @@ pub static SECURITY_GROUP_RULE: Resource = Resource {
         standard::updated_at("security_group_rules.updated_at"),
         standard::revision("security_group_rules.revision_number"),
     ],
+    ..Resource::BASE
 };

@@ -91,4 +91,5 @@ pub static SUBNET: Resource = Resource {
         standard::updated_at("subnets.updated_at"),
         standard::revision("subnets.revision_number"),
     ],
+    ..Resource::BASE
 };

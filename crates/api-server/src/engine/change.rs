@@ -1,12 +1,13 @@
 //! Changes: body, policy, quota, rules and the answer, in one unit of work.
 
+use super::place::{Place, is_visible};
 use super::shape::Shape;
 use super::tags::TagChange;
 use super::target::ObjectTarget;
-use super::{canonical, one, wrapped};
+use super::{one_where, wrapped};
 use crate::api::Api;
 use crate::error::ApiError;
-use crate::registry::{Answer, Rules};
+use crate::registry::{Answer, RelationChange, Rules};
 use access_policy::{Condition, Credentials, Policy};
 use api_schema::body::{self, Author, Creation, Request};
 use api_schema::{Attribute, Resource, resources};
@@ -25,6 +26,8 @@ pub enum Change {
     Update(String, Request),
     /// DELETE of an object.
     Delete(String),
+    /// POST or DELETE on a relation.
+    Relation(String, &'static RelationChange, Value),
     /// PUT on an object's action.
     Action(String, &'static str, Value),
     /// Any change of an object's tags.
@@ -46,7 +49,7 @@ pub enum Outcome {
 #[derive(Clone, Copy)]
 pub struct Changing<'a> {
     api: &'a Api,
-    rules: &'static Rules,
+    place: &'a Place,
     who: &'a Credentials,
     if_match: Option<u64>,
 }
@@ -67,15 +70,16 @@ impl Change {
         self,
         api: &Api,
         tx: &Tx<'_>,
-        rules: &'static Rules,
+        place: &Place,
         who: &Credentials,
         if_match: Option<u64>,
     ) -> Result<Outcome, ApiError> {
-        let changing = Changing { api, rules, who, if_match };
+        let changing = Changing { api, place, who, if_match };
         match self {
             Self::Create(creation) => changing.create(tx, creation),
             Self::Update(id, request) => changing.update(tx, &id, request),
             Self::Delete(id) => changing.delete(tx, &id),
+            Self::Relation(id, relation, given) => changing.relate(tx, &id, relation, given),
             Self::Action(id, name, body) => changing.act(tx, &id, name, body),
             Self::Tags(id, change) => changing.tag(tx, &id, &change),
         }
@@ -90,7 +94,11 @@ fn author<'a>(api: &Api, who: &'a Credentials) -> Author<'a> {
 
 impl Changing<'_> {
     pub(super) fn resource(&self) -> &'static Resource {
-        self.rules.resource
+        self.place.resource()
+    }
+
+    fn rules(&self) -> &'static Rules {
+        self.place.rules
     }
 
     pub(super) fn work<'w>(&'w self, tx: &'w Tx<'w>) -> Work<'w> {
@@ -100,14 +108,16 @@ impl Changing<'_> {
 
     fn create(&self, tx: &Tx<'_>, creation: Creation) -> Result<Outcome, ApiError> {
         let resource = self.resource();
-        let (requests, bulk) = match creation {
+        self.place.check_parent(self.api, tx, self.who)?;
+        let (mut requests, bulk) = match creation {
             Creation::One(request) => (vec![request], false),
             Creation::Bulk(requests) => (requests, true),
         };
         let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
-        for request in &requests {
+        for request in &mut requests {
+            self.place.add_parent(&mut request.values);
             self.check_parents(tx, request)?;
-            let action = format!("create_{}", resource.name);
+            let action = format!("create_{}", resource.rule());
             self.check_policy(tx, &action, &request.values, &request.values, &request.explicit)?;
             let project = request.values.get("project_id").and_then(Value::as_str).unwrap_or_default();
             *wanted.entry(project).or_default() += 1;
@@ -117,7 +127,7 @@ impl Changing<'_> {
         }
         let work = self.work(tx);
         let values = requests.into_iter().map(|request| request.values);
-        let ids: Vec<Uuid> = match (self.rules.create, self.rules.create_together) {
+        let ids: Vec<Uuid> = match (self.rules().create, self.rules().create_together) {
             (_, Some(create)) => create(&work, values.collect())?,
             (Some(create), None) => values.map(|values| create(&work, values)).collect::<Result<_, _>>()?,
             (None, None) => return Err(ApiError::NoSuchMethod),
@@ -139,16 +149,16 @@ impl Changing<'_> {
     }
 
     fn update(&self, tx: &Tx<'_>, id: &str, request: Request) -> Result<Outcome, ApiError> {
-        let update = self.rules.update.ok_or(ApiError::NoSuchMethod)?;
+        let update = self.rules().update.ok_or(ApiError::NoSuchMethod)?;
         let resource = self.resource();
         let Request { values, explicit } = request;
         let (uuid, mut object) = self.existing(tx, id)?;
         for (name, value) in &values {
             object.insert(name.clone(), value.clone());
         }
-        self.check_policy(tx, &format!("update_{}", resource.name), &object, &values, &explicit)?;
+        self.check_policy(tx, &format!("update_{}", resource.rule()), &object, &values, &explicit)?;
         // A change of nothing is mostly none: it raises no revision and wakes nobody.
-        if !values.is_empty() || self.rules.empty_update {
+        if !values.is_empty() || self.rules().empty_update {
             update(&self.work(tx), uuid, values)?;
         }
         let shape = Shape::visible(resource, &self.api.policy, self.who, &[]);
@@ -156,15 +166,15 @@ impl Changing<'_> {
     }
 
     fn delete(&self, tx: &Tx<'_>, id: &str) -> Result<Outcome, ApiError> {
-        let delete = self.rules.delete.ok_or(ApiError::NoSuchMethod)?;
+        let delete = self.rules().delete.ok_or(ApiError::NoSuchMethod)?;
         let (uuid, object) = self.existing(tx, id)?;
-        self.check_policy(tx, &format!("delete_{}", self.resource().name), &object, &Map::new(), &[])?;
+        self.check_policy(tx, &format!("delete_{}", self.resource().rule()), &object, &Map::new(), &[])?;
         delete(&self.work(tx), uuid)?;
         Ok(Outcome::Gone)
     }
 
     fn act(&self, tx: &Tx<'_>, id: &str, name: &'static str, body: Value) -> Result<Outcome, ApiError> {
-        let action = self.rules.actions.iter().find(|(known, _)| *known == name).ok_or(ApiError::NoSuchPath)?.1;
+        let action = self.rules().actions.iter().find(|(known, _)| *known == name).ok_or(ApiError::NoSuchPath)?.1;
         let (uuid, object) = self.existing(tx, id)?;
         self.check_policy(tx, name, &object, &Map::new(), &[])?;
         Ok(Outcome::Done(match action(&self.work(tx), uuid, body)? {
@@ -176,42 +186,41 @@ impl Changing<'_> {
         }))
     }
 
+    fn relate(&self, tx: &Tx<'_>, id: &str, relation: &RelationChange, given: Value) -> Result<Outcome, ApiError> {
+        let (uuid, object) = self.existing(tx, id)?;
+        self.check_policy(tx, relation.policy, &object, &Map::new(), &[])?;
+        (relation.run)(&self.work(tx), uuid, given).map(|()| match relation.answered {
+            true => Outcome::Created(b"null".to_vec()),
+            false => Outcome::Gone,
+        })
+    }
+
     /// The object as it is, if the caller may see it and it has the revision that the client has seen.
     pub(super) fn existing(&self, tx: &Tx<'_>, id: &str) -> Result<(Uuid, Map<String, Value>), ApiError> {
-        let resource = self.resource();
-        let not_found = || ApiError::not_found(resource, id);
-        let scope = self.api.policy.condition(&format!("get_{}", resource.name), self.who);
-        let json = one(self.api, tx, &Shape::everything(resource), id, Some(&scope))?.ok_or_else(not_found)?;
-        let object: Map<String, Value> = serde_json::from_slice(&json)
-            .map_err(|error| ApiError::Declaration { resource: resource.name, reason: error.to_string() })?;
+        let (uuid, object) = self.place.object(self.api, tx, self.who, id)?;
         if let Some(expected) = self.if_match {
             let current = object.get("revision_number").and_then(Value::as_u64).unwrap_or_default();
             if current != expected {
                 return Err(ApiError::RevisionMismatch { expected, current });
             }
         }
-        let uuid = Uuid::parse_str(&canonical(id)).map_err(|_| not_found())?;
         Ok((uuid, object))
     }
 
     /// The answer to a change: the object as it now is.
     fn written(&self, tx: &Tx<'_>, shape: &Shape, id: Uuid) -> Result<Vec<u8>, ApiError> {
-        let id = id.to_string();
-        one(self.api, tx, shape, &id, None)?.ok_or_else(|| ApiError::not_found(shape.resource, &id))
+        let found = one_where(self.api, tx, shape, |sql| {
+            format!("{}.id = {}", shape.resource.table, sql.bind(id.to_string()))
+        })?;
+        found.map(|(_, json)| json).ok_or_else(|| self.place.not_found(&id.to_string()))
     }
 
     /// What a new object shall belong to must exist for the caller.
     fn check_parents(&self, tx: &Snapshot<'_>, request: &Request) -> Result<(), ApiError> {
         for parent in self.resource().parents {
             let Some(id) = request.values.get(parent.attribute).and_then(Value::as_str) else { continue };
-            let Some(declared) = resources::ALL.iter().find(|resource| resource.name == parent.name) else { continue };
-            let scope = self.api.policy.condition(&format!("get_{}", parent.name), self.who);
-            let mut sql = super::sql::Sql::default();
-            let placeholder = sql.bind(id.to_owned());
-            let scope = sql.condition(declared, &scope);
-            let text =
-                format!("SELECT 1 FROM {table} WHERE {table}.id = {placeholder} AND {scope}", table = parent.table);
-            if !tx.exists(&text, &sql.params)? {
+            let Some(declared) = resources::find(parent.name) else { continue };
+            if !is_visible(self.api, tx, declared, self.who, id)? {
                 return Err(ApiError::not_found(declared, id));
             }
         }

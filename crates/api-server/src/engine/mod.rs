@@ -6,6 +6,7 @@
 mod before_list;
 mod change;
 mod listing;
+mod place;
 mod render;
 mod shape;
 mod sql;
@@ -15,20 +16,24 @@ mod target;
 pub use before_list::{lacks, make_before_list};
 pub use change::{Change, Outcome};
 pub use listing::Listing;
+pub use place::Place;
 pub use tags::TagChange;
 
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::query::Query;
-use crate::registry::Relation;
+use crate::registry::{LookRule, Relation};
 use access_policy::Credentials;
 use api_schema::Resource;
 use jiff::{SignedDuration, Timestamp};
 use network_store::NetworkConfig;
+use place::is_visible;
 use render::{Fetch, Rendered};
 use serde_json::json;
 use shape::Shape;
+use sql::Sql;
 use store::{Snapshot, Value};
+use target::ObjectTarget;
 
 /// Before that instant a heartbeat is too old.
 fn alive_since(config: &NetworkConfig) -> Timestamp {
@@ -42,12 +47,13 @@ fn alive_since(config: &NetworkConfig) -> Timestamp {
 pub fn list(
     api: &Api,
     snapshot: &Snapshot<'_>,
-    resource: &'static Resource,
+    place: &Place,
     who: &Credentials,
     query: &Query,
     url: &str,
 ) -> Result<Vec<u8>, ApiError> {
-    list_where(api, snapshot, resource, who, query, url, None)
+    place.check_parent(api, snapshot, who)?;
+    list_where(api, snapshot, place.resource(), who, query, url, &|sql| place.condition(sql))
 }
 
 /// The objects that another object has to do with.
@@ -60,16 +66,16 @@ pub fn related(
     query: &Query,
     url: &str,
 ) -> Result<Vec<u8>, ApiError> {
-    let scope = api.policy.condition(&format!("get_{}", relation.of.name), who);
-    let shape = Shape::visible(relation.of, &api.policy, who, &["id".to_owned()]);
-    if one(api, snapshot, &shape, id, Some(&scope))?.is_none() {
+    if !is_visible(api, snapshot, relation.of, who, id)? {
         return Err(ApiError::not_found(relation.of, id));
     }
     // These rules are about the agents, not about any object's owner.
     if api.policy.condition(relation.policy, who) != access_policy::Condition::Always {
         return Err(ApiError::Forbidden(format!("rule:{}", relation.policy)));
     }
-    list_where(api, snapshot, relation.resource, who, query, url, Some((relation.condition, canonical(id))))
+    list_where(api, snapshot, relation.resource, who, query, url, &|sql| {
+        relation.condition.replace(":id", &sql.bind(canonical(id)))
+    })
 }
 
 fn list_where(
@@ -79,19 +85,17 @@ fn list_where(
     who: &Credentials,
     query: &Query,
     url: &str,
-    related: Option<(&str, String)>,
+    among: &dyn Fn(&mut Sql) -> String,
 ) -> Result<Vec<u8>, ApiError> {
     let listing = Listing::parse(resource, query, api.config.pagination_max_limit)?;
     let shape = Shape::visible(resource, &api.policy, who, &listing.fields);
     let alive_since = alive_since(&api.network);
     let mut fetch = Fetch::new(&shape, alive_since);
-    let scope = api.policy.condition(&format!("get_{}", resource.name), who);
+    let scope = api.policy.condition(&format!("get_{}", resource.rule()), who);
     let scope = fetch.sql.condition(resource, &scope);
     fetch.sql.push(&format!(" WHERE {scope}"));
-    if let Some((condition, id)) = related {
-        let condition = condition.replace(":id", &fetch.sql.bind(id));
-        fetch.sql.push(&format!(" AND {condition}"));
-    }
+    let among = among(&mut fetch.sql);
+    fetch.sql.push(&format!(" AND {among}"));
     listing.write_filters(resource, alive_since, &mut fetch.sql)?;
     let order = listing.order(resource);
     if let Some(marker) = &listing.marker {
@@ -161,7 +165,7 @@ fn after_marker(
     alive_since: Timestamp,
     fetch: &mut Fetch<'_>,
 ) -> Result<(), ApiError> {
-    let mut look = sql::Sql::default();
+    let mut look = Sql::default();
     let id = look.bind(marker.to_owned());
     let columns: Vec<String> = order.iter().map(|(column, _)| look.expression(column, alive_since)).collect();
     let columns = columns.join(", ");
@@ -188,44 +192,54 @@ fn after_marker(
 pub fn show(
     api: &Api,
     snapshot: &Snapshot<'_>,
-    resource: &'static Resource,
+    place: &Place,
     who: &Credentials,
     id: &str,
     query: &Query,
 ) -> Result<Vec<u8>, ApiError> {
     let fields: Vec<String> = query.all("fields").filter(|field| !field.is_empty()).map(str::to_owned).collect();
-    let shape = Shape::visible(resource, &api.policy, who, &fields);
-    let scope = api.policy.condition(&format!("get_{}", resource.name), who);
-    let found = one(api, snapshot, &shape, id, Some(&scope))?;
-    let object = found.ok_or_else(|| ApiError::not_found(resource, id))?;
-    Ok(wrapped(resource, &object))
+    let shape = Shape::visible(place.resource(), &api.policy, who, &fields);
+    let (_, object) = place.look(api, snapshot, who, &shape, id)?;
+    Ok(wrapped(place.resource(), &object))
+}
+
+/// The answer of a GET action on an object that the caller may see.
+pub fn look(
+    api: &Api,
+    snapshot: &Snapshot<'_>,
+    place: &Place,
+    who: &Credentials,
+    id: &str,
+    (name, look): (&str, LookRule),
+) -> Result<Vec<u8>, ApiError> {
+    let (id, object) = place.object(api, snapshot, who, id)?;
+    let target = ObjectTarget { resource: place.resource(), values: &object, snapshot };
+    if !api.policy.condition(name, who).holds(&target) {
+        return Err(ApiError::Forbidden(format!("rule:{name}")));
+    }
+    Ok(look(snapshot, &api.network, id)?.to_string().into_bytes())
 }
 
 fn wrapped(resource: &Resource, object: &[u8]) -> Vec<u8> {
-    let mut out = format!("{{\"{}\":", resource.name).into_bytes();
+    let mut out = format!("{{\"{}\":", resource.key()).into_bytes();
     out.extend_from_slice(object);
     out.push(b'}');
     out
 }
 
-/// One object's JSON, if it is there and meets the condition.
-fn one(
+/// The first object that meets a condition: its id and its JSON.
+fn one_where(
     api: &Api,
     snapshot: &Snapshot<'_>,
     shape: &Shape,
-    id: &str,
-    scope: Option<&access_policy::Condition>,
-) -> Result<Option<Vec<u8>>, ApiError> {
+    condition: impl FnOnce(&mut Sql) -> String,
+) -> Result<Option<(String, Vec<u8>)>, ApiError> {
     let mut fetch = Fetch::new(shape, alive_since(&api.network));
-    let id = fetch.sql.bind(canonical(id));
-    let table = shape.resource.table;
-    fetch.sql.push(&format!(" WHERE {table}.id = {id}"));
-    if let Some(scope) = scope {
-        let scope = fetch.sql.condition(shape.resource, scope);
-        fetch.sql.push(&format!(" AND {scope}"));
-    }
-    let rendered = fetch.run(snapshot)?;
-    Ok((!rendered.objects.is_empty()).then(|| rendered.object(0).to_vec()))
+    let condition = condition(&mut fetch.sql);
+    fetch.sql.push(&format!(" WHERE {condition}"));
+    let mut rendered = fetch.run(snapshot)?;
+    let json = (!rendered.objects.is_empty()).then(|| rendered.object(0).to_vec());
+    Ok(json.map(|json| (rendered.keys.swap_remove(0), json)))
 }
 
 /// Ids are kept in one form; what is no id is left as it is and found nowhere.

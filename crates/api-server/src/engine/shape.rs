@@ -62,12 +62,12 @@ pub enum Source {
 impl Shape {
     /// What the caller may see; of that, only `fields` if any are named.
     pub fn visible(resource: &'static Resource, policy: &Policy, who: &Credentials, fields: &[String]) -> Self {
-        let whole = policy.condition(&format!("get_{}", resource.name), who);
+        let whole = policy.condition(&format!("get_{}", resource.rule()), who);
         Self::build(resource, &|nested| Self::visible(nested, policy, who, &[]), &mut |attribute, key| {
             if !attribute.visible || (!fields.is_empty() && !fields.iter().any(|field| field == key)) {
                 return None;
             }
-            match policy.condition_or_always(&format!("get_{}:{}", resource.name, attribute.name), who) {
+            match policy.condition_or_always(&format!("get_{}:{}", resource.rule(), attribute.name), who) {
                 Condition::Never => None,
                 Condition::Always => Some(None),
                 // Whoever sees the object meets this.
@@ -128,7 +128,7 @@ impl Shape {
             Stored::Constant(literal) => Node::Constant(body::literal(literal).to_string()),
             Stored::Children(children) => self.source(Source::Children(children)),
             Stored::Nested(what) => {
-                let resource = resources::ALL.iter().find(|resource| resource.name == what.resource)?;
+                let resource = resources::find(what.resource)?;
                 self.source(Source::Nested(what, Box::new(nested(resource))))
             }
             Stored::Object(object) => {

@@ -67,7 +67,7 @@ impl Sql {
                 _ => self.of_column(resource.column(key), &Expected::Exactly(value.clone())),
             },
             Condition::Field { collection, field, expected } => {
-                let parent = resource.parents.iter().find(|parent| parent.table == collection);
+                let parent = resource.all_parents().find(|parent| parent.table == collection);
                 match parent {
                     Some(parent) => self.of_parent(resource, parent.name, field, expected),
                     None => self.of_column(resource.column(field), expected),
@@ -108,7 +108,7 @@ impl Sql {
     /// Written as IN over the parents that meet it, so that the database can use the index of the reference.
     fn of_parent(&mut self, resource: &Resource, parent: &str, field: &str, expected: &Expected) -> String {
         let Some(parent) = resource.parent(parent) else { return NEVER.to_owned() };
-        let Some(declared) = resources::ALL.iter().find(|r| r.name == parent.name) else { return NEVER.to_owned() };
+        let Some(declared) = resources::find(parent.name) else { return NEVER.to_owned() };
         let condition = self.of_column(declared.column(field), expected);
         format!("{} IN (SELECT {table}.id FROM {table} WHERE {condition})", parent.column, table = parent.table)
     }

@@ -1,11 +1,12 @@
 //! Tags of any object whose declaration has the attribute `tags`.
 
 use super::change::{Changing, Outcome};
-use super::{one, shape::Shape};
+use super::place::Place;
+use super::shape::Shape;
 use crate::api::Api;
 use crate::error::ApiError;
 use access_policy::Credentials;
-use api_schema::{Kind, Refusal, Resource, SchemaError};
+use api_schema::{Kind, Refusal, SchemaError};
 use network_store::tag;
 use serde_json::{Map, Value, json};
 use store::{Operation, Snapshot, Tx};
@@ -51,13 +52,13 @@ pub fn read_one(tag: &str) -> Result<String, ApiError> {
 pub fn show(
     api: &Api,
     snapshot: &Snapshot<'_>,
-    resource: &'static Resource,
+    place: &Place,
     who: &Credentials,
     id: &str,
 ) -> Result<Vec<String>, ApiError> {
+    let resource = place.resource();
     let shape = Shape::visible(resource, &api.policy, who, &["tags".to_owned()]);
-    let scope = api.policy.condition(&format!("get_{}", resource.name), who);
-    let object = one(api, snapshot, &shape, id, Some(&scope))?.ok_or_else(|| ApiError::not_found(resource, id))?;
+    let (_, object) = place.look(api, snapshot, who, &shape, id)?;
     let object: Value = serde_json::from_slice(&object)
         .map_err(|error| ApiError::Declaration { resource: resource.name, reason: error.to_string() })?;
     let tags = object.get("tags").and_then(Value::as_array).into_iter().flatten();
@@ -73,7 +74,7 @@ impl Changing<'_> {
             TagChange::Replace(_) | TagChange::AddOne(_) => "update",
             TagChange::Remove(_) | TagChange::Clear => "delete",
         };
-        self.check_policy(tx, &format!("{verb}_{}:tags", resource.name), &object, &Map::new(), &[])?;
+        self.check_policy(tx, &format!("{verb}_{}:tags", resource.rule()), &object, &Map::new(), &[])?;
         let work = self.work(tx);
         let outcome = match change {
             TagChange::Replace(tags) => {

@@ -17,7 +17,7 @@ impl ObjectTarget<'_> {
     /// A field of a parent. A parent that cannot be read is none, and what has no value meets no rule.
     fn of_parent(&self, parent: &str, field: &str) -> Option<Cow<'_, str>> {
         let parent = self.resource.parent(parent)?;
-        let declared = resources::ALL.iter().find(|resource| resource.name == parent.name)?;
+        let declared = resources::find(parent.name)?;
         let column = declared.column(field)?;
         let id = self.values.get(parent.attribute)?.as_str()?;
         let sql = format!("SELECT {column} FROM {table} WHERE {table}.id = ?1", table = parent.table);
@@ -48,7 +48,7 @@ impl Target for ObjectTarget<'_> {
     }
 
     fn field(&self, collection: &str, field: &str) -> Option<Cow<'_, str>> {
-        match self.resource.parents.iter().find(|parent| parent.table == collection) {
+        match self.resource.all_parents().find(|parent| parent.table == collection) {
             Some(parent) => self.of_parent(parent.name, field),
             None => self.value(field),
         }

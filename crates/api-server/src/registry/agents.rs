@@ -20,6 +20,8 @@ pub(super) static RELATIONS: &[Relation] = &[
         resource: &resources::AGENT,
         condition: "agents.id IN (SELECT agent_id FROM dhcp_agent_networks WHERE network_id = :id)",
         policy: "get_dhcp-agents",
+        add: None,
+        remove: None,
     },
     Relation {
         of: &resources::AGENT,
@@ -27,6 +29,8 @@ pub(super) static RELATIONS: &[Relation] = &[
         resource: &resources::NETWORK,
         condition: "networks.id IN (SELECT network_id FROM dhcp_agent_networks WHERE agent_id = :id)",
         policy: "get_dhcp-networks",
+        add: None,
+        remove: None,
     },
     Relation {
         of: &resources::ROUTER,
@@ -34,6 +38,8 @@ pub(super) static RELATIONS: &[Relation] = &[
         resource: &resources::AGENT,
         condition: "agents.id IN (SELECT agent_id FROM l3_agent_routers WHERE router_id = :id)",
         policy: "get_l3-agents",
+        add: None,
+        remove: None,
     },
     Relation {
         of: &resources::AGENT,
@@ -41,5 +47,7 @@ pub(super) static RELATIONS: &[Relation] = &[
         resource: &resources::ROUTER,
         condition: "routers.id IN (SELECT router_id FROM l3_agent_routers WHERE agent_id = :id)",
         policy: "get_l3-routers",
+        add: None,
+        remove: None,
     },
 ];

@@ -7,7 +7,7 @@ mod security;
 
 use crate::error::ApiError;
 use api_schema::Resource;
-use network_store::{NetworkError, Work};
+use network_store::{NetworkConfig, NetworkError, Work};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use store::Snapshot;
@@ -32,6 +32,8 @@ pub struct Rules {
     pub delete: Option<DeleteRule>,
     /// Further requests on one object, by name: body in, answer out.
     pub actions: &'static [(&'static str, ActionRule)],
+    /// GET requests on one object beside showing it, by name.
+    pub looks: &'static [(&'static str, LookRule)],
     /// What must be there before a list is shown.
     pub before_list: Option<BeforeList>,
 }
@@ -47,6 +49,7 @@ impl Rules {
             empty_update: false,
             delete: None,
             actions: &[],
+            looks: &[],
             before_list: None,
         }
     }
@@ -62,6 +65,8 @@ pub type UpdateRule = fn(&Work<'_>, Uuid, Values) -> Result<(), ApiError>;
 pub type DeleteRule = fn(&Work<'_>, Uuid) -> Result<(), ApiError>;
 /// What an action calls.
 pub type ActionRule = fn(&Work<'_>, Uuid, Value) -> Result<Answer, ApiError>;
+/// What a GET action calls; its answer's body.
+pub type LookRule = fn(&Snapshot<'_>, &NetworkConfig, Uuid) -> Result<Value, ApiError>;
 
 /// What an action is answered with.
 pub enum Answer {
@@ -89,7 +94,7 @@ pub fn all() -> impl Iterator<Item = &'static Rules> {
     AREAS.iter().copied().flatten()
 }
 
-/// A list of other objects under an object: `GET /v2.0/networks/ID/dhcp-agents`.
+/// Other objects under an object: `GET /v2.0/networks/ID/dhcp-agents`.
 pub struct Relation {
     /// Under which resource.
     pub of: &'static Resource,
@@ -99,16 +104,31 @@ pub struct Relation {
     pub resource: &'static Resource,
     /// Which of them: an SQL condition over the listed resource, `:id` being the object.
     pub condition: &'static str,
+    /// The policy rule of the list.
+    pub policy: &'static str,
+    /// `POST /v2.0/agents/ID/dhcp-networks`: brings two objects together. Its rule gets the body.
+    pub add: Option<RelationChange>,
+    /// `DELETE /v2.0/agents/ID/dhcp-networks/NETWORK_ID`: parts them. Its rule gets the last part of the path.
+    pub remove: Option<RelationChange>,
+}
+
+/// A request that brings two objects together, or parts them.
+#[derive(Debug)]
+pub struct RelationChange {
     /// The policy rule.
     pub policy: &'static str,
+    /// Whether the answer is 201 with `null`; otherwise it is 204.
+    pub answered: bool,
+    /// What it calls: with the first object, and what was given.
+    pub run: fn(&Work<'_>, Uuid, Value) -> Result<(), ApiError>,
 }
 
 /// All of them.
 pub static RELATIONS: &[Relation] = agents::RELATIONS;
 
-/// The rules of a collection as it is written in paths.
-pub fn find(collection: &str) -> Option<&'static Rules> {
-    all().find(|rules| rules.resource.path() == collection || rules.resource.collection == collection)
+/// The relation of this name under objects of a resource.
+pub fn relation(of: &Resource, name: &str) -> Option<&'static Relation> {
+    RELATIONS.iter().find(|relation| relation.of.name == of.name && relation.name == name)
 }
 
 /// The typed request that the rules read. That every checked body can be read is held by a test.

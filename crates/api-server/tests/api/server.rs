@@ -136,10 +136,11 @@ impl Server {
     ) -> impl Future<Output = Value> + use<'a> {
         let caller = std::panic::Location::caller();
         async move {
-            let path = format!("/v2.0/{}s", kind.replace('_', "-"));
-            let answer = self.post(token, &path, serde_json::json!({ kind: members })).await;
+            let resource = api_schema::resources::find(kind).expect(kind);
+            let path = format!("/v2.0/{}", resource.path());
+            let answer = self.post(token, &path, serde_json::json!({ resource.key(): members })).await;
             assert_eq!(answer.status, 201, "{caller}: {}", answer.text);
-            answer.body[kind].clone()
+            answer.body[resource.key()].clone()
         }
     }
 }

@@ -2,14 +2,39 @@
 
 use crate::samples;
 use crate::server::{ADMIN, DEMO, OTHER, Server, id};
-use api_schema::{Attribute, JsonType, Literal, Post};
+use api_schema::{Attribute, JsonType, Literal, Post, Resource};
 use api_server::registry;
 use serde_json::{Map, Value, json};
 
 const NOBODY: &str = "0c1d2e3f-0000-4000-8000-000000000000";
 
-fn collections() -> impl Iterator<Item = (&'static api_schema::Resource, String)> {
-    registry::all().map(|rules| (rules.resource, format!("/v2.0/{}", rules.resource.path())))
+/// Every declaration, and its path in which nobody's objects stand for those that it is inside.
+fn collections() -> impl Iterator<Item = (&'static Resource, String)> {
+    registry::all().map(|rules| (rules.resource, path_in(rules.resource, NOBODY)))
+}
+
+fn path_in(resource: &Resource, parent: &str) -> String {
+    let path = format!("/v2.0/{}", resource.path());
+    match &resource.inside {
+        Some(inside) => path.replace(&format!("{{{}}}", inside.attribute), parent),
+        None => path,
+    }
+}
+
+/// The path of a collection, in an object that is made for it if it is inside one.
+async fn made(server: &Server, token: &str, resource: &Resource) -> String {
+    match &resource.inside {
+        Some(inside) => {
+            let sample = samples::create(server, token, inside.name).await;
+            path_in(resource, id(&server.create(token, inside.name, sample).await))
+        }
+        None => path_in(resource, NOBODY),
+    }
+}
+
+/// What an object's path ends with.
+fn key<'a>(resource: &Resource, object: &'a Value) -> &'a str {
+    object[resource.path_key].as_str().unwrap()
 }
 
 fn methods() -> [&'static str; 6] {
@@ -40,23 +65,40 @@ async fn without_a_good_token_everything_is_401() {
 #[tokio::test]
 async fn unknown_ids_paths_and_methods() {
     let server = Server::new();
-    for (resource, path) in collections() {
+    for (resource, nowhere) in collections() {
+        if let Some(inside) = &resource.inside {
+            let parent = api_schema::resources::find(inside.name).unwrap();
+            let expected = format!("404 {}: {}", parent.not_found.kind, parent.not_found.message(NOBODY, None));
+            let mut answers = vec![server.get(ADMIN, &format!("{nowhere}/{NOBODY}")).await];
+            if resource.listed {
+                answers.push(server.get(ADMIN, &nowhere).await);
+            }
+            if resource.methods.delete {
+                answers.push(server.delete(ADMIN, &format!("{nowhere}/{NOBODY}")).await);
+            }
+            for answer in answers {
+                assert_eq!(answer.error(), expected, "{nowhere}");
+            }
+        }
+        let path = made(&server, ADMIN, resource).await;
         for unknown in [NOBODY, "no-uuid", "%00", "..", "a%20b"] {
             let answer = server.get(ADMIN, &format!("{path}/{unknown}")).await;
             assert_eq!(answer.status, 404, "{path}/{unknown}");
             assert_eq!(answer.body["NeutronError"]["type"], resource.not_found.kind);
         }
         let item = format!("{path}/{NOBODY}");
-        let update = server.put(ADMIN, &item, json!({ resource.name: samples::update(resource.name) })).await;
+        let update = server.put(ADMIN, &item, json!({ resource.key(): samples::update(resource.name) })).await;
         assert_eq!(update.status, if resource.methods.update { 404 } else { 405 }, "{path}");
         let delete = server.delete(ADMIN, &item).await;
         assert_eq!(delete.status, if resource.methods.delete { 404 } else { 405 }, "{path}");
-        assert_eq!(server.raw("PATCH", &path, Some(ADMIN), Vec::new()).await.status, 405);
-        assert_eq!(server.raw("PUT", &path, Some(ADMIN), Vec::new()).await.status, 405);
+        let no_such = if resource.listed { 405 } else { 404 };
+        assert_eq!(server.raw("PATCH", &path, Some(ADMIN), Vec::new()).await.status, no_such);
+        assert_eq!(server.raw("PUT", &path, Some(ADMIN), Vec::new()).await.status, no_such);
         assert_eq!(server.raw("POST", &item, Some(ADMIN), Vec::new()).await.status, 405);
         assert_eq!(server.get(ADMIN, &format!("{item}/no-such-action")).await.status, 404);
         for action in resource.actions {
-            let answer = server.put(ADMIN, &format!("{item}/{}", action.name), json!({})).await;
+            let answer =
+                server.raw(action.method, &format!("{item}/{}", action.name), Some(ADMIN), b"{}".to_vec()).await;
             assert_eq!(answer.status, 404, "{item}/{}", action.name);
         }
     }
@@ -72,8 +114,9 @@ async fn what_declaration_and_registry_say_is_the_same() {
             (rules.create.is_some() || rules.create_together.is_some(), rules.update.is_some(), rules.delete.is_some());
         let declared = (resource.methods.create, resource.methods.update, resource.methods.delete);
         assert_eq!(methods, declared, "{}", resource.name);
-        let names: Vec<&str> = rules.actions.iter().map(|(name, _)| *name).collect();
-        let declared: Vec<&str> = resource.actions.iter().map(|action| action.name).collect();
+        let puts = rules.actions.iter().map(|(name, _)| (*name, "PUT"));
+        let names: Vec<_> = puts.chain(rules.looks.iter().map(|(name, _)| (*name, "GET"))).collect();
+        let declared: Vec<_> = resource.actions.iter().map(|action| (action.name, action.method)).collect();
         assert_eq!(names, declared, "{}", resource.name);
     }
 }
@@ -81,47 +124,70 @@ async fn what_declaration_and_registry_say_is_the_same() {
 /// Another project's objects are not there; one's own can be shown, changed, listed and removed.
 #[tokio::test]
 async fn own_and_foreign_objects() {
-    for (resource, path) in collections().filter(|(resource, _)| resource.methods.create) {
+    for resource in registry::all().map(|rules| rules.resource).filter(|resource| resource.methods.create) {
         let server = Server::new();
-        let sample = samples::create(&server, DEMO, resource.name).await;
-        let object = server.create(DEMO, resource.name, sample).await;
-        let item = format!("{path}/{}", id(&object));
-        let change = json!({ resource.name: samples::update(resource.name) });
-        let hidden = resource.not_found.message(id(&object));
-        let foreign = [
-            server.get(OTHER, &item).await,
-            if resource.methods.update {
-                server.put(OTHER, &item, change.clone()).await
-            } else {
-                server.get(OTHER, &item).await
-            },
-            server.delete(OTHER, &item).await,
-        ];
-        for answer in foreign {
-            assert_eq!(answer.error(), format!("404 {}: {hidden}", resource.not_found.kind));
-        }
-        let listed = async |token: &str| {
-            let list = server.get(token, &format!("{path}?id={}", id(&object))).await.expect(200);
-            list[resource.collection].as_array().unwrap().len()
+        let owner = samples::owner(resource.name);
+        let path = made(&server, owner, resource).await;
+        let sample = samples::create(&server, owner, resource.name).await;
+        let object =
+            server.post(owner, &path, json!({ resource.key(): sample })).await.expect(201)[resource.key()].clone();
+        let item = format!("{path}/{}", key(resource, &object));
+        let change = json!({ resource.key(): samples::update(resource.name) });
+        // What is inside another's object is not even looked for.
+        let parent = resource.inside.as_ref().map(|inside| api_schema::resources::find(inside.name).unwrap());
+        let hidden = match parent {
+            Some(parent) => {
+                let id = path.rsplit('/').nth(1).unwrap();
+                format!("404 {}: {}", parent.not_found.kind, parent.not_found.message(id, None))
+            }
+            None => {
+                let message = resource.not_found.message(key(resource, &object), None);
+                format!("404 {}: {message}", resource.not_found.kind)
+            }
         };
-        assert_eq!((listed(OTHER).await, listed(DEMO).await, listed(ADMIN).await), (0, 1, 1), "{path}");
-        let shown = server.get(DEMO, &item).await.expect(200);
-        assert_eq!(shown[resource.name], object, "{path}: what a POST answers and what a GET shows");
+        let mut foreign = vec![server.get(OTHER, &item).await];
         if resource.methods.update {
-            let changed = server.put(DEMO, &item, change).await.expect(200);
-            let revision = |body: &Value| body[resource.name]["revision_number"].as_u64();
-            assert!(revision(&changed) > revision(&shown), "{path}");
+            foreign.push(server.put(OTHER, &item, change.clone()).await);
         }
-        server.delete(DEMO, &item).await.expect(204);
-        assert_eq!(server.get(DEMO, &item).await.status, 404);
+        if resource.methods.delete {
+            foreign.push(server.delete(OTHER, &item).await);
+        }
+        for answer in foreign {
+            assert_eq!(answer.error(), hidden);
+        }
+        if resource.listed {
+            let filter = format!("{path}?{}={}", resource.path_key, key(resource, &object));
+            let listed = async |token: &str| {
+                let list = server.get(token, &filter).await.expect(200);
+                list[resource.collection].as_array().unwrap().len()
+            };
+            assert_eq!((listed(owner).await, listed(ADMIN).await), (1, 1), "{path}");
+            match parent {
+                Some(_) => assert_eq!(server.get(OTHER, &filter).await.error(), hidden),
+                None => assert_eq!(listed(OTHER).await, 0, "{path}"),
+            }
+        }
+        let shown = server.get(owner, &item).await.expect(200);
+        assert_eq!(shown[resource.key()], object, "{path}: what a POST answers and what a GET shows");
+        if resource.methods.update {
+            let changed = server.put(owner, &item, change).await.expect(200);
+            let revision = |body: &Value| body[resource.key()]["revision_number"].as_u64();
+            assert!(revision(&changed) > revision(&shown) || resource.attribute("revision_number").is_none(), "{path}");
+        }
+        if resource.methods.delete {
+            server.delete(owner, &item).await.expect(204);
+            assert_eq!(server.get(owner, &item).await.status, 404);
+        }
     }
 }
 
 #[tokio::test]
 async fn malformed_bodies_are_400() {
     let server = Server::new();
-    for (resource, path) in collections().filter(|(resource, _)| resource.methods.create) {
-        let name = resource.name;
+    for resource in registry::all().map(|rules| rules.resource).filter(|resource| resource.methods.create) {
+        let owner = samples::owner(resource.name);
+        let path = made(&server, owner, resource).await;
+        let name = resource.key();
         let bodies: Vec<Vec<u8>> = vec![
             b"".to_vec(),
             b"{".to_vec(),
@@ -139,10 +205,10 @@ async fn malformed_bodies_are_400() {
         ];
         for body in bodies {
             let shown = String::from_utf8_lossy(&body).chars().take(40).collect::<String>();
-            assert_eq!(server.raw("POST", &path, Some(DEMO), body).await.status, 400, "{path} {shown}");
+            assert_eq!(server.raw("POST", &path, Some(owner), body).await.status, 400, "{path} {shown}");
         }
         let long = json!({ name: {"name": "x".repeat(200_000)} }).to_string();
-        assert_eq!(server.raw("POST", &path, Some(DEMO), long.into()).await.status, 413);
+        assert_eq!(server.raw("POST", &path, Some(owner), long.into()).await.status, 413);
     }
 }
 
@@ -192,14 +258,18 @@ async fn rules_can_read_what_the_checks_let_pass() {
         json!(1.5),
         json!([[]]),
     ]);
-    for (resource, path) in collections() {
+    for resource in registry::all().map(|rules| rules.resource) {
         let server = Server::new();
+        let path = made(&server, ADMIN, resource).await;
         let sample = match resource.methods.create {
             true => samples::create(&server, ADMIN, resource.name).await,
             false => json!({}),
         };
         let object = match resource.methods.create {
-            true => id(&server.create(ADMIN, resource.name, sample.clone()).await).to_owned(),
+            true => {
+                let made = server.post(ADMIN, &path, json!({ resource.key(): sample })).await.expect(201);
+                key(resource, &made[resource.key()]).to_owned()
+            }
             false => NOBODY.to_owned(),
         };
         let quotas = json!({"quota": {resource.name: -1, "network": -1, "port": -1, "security_group_rule": -1}});
@@ -211,7 +281,7 @@ async fn rules_can_read_what_the_checks_let_pass() {
             let mut ask = |method: &'static str, path: String, members: Value| {
                 let server = server.clone();
                 requests.spawn(async move {
-                    let body = json!({ resource.name: members }).to_string();
+                    let body = json!({ resource.key(): members }).to_string();
                     let answer = server.raw(method, &path, Some(ADMIN), body.clone().into_bytes()).await;
                     assert!(answer.status < 500 || answer.status == 503, "{method} {path} {body}: {}", answer.text);
                 });
@@ -348,7 +418,12 @@ async fn no_request_makes_the_server_fail() {
         let rules = *dice.pick(&all);
         let resource = rules.resource;
         let token = *dice.pick(&[DEMO, DEMO, ADMIN, ADMIN, OTHER]);
-        let path = format!("/v2.0/{}", resource.path());
+        let path = {
+            let parent = resource.inside.as_ref().map(|inside| inside.name);
+            let fit: Vec<&Known> = ids.iter().filter(|(kind, _)| Some(kind.as_str()) == parent).collect();
+            let parent = if fit.is_empty() { any_id(&mut dice, &ids) } else { dice.pick(&fit).1.clone() };
+            path_in(resource, &parent)
+        };
         let object = {
             let own: Vec<&Known> = ids.iter().filter(|(kind, _)| kind == resource.name).collect();
             if own.is_empty() || dice.roll(8) == 0 { any_id(&mut dice, &ids) } else { dice.pick(&own).1.clone() }
@@ -363,15 +438,19 @@ async fn no_request_makes_the_server_fail() {
                     members.insert(attribute.name.to_owned(), likely(&mut dice, attribute, &ids));
                 }
             }
-            json!({ resource.name: members })
+            json!({ resource.key(): members })
         };
         let (method, path, body) = match step % 7 {
             0..=2 => ("POST", path, body().to_string().into_bytes()),
             3 => ("PUT", format!("{path}/{object}"), body().to_string().into_bytes()),
             4 if step % 5 == 0 => ("DELETE", format!("{path}/{object}"), Vec::new()),
             5 if !resource.actions.is_empty() => {
-                let action = dice.pick(resource.actions).name;
-                ("PUT", format!("{path}/{object}/{action}"), anything(&mut dice, 0, &ids).to_string().into_bytes())
+                let action = dice.pick(resource.actions);
+                (
+                    action.method,
+                    format!("{path}/{object}/{}", action.name),
+                    anything(&mut dice, 0, &ids).to_string().into_bytes(),
+                )
             }
             _ => {
                 let mut query = String::new();
@@ -399,7 +478,7 @@ async fn no_request_makes_the_server_fail() {
         assert!(answer.status < 500 || answer.status == 503, "step {step}: {shown}\n{}", answer.text);
         *statuses.entry(answer.status).or_default() += 1;
         if answer.status == 201
-            && let Some(id) = answer.body[resource.name]["id"].as_str()
+            && let Some(id) = answer.body[resource.key()][resource.path_key].as_str()
         {
             ids.push((resource.name.to_owned(), id.to_owned()));
             if ids.len() > 40 {

@@ -1,0 +1,152 @@
+//! Where in the API a request stands: a collection, at the top or inside an object.
+
+use super::shape::Shape;
+use super::sql::Sql;
+use super::{canonical, one_where};
+use crate::api::Api;
+use crate::error::ApiError;
+use crate::registry::{self, Rules};
+use access_policy::Credentials;
+use api_schema::{Parent, Resource, resources};
+use serde_json::{Map, Value};
+use store::{Snapshot, StoreError};
+use uuid::Uuid;
+
+/// A collection, and the object in whose path it stands.
+#[derive(Clone)]
+pub struct Place {
+    /// What the requests on it call.
+    pub rules: &'static Rules,
+    /// The id of the object that it is inside, as the path has it.
+    parent: Option<String>,
+}
+
+impl Place {
+    /// The place that a path (behind `/v2.0/`) begins with, and what is left of the path: an id, an action.
+    pub fn find(parts: &[String]) -> Option<(Self, &[String])> {
+        let named = |resource: &Resource, part: &str| resource.segment() == part || resource.collection == part;
+        let top = |rules: &'static Rules| {
+            let resource = rules.resource;
+            let after = match parts {
+                // Neutron has the tags of all objects without the prefix of their collection.
+                [first, after @ ..] if named(resource, first) => {
+                    let tags = after.get(1).is_some_and(|member| member == "tags");
+                    (resource.prefix.is_empty() || tags).then_some(after)
+                }
+                [first, second, after @ ..] if first == resource.prefix && named(resource, second) => Some(after),
+                _ => None,
+            };
+            after.filter(|_| resource.inside.is_none()).map(|after| (rules, after))
+        };
+        let (rules, mut rest) = registry::all().find_map(top)?;
+        let mut place = Self { rules, parent: None };
+        while let [id, member, after @ ..] = rest {
+            let inside = |rules: &&Rules| {
+                let inside = rules.resource.inside.as_ref();
+                inside.is_some_and(|inside| inside.name == place.resource().name) && named(rules.resource, member)
+            };
+            let Some(rules) = registry::all().find(inside) else { break };
+            place = Self { rules, parent: Some(id.clone()) };
+            rest = after;
+        }
+        Some((place, rest))
+    }
+
+    /// The declaration.
+    pub fn resource(&self) -> &'static Resource {
+        self.rules.resource
+    }
+
+    /// The object that it is inside: how it is referred to, and its id.
+    pub fn parent(&self) -> Option<(&'static Parent, String)> {
+        Some((self.resource().inside.as_ref()?, canonical(self.parent.as_deref()?)))
+    }
+
+    /// That an object is not there.
+    pub fn not_found(&self, id: &str) -> ApiError {
+        ApiError::NotFound {
+            kind: self.resource().not_found.kind,
+            message: self.resource().not_found.message(id, self.parent.as_deref()),
+        }
+    }
+
+    /// The object that it is inside must be there for the caller.
+    pub fn check_parent(&self, api: &Api, snapshot: &Snapshot<'_>, who: &Credentials) -> Result<(), ApiError> {
+        let Some((parent, id)) = self.parent() else { return Ok(()) };
+        let Some(declared) = resources::find(parent.name) else { return Ok(()) };
+        match is_visible(api, snapshot, declared, who, &id)? {
+            true => Ok(()),
+            false => Err(ApiError::not_found(declared, &id)),
+        }
+    }
+
+    /// One object here, by what the path names it, if the caller may see it: its id and its JSON.
+    pub fn look(
+        &self,
+        api: &Api,
+        snapshot: &Snapshot<'_>,
+        who: &Credentials,
+        shape: &Shape,
+        key: &str,
+    ) -> Result<(String, Vec<u8>), ApiError> {
+        self.check_parent(api, snapshot, who)?;
+        let scope = api.policy.condition(&format!("get_{}", self.resource().rule()), who);
+        let found = one_where(api, snapshot, shape, |sql| {
+            let key = sql.bind(canonical(key));
+            let here = format!("{} = {key} AND {}", self.resource().path_column(), self.condition(sql));
+            format!("{here} AND {}", sql.condition(self.resource(), &scope))
+        })?;
+        found.ok_or_else(|| self.not_found(key))
+    }
+
+    /// The same with everything there is of it, read: what policy looks at.
+    pub fn object(
+        &self,
+        api: &Api,
+        snapshot: &Snapshot<'_>,
+        who: &Credentials,
+        key: &str,
+    ) -> Result<(Uuid, Map<String, Value>), ApiError> {
+        let resource = self.resource();
+        let (id, json) = self.look(api, snapshot, who, &Shape::everything(resource), key)?;
+        let mut object: Map<String, Value> = serde_json::from_slice(&json)
+            .map_err(|error| ApiError::Declaration { resource: resource.name, reason: error.to_string() })?;
+        self.add_parent(&mut object);
+        Ok((Uuid::parse_str(&id).map_err(|_| self.not_found(key))?, object))
+    }
+
+    /// What an object here refers to its parent by.
+    pub fn add_parent(&self, object: &mut Map<String, Value>) {
+        if let Some((parent, id)) = self.parent() {
+            object.insert(parent.attribute.to_owned(), id.into());
+        }
+    }
+
+    /// The SQL condition that says: in the object that this place is inside.
+    pub fn condition(&self, sql: &mut Sql) -> String {
+        match self.parent() {
+            Some((parent, id)) => sql.is_one_of(parent.column, [id.into()]),
+            None => "1 = 1".to_owned(),
+        }
+    }
+}
+
+/// Whether an object is there for the caller.
+pub fn is_visible(
+    api: &Api,
+    snapshot: &Snapshot<'_>,
+    resource: &'static Resource,
+    who: &Credentials,
+    id: &str,
+) -> Result<bool, StoreError> {
+    let mut sql = Sql::default();
+    let id = sql.bind(canonical(id));
+    let scope = api.policy.condition(&format!("get_{}", resource.rule()), who);
+    let scope = sql.condition(resource, &scope);
+    let text = format!(
+        "SELECT 1 FROM {from} WHERE {key} = {id} AND {scope}",
+        from = resource.from,
+        key = resource.path_column()
+    );
+    snapshot.exists(&text, &sql.params)
+}
