@@ -80,6 +80,8 @@ struct ServerFile<'a> {
     server: ServerSection,
     identity: IdentitySection<'a>,
     agents: AgentsSection<'a>,
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    network: &'a toml::Table,
     ml2: &'a toml::Table,
 }
 
@@ -113,6 +115,7 @@ pub(crate) fn server(topology: &Topology, host: &Host, machine_port: u16, creden
         },
         identity: IdentitySection { admin_password: &credentials.admin_password },
         agents: AgentsSection { secret: &credentials.agent_secret },
+        network: &topology.network_options,
         ml2: &topology.ml2,
     })
 }

@@ -30,6 +30,9 @@ pub struct Topology {
     /// Wished port on 127.0.0.1 of the machine for the server.
     #[serde(default = "default_server_port")]
     pub server_port: u16,
+    /// The server's networking settings, handed to it as its `[network]` section (`dns_domain`, quotas).
+    #[serde(default)]
+    pub network_options: toml::Table,
     /// The server's networking settings, handed to it as its `[ml2]` section.
     #[serde(default)]
     pub ml2: toml::Table,
