@@ -5,6 +5,7 @@
 mod core;
 mod floating_ips;
 mod lists;
+mod model;
 mod openapi;
 mod ports;
 mod routers;
