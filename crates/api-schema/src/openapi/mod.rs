@@ -11,7 +11,7 @@ mod schema;
 use crate::Resource;
 use serde_json::{Map, Value, json};
 
-pub use operation::{Operation, errors, paths};
+pub use operation::{Operation, errors, path_parameter, paths};
 pub use schema::{of_kind, schemas};
 
 /// A JSON object under construction.

@@ -19,12 +19,6 @@ impl Operation {
         self
     }
 
-    /// A part of the path.
-    pub fn path(mut self, name: &str, schema: Value) -> Self {
-        self.parameter(json!({"name": name, "in": "path", "required": true, "schema": schema}));
-        self
-    }
-
     /// A request header.
     pub fn header(mut self, name: &str, description: &str) -> Self {
         self.parameter(json!({"name": name, "in": "header", "description": description, "schema": {"type": "string"}}));
@@ -90,14 +84,14 @@ pub fn errors() -> Value {
 
 /// Every path of a resource: the collection, one object, its actions.
 pub fn paths(resource: &Resource) -> Members {
-    let (name, collection) = (resource.name, resource.collection);
+    let (key, collection) = (resource.key(), resource.collection);
     let kind = type_name(resource);
-    let one = |suffix: &str| envelope(name, reference(&format!("{kind}{suffix}")));
-    let operation =
-        |verb: &str, what: &str, summary: &str| Operation::new(&format!("{verb}_{what}"), summary, collection);
+    let one = |suffix: &str| envelope(key, reference(&format!("{kind}{suffix}")));
+    let tag = plural(resource);
+    let operation = |verb: &str, what: &str, summary: &str| Operation::new(&format!("{verb}_{what}"), summary, &tag);
     let fields = || json!({"type": "array", "items": {"type": "string"}});
 
-    let mut list = operation("list", collection, "List those that the caller may see").query("fields", fields());
+    let mut list = operation("list", &tag, "List those that the caller may see").query("fields", fields());
     for (filter, schema) in filters(resource) {
         list = list.query(&filter, schema);
     }
@@ -105,17 +99,21 @@ pub fn paths(resource: &Resource) -> Members {
         collection: {"type": "array", "items": reference(&kind)},
         format!("{collection}_links"): {"type": "array", "items": {"type": "object"}},
     }});
-    let mut of_collection = json!({"get": list.answers(200, "The objects.", many.clone()).json()});
+    let mut of_collection = json!({});
+    if resource.listed {
+        of_collection["get"] = list.answers(200, "The objects.", many.clone()).json();
+    }
     if resource.methods.create {
         let several = json!({"type": "object", "required": [collection], "additionalProperties": false, "properties": {
             collection: {"type": "array", "minItems": 1, "items": reference(&format!("{kind}Create"))},
         }});
-        let post = operation("create", name, "Make one, or several at once")
+        let post = operation("create", resource.name, "Make one, or several at once")
             .body(json!({"oneOf": [one("Create"), several]}))
             .answers(201, "What was made.", json!({"oneOf": [one(""), many]}));
         of_collection["post"] = post.json();
     }
 
+    let name = resource.name;
     let show = operation("show", name, "Show one").query("fields", fields());
     let mut of_object = json!({"get": show.answers(200, "The object.", one("")).json()});
     let if_match = "revision_number=N: only if the object still has this revision";
@@ -127,21 +125,54 @@ pub fn paths(resource: &Resource) -> Members {
         let delete = operation("delete", name, "Remove one").header("If-Match", if_match);
         of_object["delete"] = delete.answers_empty(204, "It is gone.").json();
     }
-    let id = json!({"name": "id", "in": "path", "required": true, "schema": {"type": "string"}});
-    of_object["parameters"] = json!([id]);
 
     let base = format!("/v2.0/{}", resource.path());
+    let parents = parents(resource);
+    let of_one: Vec<Value> = parents.iter().cloned().chain([path_parameter(resource.path_key)]).collect();
+    of_object["parameters"] = json!(of_one);
+    let object = format!("{base}/{{{}}}", resource.path_key);
     let mut paths = Members::new();
     for action in resource.actions {
-        let what = Operation::new(action.name, "A further request on one", collection)
-            .body(json!({"type": "object"}))
-            .answers(200, "What the request gives.", json!({"type": "object"}));
+        let mut what = operation(action.name, &format!("of_{name}"), "A further request on one").answers(
+            200,
+            "What the request gives.",
+            json!({"type": "object"}),
+        );
+        if action.method != "GET" {
+            what = what.body(json!({"type": "object"}));
+        }
         let method = action.method.to_ascii_lowercase();
-        paths.insert(format!("{base}/{{id}}/{}", action.name), json!({"parameters": [id], method: what.json()}));
+        paths.insert(format!("{object}/{}", action.name), json!({"parameters": of_one, method: what.json()}));
     }
-    paths.insert(base.clone(), of_collection);
-    paths.insert(format!("{base}/{{id}}"), of_object);
+    if of_collection.as_object().is_some_and(|methods| !methods.is_empty()) {
+        of_collection["parameters"] = json!(parents);
+        paths.insert(base, of_collection);
+    }
+    paths.insert(object, of_object);
     paths
+}
+
+/// `qos_policies`, `floatingip_port_forwardings`: its words in the path, so that it is unique.
+fn plural(resource: &Resource) -> String {
+    let inside = resource.inside.as_ref().map(|parent| parent.name);
+    [resource.prefix, inside.unwrap_or_default(), resource.collection]
+        .iter()
+        .filter(|word| !word.is_empty())
+        .map(|word| word.replace('-', "_"))
+        .collect::<Vec<_>>()
+        .join("_")
+}
+
+/// The parts of the path that name the objects which a resource is inside of.
+fn parents(resource: &Resource) -> Vec<Value> {
+    let path = resource.path();
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    names.map(path_parameter).collect()
+}
+
+/// A part of a path.
+pub fn path_parameter(name: &str) -> Value {
+    json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
 }
 
 /// The query parameters of a list, beside `fields`.

@@ -46,7 +46,9 @@ fn operations_have_names_of_their_own() {
             assert!(seen.insert(id.clone()), "{id} stands twice, once at {path}");
         }
     }
-    assert!(seen.contains("list_ports") && seen.contains("create_port") && seen.contains("add_router_interface"));
+    assert!(
+        seen.contains("list_ports") && seen.contains("create_port") && seen.contains("add_router_interface_of_router")
+    );
 }
 
 #[test]

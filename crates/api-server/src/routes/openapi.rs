@@ -5,7 +5,7 @@
 
 use crate::error::json_response;
 use crate::registry;
-use api_schema::openapi::{self, Members, Operation};
+use api_schema::openapi::{self, Members, Operation, path_parameter};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -35,10 +35,6 @@ pub fn document() -> Value {
     openapi::document(env!("CARGO_PKG_VERSION"), paths, schemas)
 }
 
-fn parameter(name: &str) -> Value {
-    json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
-}
-
 /// `{"tags": ["red"]}`.
 fn tag_list() -> Value {
     json!({"type": "object", "required": ["tags"], "additionalProperties": false, "properties": {
@@ -52,7 +48,7 @@ fn tags(collection: &str, path: &str) -> Members {
     paths.insert(
         format!("/v2.0/{path}/{{id}}/tags"),
         json!({
-            "parameters": [parameter("id")],
+            "parameters": [path_parameter("id")],
             "get": named("list_tags", "The tags of an object").answers(200, "The tags.", tag_list()).json(),
             "post": named("add_tags", "Add several").body(tag_list()).answers(201, "All tags.", tag_list()).json(),
             "put": named("replace_tags", "Replace all").body(tag_list()).answers(200, "All tags.", tag_list()).json(),
@@ -62,7 +58,7 @@ fn tags(collection: &str, path: &str) -> Members {
     paths.insert(
         format!("/v2.0/{path}/{{id}}/tags/{{tag}}"),
         json!({
-            "parameters": [parameter("id"), parameter("tag")],
+            "parameters": [path_parameter("id"), path_parameter("tag")],
             "get": named("has_tag", "Whether an object has a tag").answers_empty(204, "It has.").json(),
             "put": named("add_tag", "Add one").answers(201, "It has it now.", json!({"type": "null"})).json(),
             "delete": named("remove_tag", "Remove one").answers_empty(204, "It is gone.").json(),
@@ -72,21 +68,38 @@ fn tags(collection: &str, path: &str) -> Members {
 }
 
 fn relations() -> Members {
-    let described = registry::RELATIONS.iter().map(|relation| {
-        let name = format!("list_{}_of_{}", relation.name.replace('-', "_"), relation.of.name);
-        let kind = openapi::type_name(relation.resource);
-        let collection = relation.resource.collection;
-        let answer = json!({"type": "object", "required": [collection], "properties": {
-            collection: {"type": "array", "items": {"$ref": format!("#/components/schemas/{kind}")}},
+    let mut paths = Members::new();
+    for relation in registry::RELATIONS {
+        let (of, listed) = (relation.of, relation.resource);
+        let named = |verb: &str, summary: &str| {
+            let name = format!("{verb}_{}_of_{}", relation.name.replace('-', "_"), of.name);
+            Operation::new(&name, summary, of.collection)
+        };
+        let answer = json!({"type": "object", "required": [listed.collection], "properties": {
+            listed.collection: {"type": "array", "items": {"$ref": format!("#/components/schemas/{}", openapi::type_name(listed))}},
         }});
-        let list = Operation::new(&name, "List what belongs to an object", relation.of.collection);
-        let item = json!({
-            "parameters": [parameter("id")],
-            "get": list.answers(200, "The objects.", answer).json(),
-        });
-        (format!("/v2.0/{}/{{id}}/{}", relation.of.path(), relation.name), item)
-    });
-    described.collect()
+        let list = named("list", "List what belongs to an object").answers(200, "The objects.", answer);
+        let mut of_list = json!({"parameters": [path_parameter("id")], "get": list.json()});
+        let path = format!("/v2.0/{}/{{id}}/{}", of.path(), relation.name);
+        let done = |operation: Operation, answered: bool, status: u16| match answered {
+            true => operation.answers(status, "Done.", json!({"type": "null"})).json(),
+            false => operation.answers_empty(204, "Done.").json(),
+        };
+        if let Some(add) = &relation.add {
+            let operation = named("add", "Bring two objects together").body(json!({"type": "object"}));
+            of_list["post"] = done(operation, add.answered, 201);
+        }
+        if let Some(remove) = &relation.remove {
+            let operation = named("remove", "Part two objects");
+            let item = json!({
+                "parameters": [path_parameter("id"), path_parameter("other_id")],
+                "delete": done(operation, remove.answered, 201),
+            });
+            paths.insert(format!("{path}/{{other_id}}"), item);
+        }
+        paths.insert(path, of_list);
+    }
+    paths
 }
 
 fn quotas() -> Members {
@@ -101,7 +114,7 @@ fn quotas() -> Members {
     }});
     let of_project = |name: &str, summary: &str, answer: Value| {
         let item = named(name, summary).answers(200, "The limits, -1 being none.", answer);
-        json!({"parameters": [parameter("project_id")], "get": item.json()})
+        json!({"parameters": [path_parameter("project_id")], "get": item.json()})
     };
     let details = json!({"type": "object", "required": ["quota"], "properties": {"quota": {"type": "object"}}});
     let mut item = of_project("show_quota", "The limits of a project", quota.clone());
@@ -133,6 +146,9 @@ fn extensions() -> Members {
     let list = named("list_extensions", "What this server can do").answers(200, "The extensions.", many);
     paths.insert("/v2.0/extensions".into(), json!({"get": list.json()}));
     let show = named("show_extension", "One extension").answers(200, "The extension.", one);
-    paths.insert("/v2.0/extensions/{alias}".into(), json!({"parameters": [parameter("alias")], "get": show.json()}));
+    paths.insert(
+        "/v2.0/extensions/{alias}".into(),
+        json!({"parameters": [path_parameter("alias")], "get": show.json()}),
+    );
     paths
 }
