@@ -71,7 +71,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::temp_dir().join(format!("neutronium-measure-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let store = store::Store::open(folder.join("neutronium.db"))?;
-    store.migrate(api_server::migrations())?;
+    network_store::prepare(&store)?;
     let quotas = ["network", "subnet", "port"].map(|name| (name.to_owned(), -1)).into();
     let options = NetworkOptions { quotas, ..NetworkOptions::default() };
     let network = Arc::new(NetworkConfig::new(&options)?);

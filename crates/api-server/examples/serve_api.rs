@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:9696".to_owned());
     std::fs::create_dir_all(&folder)?;
     let store = Store::open(folder.join("neutronium.db"))?;
-    store.migrate(api_server::migrations())?;
+    network_store::prepare(&store)?;
     let settings = IdentityConfig { network_path: String::new(), ..IdentityConfig::default() };
     let identity = Identity::open(&store, settings, &folder)?;
     let mut options = NetworkOptions::default();

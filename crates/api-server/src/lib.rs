@@ -26,8 +26,3 @@ pub use auth::{Authenticator, Caller};
 pub use config::ApiConfig;
 pub use error::ApiError;
 pub use http::router;
-
-/// The migrations that the API needs: the tables of `network-store`.
-pub fn migrations() -> &'static [store::Migration] {
-    network_store::schema::MIGRATIONS
-}

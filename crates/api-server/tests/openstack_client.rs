@@ -27,7 +27,7 @@ impl Cloud {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("neutronium.db")).unwrap();
-        store.migrate(api_server::migrations()).unwrap();
+        network_store::prepare(&store).unwrap();
         let settings = IdentityConfig {
             network_path: String::new(),
             admin_password: Some(Secret::new(PASSWORD)),

@@ -88,7 +88,7 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("db")).unwrap();
-        store.migrate(network_store::schema::MIGRATIONS).unwrap();
+        network_store::prepare(&store).unwrap();
         let options: NetworkOptions = serde_json::from_value(json!({
             "ml2": { "tenant_network_types": ["vxlan"], "vni_ranges": ["1000:1999"] }
         }))

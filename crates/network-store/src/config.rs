@@ -71,7 +71,7 @@ impl NetworkConfig {
             return Err(invalid("base_mac", &options.base_mac));
         }
         for name in options.quotas.keys() {
-            if !network_model::quota::DEFAULTS.iter().any(|(known, _)| known == name) {
+            if !crate::quota::names().contains(name.as_str()) {
                 return Err(invalid("quotas", name));
             }
         }

@@ -282,6 +282,26 @@ fn free_addresses_are_right(work: &Work<'_>) -> Result<bool, NetworkError> {
     Ok(true)
 }
 
+/// What quotas look at is what counting gives.
+fn tallies_are_right(work: &Work<'_>) -> Result<bool, NetworkError> {
+    for tally in crate::quota::tallies() {
+        let counted = work.tx.exists(
+            &format!(
+                "SELECT 1 FROM (SELECT {owner} AS owner, count(*) AS amount FROM {table} GROUP BY {owner}) AS counted
+                     FULL JOIN (SELECT owner, amount FROM tally WHERE name = ?1) AS tallied ON tallied.owner = counted.owner
+                 WHERE COALESCE(counted.amount, 0) <> COALESCE(tallied.amount, 0)",
+                owner = tally.owner,
+                table = tally.table
+            ),
+            params![tally.name],
+        )?;
+        if counted {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Two networks of a project and two external ones, each with a subnet; a port, and a router that leads out from it.
 fn cloud() -> Cloud {
     let cloud = Cloud::new();
@@ -318,6 +338,7 @@ proptest! {
                 prop_assert!(!cloud.finds(query), "{what}, after {request:?}: {outcome:?}");
             }
             prop_assert!(cloud.by_admin(free_addresses_are_right).unwrap(), "free addresses, after {request:?}: {outcome:?}");
+            prop_assert!(cloud.by_admin(tallies_are_right).unwrap(), "tallies, after {request:?}: {outcome:?}");
         }
     }
 }

@@ -29,6 +29,12 @@ pub use config::{NetworkConfig, NetworkOptions};
 pub use error::NetworkError;
 pub use work::{Caller, Work};
 
+/// Brings the tables of networking up to date, and has what quotas limit counted: for the program's start.
+pub fn prepare(store: &store::Store) -> Result<(), store::StoreError> {
+    store.migrate(schema::MIGRATIONS)?;
+    store.keep_tallies(&quota::tallies())
+}
+
 #[cfg(test)]
 mod laws;
 #[cfg(test)]

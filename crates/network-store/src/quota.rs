@@ -1,9 +1,30 @@
 //! Quotas in the store: how many objects a project may have, and whether more would be too many.
+//!
+//! What a project has is a tally that the database keeps for every declaration with `quota: true`
+//! ([`store::Tally`]); no rule here or elsewhere counts.
 
 use crate::{NetworkConfig, NetworkError};
+use api_schema::resources;
 use network_model::quota;
-use std::collections::BTreeMap;
-use store::{Snapshot, StoreError, params};
+use std::collections::{BTreeMap, BTreeSet};
+use store::{Snapshot, StoreError, Tally, Tx, params};
+
+/// What is to be counted: every declared resource with a quota, by project.
+pub fn tallies() -> Vec<Tally> {
+    let counted = resources::ALL.iter().filter(|resource| resource.quota);
+    counted.map(|resource| Tally { name: resource.name, table: resource.table, owner: "project_id" }).collect()
+}
+
+/// The names of all quotas.
+pub fn names() -> BTreeSet<&'static str> {
+    let known = quota::DEFAULTS.iter().map(|(name, _)| *name);
+    known.chain(resources::ALL.iter().filter(|resource| resource.quota).map(|resource| resource.name)).collect()
+}
+
+/// The limits of projects that have none of their own, by quota name; -1: none.
+pub fn defaults(config: &NetworkConfig) -> BTreeMap<String, i64> {
+    names().into_iter().map(|name| (name.to_owned(), config.default_quota(name))).collect()
+}
 
 /// The limits that hold for a project, by quota name; -1: none.
 pub fn limits(
@@ -11,14 +32,11 @@ pub fn limits(
     config: &NetworkConfig,
     project: &str,
 ) -> Result<BTreeMap<String, i64>, StoreError> {
-    let mut limits: BTreeMap<String, i64> = BTreeMap::new();
-    for (name, _) in quota::DEFAULTS {
-        limits.insert(name.to_owned(), config.default_quota(name));
-    }
     let own: Vec<(String, i64)> =
         snapshot.query("SELECT resource, quota_limit FROM quotas WHERE project_id = ?1", params![project], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
+    let mut limits = defaults(config);
     limits.extend(own);
     Ok(limits)
 }
@@ -33,22 +51,28 @@ pub fn limit(snapshot: &Snapshot<'_>, config: &NetworkConfig, project: &str, nam
     Ok(own.unwrap_or_else(|| config.default_quota(name)))
 }
 
-/// Refuses `more` rows of `table` for a project when they would pass the limit of the quota `name`.
+/// Gives a project a limit of its own.
+pub fn set_limit(tx: &Tx<'_>, project: &str, name: &str, limit: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO quotas (project_id, resource, quota_limit) VALUES (?1, ?2, ?3)
+         ON CONFLICT (project_id, resource) DO UPDATE SET quota_limit = excluded.quota_limit",
+        params![project, name, limit],
+    )?;
+    Ok(())
+}
+
+/// Refuses `more` objects of the quota `name` for a project when they would pass its limit. Until this unit of work is
+/// committed nobody else can add any, so that no two together pass it.
 pub fn check(
-    snapshot: &Snapshot<'_>,
+    tx: &Tx<'_>,
     config: &NetworkConfig,
-    (name, table): (&'static str, &'static str),
+    name: &'static str,
     project: &str,
     more: u64,
 ) -> Result<(), NetworkError> {
-    let limit = limit(snapshot, config, project, name)?;
+    let limit = limit(tx, config, project, name)?;
     if limit < 0 {
         return Ok(());
     }
-    // Counting stops at the limit, so that it costs no more in a large project.
-    let used = snapshot.count(
-        &format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE project_id = ?1 LIMIT ?2) AS used"),
-        params![project, limit],
-    )?;
-    Ok(quota::check([(name, limit, used, more)])?)
+    Ok(quota::check([(name, limit, tx.hold_tally(project, name)?, more)])?)
 }

@@ -5,8 +5,8 @@
 
 use store::Migration;
 
-/// What to pass to [`store::Store::migrate`]; the names are what a database remembers and never change.
-pub const MIGRATIONS: &[Migration] = &[
+/// What [`crate::prepare`] passes to [`store::Store::migrate`]; the names are what a database remembers and never change.
+pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/0001-network", sql: include_str!("schema/network.sql") },
     Migration { name: "network/0002-subnet", sql: include_str!("schema/subnet.sql") },
     Migration { name: "network/0003-security-group", sql: include_str!("schema/security_group.sql") },

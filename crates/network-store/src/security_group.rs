@@ -92,8 +92,7 @@ fn insert(work: &Work<'_>, request: &SecurityGroupCreate, is_default: bool) -> R
         ],
     )?;
     let rules = default_rules(id, is_default);
-    let quota = ("security_group_rule", "security_group_rules");
-    quota::check(work.tx, work.config, quota, &request.project_id, rules.len() as u64)?;
+    quota::check(work.tx, work.config, "security_group_rule", &request.project_id, rules.len() as u64)?;
     for rule in rules {
         security_group_rule::insert(work, &request.project_id, id, None, &rule)?;
     }

@@ -5,7 +5,7 @@ use crate::network::NetworkCreate;
 use crate::port::PortCreate;
 use crate::router::{GatewayInfo, RouterCreate};
 use crate::subnet::SubnetCreate;
-use crate::{Caller, NetworkConfig, NetworkError, NetworkOptions, Work, network, port, schema, subnet};
+use crate::{Caller, NetworkConfig, NetworkError, NetworkOptions, Work, network, port, subnet};
 use net_types::{IpNet, NetworkId, PortId, SubnetId};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Cloud {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("test.db")).unwrap();
-        store.migrate(schema::MIGRATIONS).unwrap();
+        crate::prepare(&store).unwrap();
         let config = Arc::new(NetworkConfig::new(&NetworkOptions::default()).unwrap());
         Self { store, config, _folder: folder }
     }

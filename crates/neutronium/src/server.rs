@@ -91,7 +91,7 @@ async fn build(config: ServerConfig) -> Result<(Router, Feed), Failure> {
     std::fs::create_dir_all(&config.state_dir)
         .map_err(|error| Failure::failed(format!("cannot make {}: {error}", config.state_dir.display())))?;
     let store = Store::open(config.state_dir.join("neutronium.db")).map_err(|error| failed(&error))?;
-    store.migrate(api_server::migrations()).map_err(|error| failed(&error))?;
+    network_store::prepare(&store).map_err(|error| failed(&error))?;
     let identity = Identity::open(&store, config.identity, &config.state_dir).map_err(|error| failed(&error))?;
     let network = Arc::new(NetworkConfig::new(&config.network).map_err(|error| Failure::refused(sentence(&error)))?);
     let feed = Feed::start(store.clone(), config.agents, Arc::clone(&network)).await.map_err(|error| failed(&error))?;

@@ -37,6 +37,7 @@ mod migration;
 mod session;
 mod sqlite;
 mod store;
+mod tally;
 mod value;
 mod writer;
 
@@ -48,4 +49,5 @@ pub use error::StoreError;
 pub use migration::Migration;
 pub use session::{Snapshot, Tx};
 pub use store::{Options, Stats, Store};
+pub use tally::Tally;
 pub use value::{FromColumn, Row, Value};

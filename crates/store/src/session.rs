@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::ops::Deref;
 
+use crate::tally::Tally;
 use crate::value::Row;
 use crate::{StoreError, Value};
 
@@ -26,6 +27,8 @@ pub(crate) trait Session {
     fn rollback(&self) -> Result<(), StoreError>;
     /// Whether a transaction is open; a database may end it on its own after a disk error.
     fn in_transaction(&self) -> bool;
+    /// The statements that make the triggers of a tally, in this database's words.
+    fn tally_script(&self, tally: &Tally) -> String;
 }
 
 /// Called with each row; `Ok(false)` stops the query.

@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
 use crate::error::Cause;
 use crate::session::{RowVisitor, Session};
+use crate::tally::Tally;
 use crate::value::{Columns, Row};
 use crate::{StoreError, Value};
 
@@ -184,6 +185,10 @@ impl Session for Sqlite {
 
     fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
+    }
+
+    fn tally_script(&self, tally: &Tally) -> String {
+        tally.sqlite()
     }
 }
 

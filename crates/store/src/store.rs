@@ -13,6 +13,7 @@ use crate::change_log;
 use crate::migration::{self, Migration};
 use crate::session::{Session, Snapshot, Tx};
 use crate::sqlite::Sqlite;
+use crate::tally;
 use crate::writer::{Counters, Job, Unit, Writer, panic_message};
 
 /// How to open a store.
@@ -92,7 +93,7 @@ impl Store {
         let session = Sqlite::open_writer(&path)?;
         session.script(migration::BOOTSTRAP)?;
         session.begin()?;
-        migration::apply(&Tx::new(&session), &[change_log::MIGRATION], jiff::Timestamp::now())?;
+        migration::apply(&Tx::new(&session), &[change_log::MIGRATION, tally::MIGRATION], jiff::Timestamp::now())?;
         session.commit()?;
         if let Some(pages) = options.max_pages {
             session.limit_pages(pages)?;

@@ -123,7 +123,7 @@ impl Changing<'_> {
             *wanted.entry(project).or_default() += 1;
         }
         for (project, more) in wanted.into_iter().filter(|_| resource.quota) {
-            quota::check(tx, &self.api.network, (resource.name, resource.table), project, more)?;
+            quota::check(tx, &self.api.network, resource.name, project, more)?;
         }
         let work = self.work(tx);
         let values = requests.into_iter().map(|request| request.values);

@@ -19,7 +19,7 @@ use store::{Snapshot, Store, StoreError};
 fn cloud() -> (Store, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().join("test.db")).unwrap();
-    store.migrate(crate::migrations()).unwrap();
+    network_store::prepare(&store).unwrap();
     let config = NetworkConfig::new(&NetworkOptions::default()).unwrap();
     store
         .write_blocking(move |tx| {

@@ -158,33 +158,6 @@ async fn agents_are_an_administrators() {
 }
 
 #[tokio::test]
-async fn quotas_hold_and_are_shown() {
-    let server = Server::new();
-    let project = crate::server::DEMO_PROJECT;
-    let path = format!("/v2.0/quotas/{project}");
-    let set = server.put(ADMIN, &path, json!({"quota": {"network": 2}})).await.expect(200);
-    assert_eq!((&set["quota"]["network"], &set["quota"]["port"]), (&json!(2), &json!(500)));
-    networks(&server, 2).await;
-    assert_eq!(
-        server.post(DEMO, "/v2.0/networks", json!({"network": {}})).await.error(),
-        "409 OverQuota: Quota exceeded for resources: ['network']."
-    );
-    let details = server.get(ADMIN, &format!("{path}/details")).await.expect(200);
-    assert_eq!(details["quota"]["network"], json!({"limit": 2, "used": 2, "reserved": 0}));
-    let low = server.put(ADMIN, &path, json!({"quota": {"network": 1, "check_limit": true}})).await;
-    assert_eq!(
-        low.error(),
-        "400 HTTPBadRequest: Quota limit 1 for network must be greater than or equal to already used 2"
-    );
-    server.put(ADMIN, &path, json!({"quota": {"network": 1, "force": true}})).await.expect(200);
-    assert_eq!(server.get(ADMIN, "/v2.0/quotas").await.expect(200)["quotas"].as_array().unwrap().len(), 1);
-    assert_eq!(server.put(DEMO, &path, json!({"quota": {"network": 9}})).await.status, 403);
-    server.delete(ADMIN, &path).await.expect(204);
-    assert_eq!(server.delete(ADMIN, &path).await.status, 404);
-    assert_eq!(server.get(DEMO, &path).await.expect(200)["quota"]["network"], 100);
-}
-
-#[tokio::test]
 async fn versions_and_extensions_answer() {
     let server = Server::new();
     let versions = server.raw("GET", "/", None, Vec::new()).await.expect(200);

@@ -8,6 +8,7 @@ mod lists;
 mod model;
 mod openapi;
 mod ports;
+mod quotas;
 mod routers;
 mod samples;
 mod security_groups;

@@ -87,7 +87,7 @@ impl Server {
     pub fn with(options: &NetworkOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().join("neutronium.db")).unwrap();
-        store.migrate(api_server::migrations()).unwrap();
+        network_store::prepare(&store).unwrap();
         let network = Arc::new(NetworkConfig::new(options).unwrap());
         let api = Api::new(store.clone(), Arc::new(Names), ApiConfig::default(), network);
         Self { router: api_server::router(api), store, _directory: directory }
