@@ -3,16 +3,13 @@
 
 use host_view::{AgentRole, HostDescription};
 use jiff::Timestamp;
+pub use network_store::agent::{DHCP_AGENT, L3_AGENT};
 use serde_json::{Value, json};
 use store::{Operation, StoreError, Tx, params};
 use uuid::Uuid;
 
 /// `agent_type` of the L2 agent, whose `configurations` say what a host can carry.
 pub const L2_AGENT: &str = "Open vSwitch agent";
-/// `agent_type` of the DHCP agent.
-pub const DHCP_AGENT: &str = "DHCP agent";
-/// `agent_type` of the L3 agent.
-pub const L3_AGENT: &str = "L3 agent";
 
 struct Row {
     agent_type: &'static str,

@@ -2,7 +2,7 @@
 
 use crate::row::PortRow;
 use crate::topology::{Topology, remote_groups};
-use host_view::{Dhcp, DhcpClient, FloatingIp, Gateway, HostView, RemotePort, Router, TunnelPeer};
+use host_view::{Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Port, RemotePort, Router, TunnelPeer};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId};
 use network_model::device_owner;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ pub struct DhcpDefaults {
 pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostView {
     let mut view = HostView::default();
     for (id, row) in topology.ports_of_host(host) {
-        view.ports.insert(*id, row.port.clone());
+        view.ports.insert(*id, as_hosts_know_it(&row.port));
     }
     let networks: BTreeSet<NetworkId> = view.ports.values().map(|port| port.network).collect();
     for id in &networks {
@@ -34,6 +34,16 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
         add_router(topology, host, id, &mut view);
     }
     view
+}
+
+/// The port with the owner that tells a host what to do. Where a router of any kind is active, its interfaces are wired
+/// as those of every router.
+fn as_hosts_know_it(port: &Port) -> Port {
+    let mut port = port.clone();
+    if device_owner::is_router_interface(&port.device_owner) {
+        port.device_owner = device_owner::ROUTER_INTERFACE.to_owned();
+    }
+    port
 }
 
 /// A network with a port here: itself, its subnets and, when it is tunnelled, who else is on it and where.
@@ -97,7 +107,7 @@ fn add_dhcp(topology: &Topology, host: &str, id: &NetworkId, defaults: &DhcpDefa
     let Some((server, _)) = servers_port else { return };
     let routers = topology
         .ports_of_network(id)
-        .filter(|(_, port)| port.device_owner == device_owner::ROUTER_INTERFACE)
+        .filter(|(_, port)| device_owner::is_router_interface(&port.device_owner))
         .flat_map(|(_, port)| port.fixed_ips.iter().map(|fixed| fixed.address))
         .collect();
     view.dhcp.insert(
@@ -129,14 +139,13 @@ fn dhcp_client(topology: &Topology, network: &NetworkId, port: &PortRow) -> Opti
 /// A router here, with those of its ports that are bound here.
 fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostView) {
     let Some(row) = topology.router(id) else { return };
-    let here = |owner: &'static str| {
-        topology
-            .ports_of_router(id)
-            .filter(move |(_, port)| port.device_owner == owner && port.host.as_deref() == Some(host))
-            .map(|(port_id, _)| *port_id)
-    };
-    let interfaces: BTreeSet<PortId> = here(device_owner::ROUTER_INTERFACE).collect();
-    let gateway = here(device_owner::ROUTER_GATEWAY).next().map(|port| Gateway { port, enable_snat: row.enable_snat });
+    // Both kinds of ports that `PortRow::router` knows: gateways and interfaces.
+    let (gateways, interfaces): (Vec<_>, Vec<_>) = topology
+        .ports_of_router(id)
+        .filter(|(_, port)| port.host.as_deref() == Some(host))
+        .partition(|(_, port)| port.device_owner == device_owner::ROUTER_GATEWAY);
+    let interfaces: BTreeSet<PortId> = interfaces.into_iter().map(|(id, _)| *id).collect();
+    let gateway = gateways.first().map(|(port, _)| Gateway { port: **port, enable_snat: row.enable_snat });
     let floating_ips = topology
         .floating_ips_of_router(id)
         .filter_map(|(id, row)| {

@@ -29,6 +29,8 @@ mod status;
 mod topology;
 
 #[cfg(test)]
+mod router_tests;
+#[cfg(test)]
 mod tests;
 
 pub use config::FeedConfig;

@@ -446,9 +446,12 @@ fn agent_hosts(
             "SELECT b.network_id, a.host FROM dhcp_agent_networks b JOIN agents a ON a.id = b.agent_id",
             "b.network_id",
         ),
-        Bound::Routers => {
-            ("SELECT b.router_id, a.host FROM l3_agent_routers b JOIN agents a ON a.id = b.agent_id", "b.router_id")
-        }
+        // A host on which a router only stands by forwards nothing for it.
+        Bound::Routers => (
+            "SELECT b.router_id, a.host FROM l3_agent_routers b
+             JOIN agents a ON a.id = b.agent_id AND COALESCE(b.ha_state, 'active') = 'active'",
+            "b.router_id",
+        ),
     };
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     // An id whose last binding went has no row, and must be told all the same.

@@ -31,7 +31,7 @@ impl PortRow {
     /// The router that it is a port of, if it is one's.
     pub fn router(&self) -> Option<RouterId> {
         let owner = &self.device_owner;
-        let is_routers = owner == device_owner::ROUTER_INTERFACE || owner == device_owner::ROUTER_GATEWAY;
+        let is_routers = device_owner::is_router_interface(owner) || owner == device_owner::ROUTER_GATEWAY;
         if is_routers { self.device_id.parse().ok() } else { None }
     }
 

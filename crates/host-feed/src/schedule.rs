@@ -7,10 +7,13 @@
 //! A network with a subnet that DHCP serves gets `dhcp_agents_per_network` live agents, those with the fewest networks
 //! first; one whose agent has died moves to a live one together with its DHCP port (`allow_automatic_dhcp_failover`). A
 //! router with a gateway or an interface gets the live L3 agent with the fewest routers; it stays there when the agent
-//! dies, as `allow_automatic_l3agent_failover` is off by default in Neutron too: its packets still flow.
+//! dies, as `allow_automatic_l3agent_failover` is off by default in Neutron too: its packets still flow. A highly available
+//! router gets several agents from the start; one is active and has the router and its ports, and when it dies another one
+//! becomes active. A distributed router is on one host like any other. What an administrator has taken off an agent stays
+//! off until the router or network changes (`schedule_hold`, `dhcp_hold`).
 
 mod dhcp;
-mod l3;
+pub mod l3;
 
 use crate::hub::Hub;
 use crate::row::RowChange;
@@ -20,7 +23,7 @@ use network_model::binding::AgentConfigurations;
 use network_model::device_owner;
 use network_store::Work;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{StoreError, params};
 
 /// Looks even if nobody called: agents die without a word.
@@ -39,8 +42,11 @@ pub fn concerns(change: &RowChange) -> bool {
 
 /// The task.
 pub async fn run(hub: Arc<Hub>) {
+    let started = Instant::now();
     loop {
-        if let Err(error) = pass(&hub).await {
+        // Agents have had the time to report to this server.
+        let listened = started.elapsed() > Duration::from_secs(hub.network.agent_down_time.into());
+        if let Err(error) = pass(&hub, listened).await {
             tracing::error!(error = &error as &dyn std::error::Error, "scheduling failed");
         }
         // Woken or not makes no difference to what is done next.
@@ -48,13 +54,14 @@ pub async fn run(hub: Arc<Hub>) {
     }
 }
 
-async fn pass(hub: &Arc<Hub>) -> Result<(), FeedError> {
+async fn pass(hub: &Arc<Hub>, listened: bool) -> Result<(), FeedError> {
     let alive_since = alive_since(hub);
+    let rules = l3::Rules { alive_since, most_agents: hub.network.max_l3_agents_per_router, fail_over: listened };
     let wanted = hub.config.dhcp_agents_per_network;
     let (networks, routers) = hub
         .store
         .read(move |snapshot| {
-            Ok::<_, FeedError>((dhcp::unserved(snapshot, wanted, alive_since)?, l3::unserved(snapshot)?))
+            Ok::<_, FeedError>((dhcp::unserved(snapshot, wanted, alive_since)?, l3::unserved(snapshot, rules)?))
         })
         .await?;
     // Each in a unit of work of its own: one that cannot be served does not keep the others from it.
@@ -68,7 +75,7 @@ async fn pass(hub: &Arc<Hub>) -> Result<(), FeedError> {
     for id in routers {
         let work = Arc::clone(hub);
         let name = id.clone();
-        let done = hub.store.write(move |tx| l3::serve(&Work::system(tx, &work.network), &name, alive_since)).await;
+        let done = hub.store.write(move |tx| l3::serve(&Work::system(tx, &work.network), &name, rules)).await;
         note("router", &id, done);
     }
     Ok(())

@@ -15,22 +15,22 @@ use std::time::Duration;
 use store::{Store, params};
 
 /// A host that realises whatever it is told, when the test says so.
-struct Host {
-    name: &'static str,
+pub(crate) struct Host {
+    pub name: &'static str,
     zone: &'static str,
     hub: Arc<Hub>,
     session: uuid::Uuid,
     revision: Option<u64>,
-    view: HostView,
+    pub view: HostView,
 }
 
 impl Host {
-    fn new(world: &World, name: &'static str) -> Self {
+    pub fn new(world: &World, name: &'static str) -> Self {
         let hub = Arc::clone(world.feed.hub());
         Self { name, zone: "nova", hub, session: uuid::Uuid::new_v4(), revision: None, view: HostView::default() }
     }
 
-    fn watch(&mut self) {
+    pub fn watch(&mut self) {
         for line in self.hub.lines_after(self.name, self.revision) {
             match line {
                 WatchEvent::Snapshot { revision, view } => (self.revision, self.view) = (Some(revision), *view),
@@ -67,7 +67,7 @@ impl Host {
     }
 
     /// Reports everything that it has been told as realised.
-    async fn realise(&mut self) {
+    pub async fn realise(&mut self) {
         self.watch();
         let ports = self.view.ports.keys().map(|id| (*id, PortState::Up)).collect();
         let report = HostReport { full: true, description: None, ..self.report_of(&[], "192.0.2.0", ports) };
@@ -75,17 +75,17 @@ impl Host {
     }
 }
 
-struct World {
+pub(crate) struct World {
     _folder: tempfile::TempDir,
-    store: Store,
-    network: Arc<NetworkConfig>,
-    feed: Feed,
+    pub store: Store,
+    pub network: Arc<NetworkConfig>,
+    pub feed: Feed,
 }
 
-const ALL: &[AgentRole] = &[AgentRole::L2, AgentRole::Dhcp, AgentRole::L3];
+pub(crate) const ALL: &[AgentRole] = &[AgentRole::L2, AgentRole::Dhcp, AgentRole::L3];
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("db")).unwrap();
         network_store::prepare(&store).unwrap();
@@ -99,18 +99,21 @@ impl World {
         Self { _folder: folder, store, network, feed }
     }
 
-    async fn work<T: Send + 'static>(&self, work: impl Fn(&Work<'_>) -> Result<T, NetworkError> + Send + 'static) -> T {
+    pub async fn work<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Work<'_>) -> Result<T, NetworkError> + Send + 'static,
+    ) -> T {
         let network = Arc::clone(&self.network);
         self.store.write(move |tx| work(&Work::system(tx, &network))).await.unwrap()
     }
 
-    async fn register(&self, host: &mut Host, roles: &[AgentRole], address: &str) {
+    pub async fn register(&self, host: &mut Host, roles: &[AgentRole], address: &str) {
         let report = host.report_of(roles, address, BTreeMap::new());
         host.hub.take_report(host.name, report).await.unwrap();
     }
 
     /// A VXLAN network with a subnet that DHCP serves.
-    async fn network(&self) -> NetworkId {
+    pub async fn network(&self) -> NetworkId {
         self.network_in(&[]).await
     }
 
@@ -146,7 +149,7 @@ impl World {
         .await
     }
 
-    fn status(&self, id: PortId) -> String {
+    pub fn status(&self, id: PortId) -> String {
         let read = |snapshot: &store::Snapshot<'_>| {
             snapshot.query_opt("SELECT status FROM ports WHERE id = ?1", params![id.0], |row| row.get(0))
         };
@@ -155,7 +158,7 @@ impl World {
 }
 
 /// The feed's tasks take their time; what never comes fails the test.
-async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..1000 {
         if is_so() {
             return;

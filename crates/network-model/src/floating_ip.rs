@@ -116,6 +116,22 @@ pub fn choose_router(
     })
 }
 
+/// The router that a request names itself: it must have its gateway on the floating IP's network, and that is all.
+pub fn check_requested_router(router_id: RouterId, network_id: NetworkId, has_gateway: bool) -> Result<(), ModelError> {
+    if has_gateway {
+        return Ok(());
+    }
+    Err(ModelError::Conflict { msg: format!("Router {router_id} has no external gateway on network {network_id}") })
+}
+
+/// Behind a distributed router a floating IP is on the host of its port, so that the port must be plugged in there.
+pub fn check_vnic_type(router_is_distributed: bool, vnic_type: &str) -> Result<(), ModelError> {
+    if router_is_distributed && !["normal", "smart-nic"].contains(&vnic_type) {
+        return Err(bad("Port VNIC type is not valid to associate a FIP in DVR mode"));
+    }
+    Ok(())
+}
+
 /// A floating IP that is about to be led somewhere.
 #[derive(Debug, Clone, Copy)]
 pub struct FloatingIp {

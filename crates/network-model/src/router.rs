@@ -4,8 +4,10 @@
 //! or Neutron's refusal.
 
 mod extra_route;
+mod kind;
 
 pub use extra_route::{add_routes, check_routes, remove_routes};
+pub use kind::{RouterKind, VIRTUAL_ROUTER_IDS, free_virtual_router_id};
 
 use crate::{
     IpRange, ModelError,

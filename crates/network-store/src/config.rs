@@ -1,6 +1,7 @@
 //! What the operator decides about networks, under Neutron's option names.
 
-use net_types::MacAddr;
+use net_types::{IpNet, MacAddr};
+use network_model::router::RouterKind;
 use network_model::segment::{SegmentConfig, SegmentTypes};
 use network_model::{ModelError, mac};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,14 @@ pub struct NetworkOptions {
     pub max_allowed_address_pair: usize,
     /// Zones that networks and routers without hints are scheduled to; none: any.
     pub default_availability_zones: Vec<String>,
+    /// Whether routers are distributed unless a request says otherwise.
+    pub router_distributed: bool,
+    /// Whether routers are highly available unless a request says otherwise.
+    pub l3_ha: bool,
+    /// Most L3 agents that a highly available router is scheduled to; 0: all.
+    pub max_l3_agents_per_router: usize,
+    /// The subnet of every project's HA network.
+    pub l3_ha_net_cidr: String,
     /// An agent is alive while its last heartbeat is younger, seconds.
     pub agent_down_time: u32,
     /// Limits for projects that have none of their own, by resource (`port = 500`); -1: none. Neutron's `quota_port` and so on.
@@ -34,6 +43,10 @@ impl Default for NetworkOptions {
             dns_domain: "openstacklocal.".to_owned(),
             max_allowed_address_pair: 10,
             default_availability_zones: Vec::new(),
+            router_distributed: false,
+            l3_ha: false,
+            max_l3_agents_per_router: 3,
+            l3_ha_net_cidr: "169.254.192.0/18".to_owned(),
             agent_down_time: 75,
             quotas: BTreeMap::new(),
         }
@@ -53,6 +66,12 @@ pub struct NetworkConfig {
     pub max_allowed_address_pair: usize,
     /// See [`NetworkOptions::default_availability_zones`].
     pub default_availability_zones: Vec<String>,
+    /// See [`NetworkOptions::router_distributed`] and [`NetworkOptions::l3_ha`].
+    pub router_kind: RouterKind,
+    /// See [`NetworkOptions::max_l3_agents_per_router`].
+    pub max_l3_agents_per_router: usize,
+    /// See [`NetworkOptions::l3_ha_net_cidr`].
+    pub l3_ha_net_cidr: IpNet,
     /// See [`NetworkOptions::agent_down_time`].
     pub agent_down_time: u32,
     /// See [`NetworkOptions::quotas`].
@@ -70,6 +89,11 @@ impl NetworkConfig {
         if base_mac.is_multicast() {
             return Err(invalid("base_mac", &options.base_mac));
         }
+        let l3_ha_net_cidr: IpNet =
+            options.l3_ha_net_cidr.parse().map_err(|_| invalid("l3_ha_net_cidr", &options.l3_ha_net_cidr))?;
+        if l3_ha_net_cidr.addr() != l3_ha_net_cidr.network() {
+            return Err(invalid("l3_ha_net_cidr", &options.l3_ha_net_cidr));
+        }
         for name in options.quotas.keys() {
             if !crate::quota::names().contains(name.as_str()) {
                 return Err(invalid("quotas", name));
@@ -81,6 +105,9 @@ impl NetworkConfig {
             dns_domain: options.dns_domain.clone(),
             max_allowed_address_pair: options.max_allowed_address_pair,
             default_availability_zones: options.default_availability_zones.clone(),
+            router_kind: RouterKind { distributed: options.router_distributed, ha: options.l3_ha },
+            max_l3_agents_per_router: options.max_l3_agents_per_router,
+            l3_ha_net_cidr,
             agent_down_time: options.agent_down_time,
             quotas: options.quotas.clone(),
         })

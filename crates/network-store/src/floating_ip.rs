@@ -7,7 +7,7 @@ use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SubnetId};
 use network_model::fixed_ips::FixedIp;
 use network_model::floating_ip::{
     Association, FloatingIp, TargetPort, address_of, address_request, association, check_fixed_ip_change,
-    check_network, check_not_associated, choose_fixed_ip, choose_router,
+    check_network, check_not_associated, check_requested_router, check_vnic_type, choose_fixed_ip, choose_router,
 };
 use network_model::{ModelError, device_owner, router::Caller};
 use serde::Deserialize;
@@ -25,6 +25,7 @@ pub struct FloatingIpCreate {
     pub subnet_id: Option<SubnetId>,
     pub port_id: Option<PortId>,
     pub fixed_ip_address: Option<IpAddr>,
+    pub router_id: Option<RouterId>,
 }
 
 /// A checked PUT body: what it does not have stays.
@@ -37,6 +38,8 @@ pub struct FloatingIpUpdate {
     pub port_id: Option<Option<PortId>>,
     #[serde(deserialize_with = "nullable")]
     pub fixed_ip_address: Option<Option<IpAddr>>,
+    #[serde(deserialize_with = "nullable")]
+    pub router_id: Option<Option<RouterId>>,
 }
 
 /// A floating IP as it is, or is about to be.
@@ -95,7 +98,7 @@ pub fn create(work: &Work<'_>, request: &FloatingIpCreate) -> Result<FloatingIpI
         floating_port,
         port: None,
     };
-    associate(work, &row, wanted)?;
+    associate(work, &row, wanted, request.router_id)?;
     work.log("floatingip", id, Operation::Create, None)?;
     Ok(id)
 }
@@ -104,8 +107,10 @@ pub fn create(work: &Work<'_>, request: &FloatingIpCreate) -> Result<FloatingIpI
 pub fn update(work: &Work<'_>, id: FloatingIpId, request: FloatingIpUpdate) -> Result<(), NetworkError> {
     let row = get(work.tx, id)?;
     let is_empty = request == FloatingIpUpdate::default();
-    let wanted = association(request.port_id, request.fixed_ip_address.flatten(), row.port, is_empty)?;
-    associate(work, &row, wanted)?;
+    // Naming a router alone leads the floating IP to its port anew, by that router.
+    let port_id = request.port_id.or(row.port.filter(|_| request.router_id.is_some()).map(Some));
+    let wanted = association(port_id, request.fixed_ip_address.flatten(), row.port, is_empty)?;
+    associate(work, &row, wanted, request.router_id.flatten())?;
     work.set("floating_ips", id.0, "description", request.description)?;
     work.touch("floating_ips", id.0)?;
     work.log("floatingip", id, Operation::Update, None)
@@ -120,13 +125,13 @@ pub fn delete(work: &Work<'_>, id: FloatingIpId) -> Result<(), NetworkError> {
     work.log("floatingip", id, Operation::Delete, None)
 }
 
-fn associate(work: &Work<'_>, row: &Row, wanted: Association) -> Result<(), NetworkError> {
+fn associate(work: &Work<'_>, row: &Row, wanted: Association, by_router: Option<RouterId>) -> Result<(), NetworkError> {
     let id = row.floating_ip.id;
     match wanted {
         Association::Unchanged => Ok(()),
         Association::None => disassociate(work, id),
         Association::To { port_id, fixed_ip_address, already } => {
-            let (target, router) = target(work, row, port_id, fixed_ip_address)?;
+            let (target, router) = target(work, row, port_id, fixed_ip_address, by_router)?;
             if !already {
                 let taken = work.tx.exists(
                     "SELECT 1 FROM floating_ips
@@ -160,6 +165,7 @@ fn target(
     row: &Row,
     port_id: PortId,
     wanted: Option<IpAddr>,
+    by_router: Option<RouterId>,
 ) -> Result<(IpAddr, RouterId), NetworkError> {
     let caller = Caller { project_id: work.caller.project_id, is_admin: work.caller.is_admin };
     let port = port::get_visible(work, port_id)?;
@@ -171,8 +177,39 @@ fn target(
         fixed_ips: &fixed_ips,
     };
     let FixedIp { subnet_id, ip_address } = choose_fixed_ip(&candidate, wanted, &row.project_id, caller)?;
-    let (subnet, _) = subnet::get(work.tx, subnet_id)?;
     let network = row.floating_ip.network_id;
+    let router = match by_router {
+        Some(router) => requested_router(work, router, network)?,
+        None => router_between(work, port_id, subnet_id, network)?,
+    };
+    if port.binding_vnic_type != "normal" {
+        let distributed = "SELECT 1 FROM routers WHERE id = ?1 AND distributed = 1";
+        check_vnic_type(work.tx.exists(distributed, params![router.0])?, &port.binding_vnic_type)?;
+    }
+    Ok((ip_address, router))
+}
+
+/// The router that the request names, if it leads to the external network.
+fn requested_router(work: &Work<'_>, router: RouterId, network: NetworkId) -> Result<RouterId, NetworkError> {
+    let gateway: Option<Option<NetworkId>> = work.tx.query_opt(
+        "SELECT gateway.network_id FROM routers LEFT JOIN ports AS gateway ON gateway.id = routers.gateway_port_id
+         WHERE routers.id = ?1 AND (routers.project_id = ?2 OR CAST(?3 AS BIGINT) = 1)",
+        params![router.0, work.caller.project_id, work.caller.is_admin],
+        |row| row.parse_opt(0),
+    )?;
+    let gateway = gateway.ok_or(ModelError::RouterNotFound { router_id: router })?;
+    check_requested_router(router, network, gateway == Some(network))?;
+    Ok(router)
+}
+
+/// The router between a subnet and an external network.
+fn router_between(
+    work: &Work<'_>,
+    port_id: PortId,
+    subnet_id: SubnetId,
+    network: NetworkId,
+) -> Result<RouterId, NetworkError> {
+    let (subnet, _) = subnet::get(work.tx, subnet_id)?;
     let routers: Vec<(RouterId, IpAddr)> = work.tx.query(
         "SELECT routers.id, fixed_ips.ip_address
          FROM fixed_ips
@@ -184,7 +221,7 @@ fn target(
         params![subnet_id.0, network.0],
         |row| Ok((row.parse(0)?, row.parse(1)?)),
     )?;
-    Ok((ip_address, choose_router(&routers, &subnet, network, port_id)?))
+    Ok(choose_router(&routers, &subnet, network, port_id)?)
 }
 
 /// Takes the floating IPs of a port away from it, because the port goes. Those of other projects (an administrator has

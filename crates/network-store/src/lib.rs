@@ -10,8 +10,11 @@
 
 pub mod agent;
 mod config;
+pub mod dhcp_agent;
 mod error;
 pub mod floating_ip;
+pub mod ha_network;
+pub mod l3_agent;
 pub mod network;
 pub mod port;
 pub mod quota;

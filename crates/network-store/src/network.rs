@@ -1,7 +1,7 @@
 //! What requests on networks do.
 
 use crate::segment::{self, Used};
-use crate::{Caller, NetworkError, Work, floating_ip, port, security_group, subnet};
+use crate::{Caller, NetworkError, Work, agent, floating_ip, ha_network, port, security_group, subnet};
 use net_types::{NetworkId, PortId, SubnetId};
 use network_model::in_use::{self, PortUse};
 use network_model::segment::{ProviderAttributes, Segment};
@@ -26,12 +26,37 @@ pub struct NetworkCreate {
     pub is_default: bool,
     pub port_security_enabled: bool,
     pub availability_zone_hints: Vec<String>,
+    /// It shall be the HA network of the caller's project.
+    #[serde(default)]
+    pub ha: bool,
     #[serde(rename = "provider:network_type")]
     pub network_type: Option<String>,
     #[serde(rename = "provider:physical_network")]
     pub physical_network: Option<String>,
     #[serde(rename = "provider:segmentation_id")]
     pub segmentation_id: Option<i64>,
+}
+
+impl NetworkCreate {
+    /// A network that belongs to nobody: everything else is filled in by the caller with `..`.
+    pub fn of_service() -> Self {
+        Self {
+            project_id: String::new(),
+            name: String::new(),
+            description: String::new(),
+            admin_state_up: true,
+            mtu: 0,
+            shared: false,
+            external: false,
+            is_default: false,
+            port_security_enabled: true,
+            availability_zone_hints: Vec::new(),
+            ha: false,
+            network_type: None,
+            physical_network: None,
+            segmentation_id: None,
+        }
+    }
 }
 
 /// A checked PUT body: what it does not have stays.
@@ -67,12 +92,14 @@ pub struct Network {
     pub shared: bool,
     pub external: bool,
     pub port_security_enabled: bool,
+    /// An administrator has taken it off a DHCP agent: only hands schedule it.
+    pub dhcp_hold: bool,
 }
 
 /// The network, or that it is not there.
 pub fn get(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Network, NetworkError> {
     let found = snapshot.query_opt(
-        "SELECT project_id, name, mtu, shared, external, port_security_enabled FROM networks WHERE id = ?1",
+        "SELECT project_id, name, mtu, shared, external, port_security_enabled, dhcp_hold FROM networks WHERE id = ?1",
         params![id.0],
         |row| {
             Ok(Network {
@@ -83,6 +110,7 @@ pub fn get(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Network, NetworkErr
                 shared: row.get(3)?,
                 external: row.get(4)?,
                 port_security_enabled: row.get(5)?,
+                dhcp_hold: row.get(6)?,
             })
         },
     )?;
@@ -94,6 +122,11 @@ impl Network {
     pub(crate) fn is_visible(&self, caller: &Caller<'_>) -> bool {
         caller.is_admin || self.shared || self.external || self.project_id == caller.project_id
     }
+}
+
+/// Has the network's DHCP servers scheduled again: it has got something new to serve.
+pub(crate) fn end_dhcp_hold(work: &Work<'_>, network: &Network) -> Result<(), NetworkError> {
+    work.set("networks", network.id.0, "dhcp_hold", network.dhcp_hold.then_some(false))
 }
 
 /// The network, or that it is not there for this caller.
@@ -114,7 +147,7 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
         check_only_default(work, id)?;
     }
     for zone in &request.availability_zone_hints {
-        check_zone(work, zone)?;
+        agent::check_zone(work.tx, agent::DHCP_AGENT, zone)?;
     }
     let asked = ProviderAttributes {
         network_type: request.network_type,
@@ -155,21 +188,14 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
             segment.segmentation_id
         ],
     )?;
-    security_group::ensure_default(work, &request.project_id)?;
+    if !request.project_id.is_empty() {
+        security_group::ensure_default(work, &request.project_id)?;
+    }
+    if request.ha {
+        ha_network::claim(work, work.caller.project_id, id)?;
+    }
     work.log("network", id, Operation::Create, None)?;
     Ok(id)
-}
-
-/// A network can be scheduled only to a zone that some DHCP agent is in.
-fn check_zone(work: &Work<'_>, zone: &str) -> Result<(), NetworkError> {
-    let known = work.tx.exists(
-        "SELECT 1 FROM agents WHERE availability_zone = ?1 AND agent_type = 'DHCP agent' AND admin_state_up = 1",
-        params![zone],
-    )?;
-    if known {
-        return Ok(());
-    }
-    Err(NetworkError::named("AvailabilityZoneNotFound", 404, format!("AvailabilityZone {zone} could not be found.")))
 }
 
 fn check_only_default(work: &Work<'_>, id: NetworkId) -> Result<(), NetworkError> {

@@ -199,6 +199,9 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
     )?;
     addresses::write(work, network.id, id, &ips)?;
     protection.write(work, id)?;
+    if request.device_owner != device_owner::DHCP {
+        network::end_dhcp_hold(work, &network)?;
+    }
     log(work, id, Operation::Create, network.id, &host)?;
     Ok(id)
 }

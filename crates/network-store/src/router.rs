@@ -2,18 +2,20 @@
 
 mod gateway;
 mod interface;
+mod kind;
 mod routes;
+mod snat;
 
 pub use gateway::GatewayInfo;
 pub use interface::{Interface, add_interface, remove_interface};
 pub use routes::{add_extra_routes, remove_extra_routes};
 
 use crate::request::nullable;
-use crate::{NetworkError, Work, port};
+use crate::{NetworkError, Work, agent, ha_network, port};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SubnetId};
-use network_model::ModelError;
-use network_model::router::{self as rules, RouterAddress, RouterPort};
+use network_model::router::{self as rules, RouterAddress, RouterKind, RouterPort};
 use network_model::subnet::Route;
+use network_model::{ModelError, device_owner};
 use serde::Deserialize;
 use serde_json::Value;
 use store::{Operation, Snapshot, StoreError, params};
@@ -50,19 +52,26 @@ pub struct RouterUpdate {
 /// A router and whose it is.
 struct Loaded {
     project_id: String,
+    admin_state_up: bool,
+    kind: RouterKind,
     router: rules::Router,
 }
 
 /// The router as the rules look at it, or that it is not there.
 fn load(snapshot: &Snapshot<'_>, id: RouterId) -> Result<Loaded, NetworkError> {
     let found = snapshot.query_opt(
-        "SELECT routers.project_id, gateway.id, gateway.network_id FROM routers
-             LEFT JOIN ports AS gateway ON gateway.id = routers.gateway_port_id
+        "SELECT routers.project_id, gateway.id, gateway.network_id, routers.admin_state_up, routers.distributed, routers.ha
+         FROM routers LEFT JOIN ports AS gateway ON gateway.id = routers.gateway_port_id
          WHERE routers.id = ?1",
         params![id.0],
-        |row| Ok((row.get::<String>(0)?, row.parse_opt::<PortId>(1)?, row.parse_opt::<NetworkId>(2)?)),
+        |row| {
+            let kind = RouterKind { distributed: row.get(4)?, ha: row.get(5)? };
+            let gateway = (row.parse_opt::<PortId>(1)?, row.parse_opt::<NetworkId>(2)?);
+            Ok((row.get::<String>(0)?, gateway, row.get::<bool>(3)?, kind))
+        },
     )?;
-    let (project_id, port, network) = found.ok_or(ModelError::RouterNotFound { router_id: id })?;
+    let (project_id, (port, network), admin_state_up, kind) =
+        found.ok_or(ModelError::RouterNotFound { router_id: id })?;
     let mut ports: Vec<RouterPort> = snapshot.query(
         "SELECT ports.id, ports.network_id FROM router_interfaces JOIN ports ON ports.id = router_interfaces.port_id
          WHERE router_interfaces.router_id = ?1 ORDER BY ports.created_at, ports.id",
@@ -81,7 +90,7 @@ fn load(snapshot: &Snapshot<'_>, id: RouterId) -> Result<Loaded, NetworkError> {
         port.addresses = addresses(snapshot, port.id)?;
     }
     let routes = routes::of_router(snapshot, id)?;
-    Ok(Loaded { project_id, router: rules::Router { id, ports, external_subnets, routes } })
+    Ok(Loaded { project_id, admin_state_up, kind, router: rules::Router { id, ports, external_subnets, routes } })
 }
 
 fn router_port(id: PortId, network_id: NetworkId, is_gateway: bool) -> RouterPort {
@@ -100,18 +109,28 @@ fn addresses(snapshot: &Snapshot<'_>, port: PortId) -> Result<Vec<RouterAddress>
 
 /// Makes a router, and its gateway if the request has one.
 pub fn create(work: &Work<'_>, request: RouterCreate) -> Result<RouterId, NetworkError> {
-    check_kind(request.distributed, request.ha)?;
+    let kind = RouterKind::of_new(request.distributed, request.ha, work.config.router_kind);
+    for zone in &request.availability_zone_hints {
+        agent::check_zone(work.tx, agent::L3_AGENT, zone)?;
+    }
     let id = RouterId(work.new_id());
+    let virtual_id = if kind.ha { kind::prepare_ha(work, &request.project_id)? } else { None };
+    // Without a virtual router id there is nothing by which its copies could tell it from others of the project.
+    let status = if kind.ha && virtual_id.is_none() { "ERROR" } else { "ACTIVE" };
     work.tx.execute(
         "INSERT INTO routers (id, project_id, name, description, admin_state_up, status, gateway_port_id, enable_snat,
-             distributed, ha, flavor_id, availability_zone_hints, revision_number, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'ACTIVE', NULL, 1, 0, 0, NULL, ?6, 1, ?7, ?7)",
+             distributed, ha, ha_vr_id, flavor_id, availability_zone_hints, revision_number, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, 1, ?7, ?8, ?9, NULL, ?10, 1, ?11, ?11)",
         params![
             id.0,
             &request.project_id,
             &request.name,
             &request.description,
             request.admin_state_up,
+            status,
+            kind.distributed,
+            kind.ha,
+            virtual_id,
             Value::from(request.availability_zone_hints).to_string(),
             work.now
         ],
@@ -125,52 +144,72 @@ pub fn create(work: &Work<'_>, request: RouterCreate) -> Result<RouterId, Networ
 
 /// Changes a router.
 pub fn update(work: &Work<'_>, id: RouterId, request: RouterUpdate) -> Result<(), NetworkError> {
-    check_kind(request.distributed, request.ha)?;
     let mut loaded = load(work.tx, id)?;
+    let is_up = request.admin_state_up.unwrap_or(loaded.admin_state_up);
+    let kind = loaded.kind.change(request.distributed, request.ha, loaded.admin_state_up, is_up)?;
     if let Some(routes) = request.routes {
         routes::replace(work, &loaded, &routes)?;
         loaded.router.routes = routes;
     }
+    let gateway_changes = request.external_gateway_info.is_some();
     if let Some(info) = request.external_gateway_info {
         gateway::set(work, &loaded.router, info)?;
     }
     work.set("routers", id.0, "name", request.name)?;
     work.set("routers", id.0, "description", request.description)?;
     work.set("routers", id.0, "admin_state_up", request.admin_state_up)?;
+    if kind != loaded.kind {
+        kind::change(work, &loaded, kind)?;
+    }
+    if (kind.distributed && gateway_changes) || kind.distributed != loaded.kind.distributed {
+        snat::settle(work, id)?;
+    }
     changed(work, id)
 }
 
 /// Removes a router that has no interfaces, with its gateway.
 pub fn delete(work: &Work<'_>, id: RouterId) -> Result<(), NetworkError> {
-    let Loaded { router, .. } = load(work.tx, id)?;
+    let Loaded { router, kind, project_id, .. } = load(work.tx, id)?;
     router.check_deletion(has_floating_ips(work.tx, id)?)?;
     work.tx.execute("UPDATE routers SET gateway_port_id = NULL WHERE id = ?1", params![id.0])?;
     if let Some(gateway) = router.gateway() {
         port::remove(work, gateway.id)?;
     }
+    if kind.ha {
+        remove_ports(work, id, device_owner::ROUTER_HA_INTERFACE)?;
+    }
+    if kind.distributed {
+        remove_ports(work, id, device_owner::ROUTER_SNAT)?;
+    }
     work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
     work.tx.execute("DELETE FROM routers WHERE id = ?1", params![id.0])?;
+    if kind.ha {
+        ha_network::release(work, &project_id)?;
+    }
     work.log("router", id, Operation::Delete, None)
 }
 
-/// Raises the revision and notes the change.
+/// Removes those ports of a router that it has by itself and for itself.
+fn remove_ports(work: &Work<'_>, id: RouterId, owner: &str) -> Result<(), NetworkError> {
+    let ports: Vec<PortId> = work.tx.query(
+        "SELECT id FROM ports WHERE device_id = ?1 AND device_owner = ?2",
+        params![id.to_string(), owner],
+        |row| row.parse(0),
+    )?;
+    ports.into_iter().try_for_each(|port| port::remove(work, port))
+}
+
+/// Raises the revision and notes the change. What an administrator took off its agent is scheduled again.
 fn changed(work: &Work<'_>, id: RouterId) -> Result<(), NetworkError> {
-    work.touch("routers", id.0)?;
+    work.tx.execute(
+        "UPDATE routers SET revision_number = revision_number + 1, updated_at = ?2, schedule_hold = 0 WHERE id = ?1",
+        params![id.0, work.now],
+    )?;
     work.log("router", id, Operation::Update, None)
 }
 
 fn has_floating_ips(snapshot: &Snapshot<'_>, id: RouterId) -> Result<bool, StoreError> {
     snapshot.exists("SELECT 1 FROM floating_ips WHERE router_id = ?1", params![id.0])
-}
-
-/// Every router is in one place. Who asks for another kind shall know that it is not there.
-fn check_kind(distributed: Option<bool>, ha: Option<bool>) -> Result<(), ModelError> {
-    let refuse = |msg: &str| Err(ModelError::BadRequest { resource: "router", msg: msg.to_owned() });
-    match (distributed, ha) {
-        (Some(true), _) => refuse("Distributed routers are not available"),
-        (_, Some(true)) => refuse("Highly available routers are not available"),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,30 @@ pub struct SubnetCreate {
     pub dns_publish_fixed_ip: bool,
 }
 
+impl SubnetCreate {
+    /// A subnet that belongs to nobody: everything else is filled in by the caller with `..`.
+    pub fn of_service(network_id: NetworkId, cidr: IpNet) -> Self {
+        Self {
+            project_id: String::new(),
+            network_id,
+            name: String::new(),
+            description: String::new(),
+            ip_version: if cidr.addr().is_ipv4() { 4 } else { 6 },
+            cidr: Some(cidr),
+            prefixlen: None,
+            subnetpool_id: None,
+            gateway_ip: None,
+            allocation_pools: None,
+            dns_nameservers: Vec::new(),
+            host_routes: Vec::new(),
+            enable_dhcp: true,
+            ipv6_ra_mode: None,
+            ipv6_address_mode: None,
+            dns_publish_fixed_ip: false,
+        }
+    }
+}
+
 /// A checked PUT body: what it does not have stays.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -124,6 +148,7 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
         ipv6_ra_mode: request.ipv6_ra_mode,
     };
     let plan = plan_subnet(network.id, network.mtu, &others, &wanted)?;
+    network::end_dhcp_hold(work, &network)?;
     let id = SubnetId(work.new_id());
     work.tx.execute(
         "INSERT INTO subnets (id, project_id, network_id, name, description, ip_version, cidr, gateway_ip, enable_dhcp,

@@ -60,18 +60,8 @@ impl Cloud {
     pub fn network(&self, external: bool) -> NetworkId {
         let request = NetworkCreate {
             project_id: if external { "admin" } else { ME }.to_owned(),
-            name: String::new(),
-            description: String::new(),
-            admin_state_up: true,
-            mtu: 0,
-            shared: false,
             external,
-            is_default: false,
-            port_security_enabled: true,
-            availability_zone_hints: Vec::new(),
-            network_type: None,
-            physical_network: None,
-            segmentation_id: None,
+            ..NetworkCreate::of_service()
         };
         self.by_admin(move |work| network::create(work, request.clone())).unwrap()
     }
@@ -114,24 +104,7 @@ impl Cloud {
 
 /// A subnet of [`ME`] of which only the prefix is said.
 pub fn subnet_request(network_id: NetworkId, cidr: IpNet) -> SubnetCreate {
-    SubnetCreate {
-        project_id: ME.to_owned(),
-        network_id,
-        name: String::new(),
-        description: String::new(),
-        ip_version: if cidr.addr().is_ipv4() { 4 } else { 6 },
-        cidr: Some(cidr),
-        prefixlen: None,
-        subnetpool_id: None,
-        gateway_ip: None,
-        allocation_pools: None,
-        dns_nameservers: Vec::new(),
-        host_routes: Vec::new(),
-        enable_dhcp: true,
-        ipv6_ra_mode: None,
-        ipv6_address_mode: None,
-        dns_publish_fixed_ip: false,
-    }
+    SubnetCreate { project_id: ME.to_owned(), ..SubnetCreate::of_service(network_id, cidr) }
 }
 
 /// A router of [`ME`], perhaps with a gateway.
@@ -163,6 +136,7 @@ pub fn floating_ip_request(floating_network_id: NetworkId) -> FloatingIpCreate {
         subnet_id: None,
         port_id: None,
         fixed_ip_address: None,
+        router_id: None,
     }
 }
 

@@ -40,7 +40,13 @@ pub static FLOATING_IP: Resource = Resource {
         Attribute::new("floating_network_id", Kind::Uuid, Stored::Text("floating_ips.floating_network_id"))
             .required()
             .sort(),
-        Attribute::new("router_id", Kind::Uuid, Stored::Text("floating_ips.router_id")).sort(),
+        Attribute::new("router_id", Kind::Uuid, Stored::Text("floating_ips.router_id"))
+            .nullable()
+            .default(Literal::Null)
+            .put()
+            .sort()
+            .policy()
+            .from_extension("floating-ip-router-writable"),
         Attribute::new("port_id", Kind::Uuid, Stored::Text("floating_ips.port_id"))
             .nullable()
             .default(Literal::Null)

@@ -92,6 +92,11 @@ pub static NETWORK: Resource = Resource {
         .filter()
         .policy()
         .from_extension("provider"),
+        // Only in a POST: the network becomes the HA network of the caller's project.
+        Attribute::new("ha", Kind::Boolean, Stored::Nowhere)
+            .default(Literal::Bool(false))
+            .hidden()
+            .from_extension("network_ha"),
         standard::tags(),
         standard::created_at("networks.created_at"),
         standard::updated_at("networks.updated_at"),

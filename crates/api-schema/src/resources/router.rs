@@ -107,9 +107,20 @@ pub static ROUTER: Resource = Resource {
             .null_is_empty()
             .put()
             .from_extension("extraroute"),
-        // Every router is on one host; asking for another kind is refused by the rules.
-        Attribute::new("distributed", Kind::Boolean, Stored::Boolean("routers.distributed")).optional().put().policy(),
-        Attribute::new("ha", Kind::Boolean, Stored::Boolean("routers.ha")).optional().put().policy(),
+        Attribute::new("distributed", Kind::Boolean, Stored::Boolean("routers.distributed"))
+            .nullable()
+            .optional()
+            .put()
+            .filter()
+            .policy()
+            .from_extension("dvr"),
+        Attribute::new("ha", Kind::Boolean, Stored::Boolean("routers.ha"))
+            .nullable()
+            .optional()
+            .put()
+            .filter()
+            .policy()
+            .from_extension("l3-ha"),
         Attribute::new("flavor_id", Kind::Uuid, Stored::Text("routers.flavor_id")),
         standard::tags(),
         standard::created_at("routers.created_at"),

@@ -27,18 +27,10 @@ fn cloud() -> (Store, tempfile::TempDir) {
             for index in 0..6_u8 {
                 let request = NetworkCreate {
                     project_id: ["own", "other"][usize::from(index % 2)].into(),
-                    name: String::new(),
-                    description: String::new(),
                     admin_state_up: index % 3 == 0,
-                    mtu: 0,
                     shared: index == 2 || index == 3,
                     external: index == 4 || index == 3,
-                    is_default: false,
-                    port_security_enabled: true,
-                    availability_zone_hints: Vec::new(),
-                    network_type: None,
-                    physical_network: None,
-                    segmentation_id: None,
+                    ..NetworkCreate::of_service()
                 };
                 let id = network::create(&work, request)?;
                 for (project, owner) in

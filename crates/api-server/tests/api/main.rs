@@ -9,6 +9,7 @@ mod model;
 mod openapi;
 mod ports;
 mod quotas;
+mod router_kinds;
 mod routers;
 mod samples;
 mod security_groups;

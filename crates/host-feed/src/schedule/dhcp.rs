@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use net_types::{NetworkId, PortId, SubnetId};
 use network_model::device_owner;
 use network_model::fixed_ips::FixedIpRequest;
+use network_store::dhcp_agent::RESERVED_PORT;
 use network_store::port::{self, PortCreate, PortUpdate};
 use network_store::{Work, segment};
 use std::collections::BTreeSet;
@@ -18,20 +19,22 @@ pub fn unserved(snapshot: &Snapshot<'_>, wanted: usize, alive_since: Timestamp) 
     snapshot.query(
         "WITH served AS (SELECT DISTINCT network_id FROM subnets WHERE enable_dhcp = 1)
          SELECT s.network_id FROM served s
-         WHERE (SELECT count(*) FROM dhcp_agent_networks b JOIN agents a ON a.id = b.agent_id
-                WHERE b.network_id = s.network_id AND a.heartbeat_timestamp >= ?1 AND a.admin_state_up = 1) < ?2
+         WHERE ((SELECT count(*) FROM dhcp_agent_networks b JOIN agents a ON a.id = b.agent_id
+                 WHERE b.network_id = s.network_id AND a.heartbeat_timestamp >= ?1 AND a.admin_state_up = 1) < ?2
+                AND EXISTS (SELECT 1 FROM networks h WHERE h.id = s.network_id AND h.dhcp_hold = 0))
             OR EXISTS (SELECT 1 FROM dhcp_agent_networks b JOIN agents a ON a.id = b.agent_id
                        WHERE b.network_id = s.network_id
                          AND NOT EXISTS (SELECT 1 FROM ports p
                                          WHERE p.network_id = s.network_id AND p.device_owner = ?3
-                                           AND p.binding_host = a.host AND p.binding_vif_type = 'ovs'))
+                                           AND p.binding_host = a.host AND p.binding_vif_type = 'ovs'
+                                           AND p.device_id <> ?4))
             OR EXISTS (SELECT 1 FROM ports p JOIN subnets n ON n.network_id = p.network_id AND n.enable_dhcp = 1
                        WHERE p.network_id = s.network_id AND p.device_owner = ?3
                          AND NOT EXISTS (SELECT 1 FROM fixed_ips f WHERE f.port_id = p.id AND f.subnet_id = n.id))
          UNION
-         SELECT b.network_id FROM dhcp_agent_networks b
+         SELECT b.network_id FROM dhcp_agent_networks b JOIN ports p ON p.network_id = b.network_id AND p.device_owner = ?3
          WHERE b.network_id NOT IN (SELECT network_id FROM served)",
-        params![alive_since, wanted, device_owner::DHCP],
+        params![alive_since, wanted, device_owner::DHCP, RESERVED_PORT],
         |row| row.get(0),
     )
 }
@@ -51,7 +54,9 @@ pub fn serve(work: &Work<'_>, network: &str, wanted: usize, alive_since: Timesta
     let bound = bound(work, network)?;
     let (mut keep, spare): (Vec<&Agent>, Vec<&Agent>) =
         usable.iter().partition(|agent| bound.iter().any(|(id, _)| *id == agent.id));
-    keep.extend(spare.into_iter().take(wanted.saturating_sub(keep.len())));
+    if !network_store::network::get(work.tx, network)?.dhcp_hold {
+        keep.extend(spare.into_iter().take(wanted.saturating_sub(keep.len())));
+    }
     if keep.is_empty() {
         // Better a server that is out of reach, and may come back, than none.
         return Ok(());
@@ -150,7 +155,8 @@ fn mend_port(
     let held = port::addresses::of_port(work.tx, id)?;
     let lacking: Vec<SubnetId> =
         subnets.iter().copied().filter(|subnet| !held.iter().any(|ip| ip.subnet_id == *subnet)).collect();
-    let is_bound = port.binding_host == host && port.binding_vif_type == "ovs";
+    let device_id = device_id(host, network);
+    let is_bound = port.binding_host == host && port.binding_vif_type == "ovs" && port.device_id == device_id;
     if is_bound && lacking.is_empty() {
         return Ok(());
     }
@@ -159,7 +165,7 @@ fn mend_port(
     let request = PortUpdate {
         fixed_ips: Some(kept.chain(on_each(&lacking)).collect()),
         binding_host: Some(Some(host.to_owned())),
-        device_id: Some(device_id(host, network)),
+        device_id: Some(device_id),
         ..PortUpdate::default()
     };
     Ok(port::update(work, id, request)?)
@@ -170,16 +176,12 @@ fn device_id(host: &str, network: NetworkId) -> String {
     format!("dhcp{}-{network}", Uuid::new_v5(&Uuid::NAMESPACE_DNS, host.as_bytes()))
 }
 
-/// No subnet is served any more.
+/// No subnet is served any more. The agents stay the network's, as in Neutron: a new subnet is served where the last was.
 fn stop(work: &Work<'_>, network: NetworkId) -> Result<(), FeedError> {
     let ports: Vec<PortId> = work.tx.query(
         "SELECT id FROM ports WHERE network_id = ?1 AND device_owner = ?2",
         params![network.0, device_owner::DHCP],
         |row| row.parse(0),
     )?;
-    ports.into_iter().try_for_each(|id| port::remove(work, id))?;
-    if work.tx.execute("DELETE FROM dhcp_agent_networks WHERE network_id = ?1", params![network.0])? > 0 {
-        work.log("dhcp_agent_network", network, Operation::Update, None)?;
-    }
-    Ok(())
+    ports.into_iter().try_for_each(|id| port::remove(work, id)).map_err(FeedError::from)
 }

@@ -1,72 +1,131 @@
 //! Hosts of routers.
 
-use super::{Wanting, candidates};
+use super::{Agent, Wanting, candidates};
 use crate::{FeedError, agents};
 use jiff::Timestamp;
-use net_types::{NetworkId, PortId};
-use network_model::device_owner;
-use network_store::port::{self, PortUpdate};
-use network_store::{Work, segment};
-use store::{Operation, Snapshot, StoreError, params};
+use net_types::{NetworkId, RouterId};
+use network_store::{Work, agent, l3_agent, segment};
+use store::{Snapshot, StoreError, params};
+use uuid::Uuid;
 
-/// Routers with a port that have no host, or with a port that is not bound to their host.
-pub fn unserved(snapshot: &Snapshot<'_>) -> Result<Vec<String>, StoreError> {
+/// What routers need, as far as one look at the tables tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Agents that have reported since then are alive.
+    pub alive_since: Timestamp,
+    /// Most agents of a highly available router; 0: all.
+    pub most_agents: usize,
+    /// Whether an agent that is not alive loses its highly available routers to one that stands by. Not while a server has
+    /// just started: agents report first to those that listen.
+    pub fail_over: bool,
+}
+
+/// Routers with a port that have no host, or with a port that is not bound to their host; highly available ones with fewer
+/// agents than there could be, or whose active agent is not alive while another one is.
+pub fn unserved(snapshot: &Snapshot<'_>, rules: Rules) -> Result<Vec<String>, StoreError> {
+    let live = snapshot.count(
+        "SELECT count(*) FROM agents WHERE agent_type = ?1 AND admin_state_up = 1 AND heartbeat_timestamp >= ?2",
+        params![agents::L3_AGENT, rules.alive_since],
+    )?;
+    let most = u64::try_from(rules.most_agents).unwrap_or(u64::MAX);
+    let wanted = if most == 0 { live } else { live.min(most) };
+    let [a, b, c, d] = l3_agent::FORWARDING_PORTS;
     snapshot.query(
-        "SELECT DISTINCT r.id FROM routers r
-         JOIN ports p ON p.device_id = r.id AND p.device_owner IN (?1, ?2)
-         LEFT JOIN l3_agent_routers b ON b.router_id = r.id
-         LEFT JOIN agents a ON a.id = b.agent_id
-         WHERE a.host IS NULL OR p.binding_host <> a.host",
-        params![device_owner::ROUTER_INTERFACE, device_owner::ROUTER_GATEWAY],
+        "SELECT r.id FROM routers r
+             JOIN ports p ON p.device_id = r.id AND p.device_owner IN (?1, ?2, ?3, ?4)
+             LEFT JOIN l3_agent_routers b ON b.router_id = r.id AND COALESCE(b.ha_state, 'active') = 'active'
+             LEFT JOIN agents a ON a.id = b.agent_id
+         WHERE (a.host IS NULL AND r.schedule_hold = 0) OR p.binding_host <> a.host
+         UNION
+         SELECT r.id FROM routers r
+         WHERE r.ha = 1 AND r.schedule_hold = 0 AND r.status <> 'ERROR'
+             AND (SELECT count(*) FROM l3_agent_routers b WHERE b.router_id = r.id) < ?5
+         UNION
+         SELECT b.router_id FROM l3_agent_routers b JOIN agents a ON a.id = b.agent_id
+         WHERE b.ha_state = 'active' AND a.heartbeat_timestamp < ?6 AND CAST(?7 AS BIGINT) = 1
+             AND EXISTS (SELECT 1 FROM l3_agent_routers o JOIN agents x ON x.id = o.agent_id
+                         WHERE o.router_id = b.router_id AND x.heartbeat_timestamp >= ?6)",
+        params![a, b, c, d, wanted, rules.alive_since, rules.fail_over],
         |row| row.get(0),
     )
 }
 
-/// Gives a router a host, if it has none, and binds its ports there.
-pub fn serve(work: &Work<'_>, router: &str, alive_since: Timestamp) -> Result<(), FeedError> {
-    let ports: Vec<(PortId, NetworkId, String)> = work.tx.query(
-        "SELECT id, network_id, binding_host FROM ports WHERE device_id = ?1 AND device_owner IN (?2, ?3)",
-        params![router, device_owner::ROUTER_INTERFACE, device_owner::ROUTER_GATEWAY],
-        |row| Ok((row.parse(0)?, row.parse(1)?, row.get(2)?)),
-    )?;
-    let host: Option<String> = work.tx.query_opt(
-        "SELECT a.host FROM l3_agent_routers b JOIN agents a ON a.id = b.agent_id WHERE b.router_id = ?1",
-        params![router],
-        |row| row.get(0),
-    )?;
-    let host = match host {
-        Some(host) => host,
-        None => match choose(work, router, &ports, alive_since)? {
-            Some(agent) => {
-                work.tx.execute(
-                    "INSERT INTO l3_agent_routers (router_id, agent_id) VALUES (?1, ?2)",
-                    params![router, &agent.id],
-                )?;
-                work.log("l3_agent_router", router, Operation::Update, None)?;
-                agent.host
-            }
-            None => return Ok(()),
-        },
+/// An agent that a router is bound to.
+struct Bound {
+    id: Uuid,
+    host: String,
+    alive: bool,
+    stands_by: bool,
+}
+
+/// Gives a router its hosts, as far as there are any, and binds its ports to the one that forwards.
+pub fn serve(work: &Work<'_>, router: &str, rules: Rules) -> Result<(), FeedError> {
+    let Ok(router) = router.parse::<RouterId>() else { return Ok(()) };
+    let found = work.tx.query_opt("SELECT ha, schedule_hold FROM routers WHERE id = ?1", params![router.0], |row| {
+        Ok((row.get::<bool>(0)?, row.get::<bool>(1)?))
+    })?;
+    let Some((ha, held)) = found else { return Ok(()) };
+    let bound = bound(work, router, rules)?;
+    if let Some(next) = successor(&bound, rules) {
+        l3_agent::activate(work, router, next.id, &next.host)?;
+    } else if let Some(serving) = bound.iter().find(|agent| !agent.stands_by) {
+        l3_agent::place(work, router, &serving.host)?;
+    }
+    let wanted = match (ha, rules.most_agents) {
+        (false, _) => 1,
+        (true, 0) => usize::MAX,
+        (true, most) => most,
     };
-    for (id, _, _) in ports.iter().filter(|(_, _, bound)| *bound != host) {
-        let request = PortUpdate { binding_host: Some(Some(host.clone())), ..PortUpdate::default() };
-        port::update(work, *id, request)?;
+    if held || bound.len() >= wanted {
+        return Ok(());
+    }
+    let more = usable(work, router, rules)?.into_iter().filter(|agent| !bound.iter().any(|known| known.id == agent.id));
+    for agent in more.take(wanted - bound.len()) {
+        l3_agent::bind(work, router, &agent)?;
     }
     Ok(())
 }
 
-/// The live agent with the fewest routers whose host reaches every network of the router.
-fn choose(
-    work: &Work<'_>,
-    router: &str,
-    ports: &[(PortId, NetworkId, String)],
-    alive_since: Timestamp,
-) -> Result<Option<super::Agent>, FeedError> {
+/// The agent that becomes active in place of one that is gone, if there is one to do it.
+fn successor(bound: &[Bound], rules: Rules) -> Option<&Bound> {
+    let active = bound.iter().find(|agent| !agent.stands_by);
+    let orphaned = active.is_none_or(|agent| !agent.alive && rules.fail_over);
+    bound.iter().find(|agent| orphaned && agent.stands_by && agent.alive)
+}
+
+fn bound(work: &Work<'_>, router: RouterId, rules: Rules) -> Result<Vec<Bound>, StoreError> {
+    work.tx.query(
+        "SELECT a.id, a.host, a.heartbeat_timestamp >= ?2, COALESCE(b.ha_state, 'active')
+         FROM l3_agent_routers b JOIN agents a ON a.id = b.agent_id WHERE b.router_id = ?1 ORDER BY a.host",
+        params![router.0, rules.alive_since],
+        |row| {
+            let stands_by = row.text(3)? == "standby";
+            Ok(Bound { id: row.parse(0)?, host: row.get(1)?, alive: row.get(2)?, stands_by })
+        },
+    )
+}
+
+/// Live agents whose hosts reach every network of the router, those with the fewest routers first.
+fn usable(work: &Work<'_>, router: RouterId, rules: Rules) -> Result<Vec<agent::Agent>, FeedError> {
+    let [a, b, c, d] = l3_agent::FORWARDING_PORTS;
+    let id = router.to_string();
+    let networks: Vec<NetworkId> = work.tx.query(
+        "SELECT DISTINCT network_id FROM ports WHERE device_id = ?1 AND device_owner IN (?2, ?3, ?4, ?5)",
+        params![&id, a, b, c, d],
+        |row| row.parse(0),
+    )?;
     let mut segments = Vec::new();
-    for (_, network, _) in ports {
-        segments.extend(segment::of_network(work.tx, *network)?);
+    for network in networks {
+        segments.extend(segment::of_network(work.tx, network)?);
     }
-    let object = Wanting { table: "routers", id: router };
-    let found = candidates(work, agents::L3_AGENT, "l3_agent_routers", object, alive_since)?;
-    Ok(found.into_iter().find(|agent| segments.iter().all(|segment| agent.l2.reaches(segment))))
+    let object = Wanting { table: "routers", id: &id };
+    let mut usable = Vec::new();
+    for Agent { id, l2, .. } in candidates(work, agents::L3_AGENT, "l3_agent_routers", object, rules.alive_since)? {
+        if segments.iter().all(|segment| l2.reaches(segment))
+            && let Ok(id) = id.parse()
+        {
+            usable.push(agent::get(work.tx, id)?);
+        }
+    }
+    Ok(usable)
 }

@@ -1,13 +1,13 @@
 //! The interfaces of a router: ports on the subnets that it joins.
 
-use super::{Loaded, changed, load};
+use super::{Loaded, changed, load, snat};
 use crate::port::{self, PortCreate, PortUpdate, addresses};
 use crate::{NetworkError, Work, network, subnet};
 use net_types::{NetworkId, PortId, RouterId, SubnetId};
 use network_model::fixed_ips::{FixedIp, FixedIpRequest};
 use network_model::router::{Caller, InterfaceRequest, InterfaceSubnet, NewInterface, RouterPort};
 use network_model::subnet::Subnet;
-use network_model::{IpRange, ModelError, device_owner};
+use network_model::{IpRange, ModelError};
 use serde::Serialize;
 use std::net::IpAddr;
 use store::params;
@@ -78,10 +78,14 @@ fn caller<'a>(work: &Work<'a>) -> Caller<'a> {
 /// Gives the router an interface, by naming a subnet or a port.
 pub fn add_interface(work: &Work<'_>, id: RouterId, request: InterfaceRequest) -> Result<Interface, NetworkError> {
     let loaded = load(work.tx, id)?;
-    match request {
+    let added = match request {
         InterfaceRequest::Port(port, _) => add_by_port(work, &loaded, port),
         InterfaceRequest::Subnet(subnet) => add_by_subnet(work, &loaded, subnet),
+    }?;
+    if loaded.kind.distributed {
+        snat::settle(work, id)?;
     }
+    Ok(added)
 }
 
 fn add_by_subnet(work: &Work<'_>, loaded: &Loaded, subnet_id: SubnetId) -> Result<Interface, NetworkError> {
@@ -89,7 +93,7 @@ fn add_by_subnet(work: &Work<'_>, loaded: &Loaded, subnet_id: SubnetId) -> Resul
     let candidate = Candidate::load(work, subnet_id)?;
     let port_id = match router.add_interface_by_subnet(&candidate.view(), caller(work))? {
         NewInterface::Port(address) => {
-            let (network, owner) = (candidate.network_id, device_owner::ROUTER_INTERFACE);
+            let (network, owner) = (candidate.network_id, loaded.kind.interface_owner());
             let port = PortCreate::of_service(network, &loaded.project_id, owner, &router.id.to_string());
             let id = port::create(work, PortCreate { fixed_ips: Some(vec![exactly(address)]), ..port })?;
             join(work, router.id, id)?;
@@ -118,7 +122,7 @@ fn add_by_port(work: &Work<'_>, loaded: &Loaded, port_id: PortId) -> Result<Inte
     router.check_interface_by_port(port_id, port.network_id, &port.device_id, &views, caller(work))?;
     let change = PortUpdate {
         device_id: Some(router.id.to_string()),
-        device_owner: Some(device_owner::ROUTER_INTERFACE.to_owned()),
+        device_owner: Some(loaded.kind.interface_owner().to_owned()),
         ..PortUpdate::default()
     };
     port::update(work, port_id, change)?;
@@ -130,7 +134,7 @@ fn add_by_port(work: &Work<'_>, loaded: &Loaded, port_id: PortId) -> Result<Inte
 
 /// Takes an interface away from the router, named by subnet, by port, or by both.
 pub fn remove_interface(work: &Work<'_>, id: RouterId, request: InterfaceRequest) -> Result<Interface, NetworkError> {
-    let Loaded { router, .. } = load(work.tx, id)?;
+    let Loaded { router, kind, .. } = load(work.tx, id)?;
     let (port, gone) = match request {
         InterfaceRequest::Port(port_id, subnet_id) => {
             let port = router.interface_by_port(port_id, subnet_id)?;
@@ -152,6 +156,9 @@ pub fn remove_interface(work: &Work<'_>, id: RouterId, request: InterfaceRequest
         port::remove(work, port.id)?;
     } else {
         port::update(work, port.id, PortUpdate { fixed_ips: Some(kept), ..PortUpdate::default() })?;
+    }
+    if kind.distributed {
+        snat::settle(work, id)?;
     }
     changed(work, id)?;
     Ok(Interface::new(id, project, port.id, port.network_id, gone))

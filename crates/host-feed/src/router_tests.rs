@@ -1,0 +1,152 @@
+//! Routers of every kind: on which hosts they are, and that their packets always have one that forwards them.
+
+use crate::schedule::l3::{Rules, serve, unserved};
+use crate::tests::{ALL, Host, World, eventually};
+use jiff::Timestamp;
+use net_types::{NetworkId, RouterId, SubnetId};
+use network_model::router::InterfaceRequest;
+use network_store::router::{self, RouterCreate, RouterUpdate};
+use network_store::{NetworkError, Work, l3_agent};
+use serde_json::json;
+use std::sync::Arc;
+use store::{StoreError, params};
+
+impl World {
+    /// A router with an interface on a network's subnet.
+    async fn router(&self, network: NetworkId, ha: bool, distributed: bool) -> RouterId {
+        self.work(move |work| {
+            let request: RouterCreate = serde_json::from_value(json!({
+                "project_id": "p", "name": "r", "description": "", "admin_state_up": true, "external_gateway_info": null,
+                "availability_zone_hints": [], "ha": ha, "distributed": distributed
+            }))
+            .unwrap();
+            let id = router::create(work, request)?;
+            let sql = "SELECT id FROM subnets WHERE network_id = ?1";
+            let subnets: Vec<SubnetId> = work.tx.query(sql, params![network.0], |row| row.parse(0))?;
+            router::add_interface(work, id, InterfaceRequest::Subnet(subnets[0]))?;
+            Ok(id)
+        })
+        .await
+    }
+
+    /// Host and `ha_state` of every agent of a router.
+    fn agents_of(&self, router: RouterId) -> Vec<(String, Option<String>)> {
+        let sql = "SELECT a.host, b.ha_state FROM l3_agent_routers b JOIN agents a ON a.id = b.agent_id
+                   WHERE b.router_id = ?1 ORDER BY COALESCE(b.ha_state, ''), a.host";
+        let read = |snapshot: &store::Snapshot<'_>| {
+            snapshot.query(sql, params![router.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        };
+        self.store.read_blocking::<_, StoreError, _>(read).unwrap()
+    }
+
+    async fn agent(&self, host: &str) -> uuid::Uuid {
+        let host = host.to_owned();
+        let sql = "SELECT id FROM agents WHERE host = ?1 AND agent_type = 'L3 agent'";
+        self.work(move |work| Ok(work.tx.query_opt(sql, params![&host], |row| row.parse(0))?)).await.unwrap()
+    }
+}
+
+/// Two hosts with all agents.
+async fn pair(world: &World) -> (Host, Host) {
+    let (a, b) = (Host::new(world, "a"), Host::new(world, "b"));
+    let (mut a, mut b) = (a, b);
+    world.register(&mut a, ALL, "192.0.2.1").await;
+    world.register(&mut b, ALL, "192.0.2.2").await;
+    (a, b)
+}
+
+fn forwards(host: &mut Host, router: RouterId) -> bool {
+    host.watch();
+    host.view.routers.get(&router).is_some_and(|router| !router.interfaces.is_empty())
+}
+
+#[tokio::test]
+async fn a_highly_available_router_forwards_on_one_host_and_stands_by_on_the_other() {
+    let world = World::new().await;
+    let (mut a, mut b) = pair(&world).await;
+    let network = world.network().await;
+    let router = world.router(network, true, false).await;
+    eventually("scheduled to both", || world.agents_of(router).len() == 2).await;
+    let agents = world.agents_of(router);
+    let states: Vec<_> = agents.iter().map(|(_, state)| state.as_deref()).collect();
+    assert_eq!(states, [Some("active"), Some("standby")]);
+    let (active, standby) = if agents[0].0 == "a" { (&mut a, &mut b) } else { (&mut b, &mut a) };
+    eventually("it forwards", || forwards(active, router)).await;
+    standby.watch();
+    assert!(!standby.view.routers.contains_key(&router), "it must not answer with the other's addresses");
+    let interfaces = &active.view.routers[&router].interfaces;
+    let owner = &active.view.ports[interfaces.first().unwrap()].device_owner;
+    assert_eq!(owner, "network:router_interface", "wired as every router's");
+    for host in [&*active, &*standby] {
+        let ha = host.view.ports.values().filter(|port| port.device_owner == "network:router_ha_interface");
+        assert_eq!(ha.count(), 1, "one port on the HA network");
+    }
+
+    // Taken off its active host by hand, it forwards on the other at once.
+    let agent = world.agent(active.name).await;
+    world.work(move |work| l3_agent::remove_router(work, agent, router)).await;
+    eventually("the other forwards", || forwards(standby, router)).await;
+    assert_eq!(world.agents_of(router), [(standby.name.to_owned(), Some("active".to_owned()))]);
+    world.work(move |work| router::update(work, router, RouterUpdate::default())).await;
+    eventually("a change schedules it again", || world.agents_of(router).len() == 2).await;
+}
+
+#[tokio::test]
+async fn when_the_active_host_dies_the_other_takes_over() {
+    let world = World::new().await;
+    let (mut a, mut b) = pair(&world).await;
+    let network = world.network().await;
+    let router = world.router(network, true, false).await;
+    eventually("scheduled to both", || world.agents_of(router).len() == 2).await;
+    let dead = world.agents_of(router)[0].0.clone();
+    let heartbeats = "UPDATE agents SET heartbeat_timestamp = 0 WHERE host = ?1";
+    let host = dead.clone();
+    world.work(move |work| Ok(work.tx.execute(heartbeats, params![&host])?)).await;
+    let alive_since = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1);
+    let rules = move |fail_over| Rules { alive_since, most_agents: 2, fail_over };
+    let needing = |rules| {
+        let look = move |snapshot: &store::Snapshot<'_>| unserved(snapshot, rules);
+        world.store.read_blocking::<_, StoreError, _>(look).unwrap()
+    };
+    assert!(needing(rules(false)).is_empty(), "a server that has just started waits for what agents report");
+    assert_eq!(needing(rules(true)), [router.to_string()]);
+    let config = Arc::clone(&world.network);
+    let work = move |tx: &store::Tx<'_>| serve(&Work::system(tx, &config), &router.to_string(), rules(true));
+    world.store.write(work).await.unwrap();
+    let next = if dead == "a" { &mut b } else { &mut a };
+    assert_eq!(world.agents_of(router)[0], (next.name.to_owned(), Some("active".to_owned())));
+    eventually("it forwards there", || forwards(next, router)).await;
+    assert!(needing(rules(true)).is_empty());
+}
+
+#[tokio::test]
+async fn a_distributed_router_forwards_and_stays_where_hands_put_it() {
+    let world = World::new().await;
+    let (mut a, mut b) = pair(&world).await;
+    let network = world.network().await;
+    let router = world.router(network, false, true).await;
+    eventually("scheduled", || world.agents_of(router).len() == 1).await;
+    let first = world.agents_of(router)[0].0.clone();
+    let (from, to) = if first == "a" { (&mut a, &mut b) } else { (&mut b, &mut a) };
+    eventually("it forwards", || forwards(from, router)).await;
+
+    let (old, new) = (world.agent(from.name).await, world.agent(to.name).await);
+    let taken = world.work(move |work| Ok(l3_agent::add_router(work, new, router).map_err(name))).await;
+    assert_eq!(taken, Err("RouterHostedByL3Agent"));
+    world.work(move |work| l3_agent::remove_router(work, old, router)).await;
+    eventually("nobody has it", || {
+        from.watch();
+        !from.view.routers.contains_key(&router)
+    })
+    .await;
+    assert!(world.agents_of(router).is_empty(), "a hand has taken it away, a hand gives it back");
+    world.work(move |work| l3_agent::add_router(work, new, router)).await;
+    eventually("it forwards on the other", || forwards(to, router)).await;
+}
+
+fn name(error: NetworkError) -> &'static str {
+    match error {
+        NetworkError::Named { kind, .. } => kind,
+        other => panic!("{other}"),
+    }
+}
