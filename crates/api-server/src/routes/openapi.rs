@@ -38,7 +38,7 @@ pub fn document() -> Value {
 /// `{"tags": ["red"]}`.
 fn tag_list() -> Value {
     json!({"type": "object", "required": ["tags"], "additionalProperties": false, "properties": {
-        "tags": {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 255}},
+        "tags": {"type": "array", "items": {"type": "string", "maxLength": 255}},
     }})
 }
 
@@ -103,7 +103,8 @@ fn relations() -> Members {
 }
 
 fn quotas() -> Members {
-    let limits = json!({"type": "object", "additionalProperties": {"type": "integer", "minimum": -1}});
+    let limits = json!({"type": "object", "properties": {"project_id": {"type": "string"}},
+                        "additionalProperties": {"type": "integer", "minimum": -1}});
     let quota = json!({"type": "object", "required": ["quota"], "properties": {"quota": limits}});
     let body = json!({"type": "object", "required": ["quota"], "additionalProperties": false, "properties": {
         "quota": {"type": "object", "additionalProperties": {"type": "integer", "minimum": -1, "maximum": i32::MAX}},
