@@ -34,7 +34,7 @@ impl Authenticator for Admin {
 fn requests_made_from_the_description_are_answered_as_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().join("neutronium.db")).unwrap();
-    store.migrate(api_server::migrations()).unwrap();
+    network_store::prepare(&store).unwrap();
     let network = Arc::new(NetworkConfig::new(&NetworkOptions::default()).unwrap());
     let api = Api::new(store, Arc::new(Admin), ApiConfig::default(), network);
     let runtime = tokio::runtime::Runtime::new().unwrap();
