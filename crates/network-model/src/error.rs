@@ -9,6 +9,7 @@ use net_types::{
     FloatingIpId, IpNet, MacAddr, NetworkId, PortId, RouterId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
 };
 use std::net::IpAddr;
+use uuid::Uuid;
 
 /// What kind of refusal it is, as Neutron's base exceptions divide them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +134,52 @@ errors! {
     /// More host routes than allowed.
     BadRequest HostRoutesExhausted { subnet_id: String, quota: usize } =
         "Unable to complete operation for {subnet_id}. The number of host routes exceeds the limit {quota}.";
+
+    // --- subnet pools and address scopes
+    /// No such pool, or not for this caller.
+    NotFound SubnetPoolNotFound { subnetpool_id: Uuid } = "Subnet pool {subnetpool_id} could not be found.";
+    /// A pool is made of at least one prefix.
+    BadRequest EmptySubnetPoolPrefixList = "Empty subnet pool prefix list.";
+    /// A pool is of one IP version.
+    BadRequest PrefixVersionMismatch = "Cannot mix IPv4 and IPv6 prefixes in a subnet pool.";
+    /// Lengths that contradict each other.
+    BadRequest IllegalSubnetPoolPrefixBounds { prefix_type: &'static str, prefixlen: u32, base_prefix_type: &'static str, base_prefixlen: u32 } =
+        "Illegal prefix bounds: {prefix_type}={prefixlen}, {base_prefix_type}={base_prefixlen}.";
+    /// A pool's prefixes only grow by an update, and used ones stay.
+    BadRequest IllegalSubnetPoolPrefixUpdate { msg: String } = "Illegal update to prefixes: {msg}.";
+    /// The pool cannot change so.
+    BadRequest IllegalSubnetPoolUpdate { reason: String } = "Illegal subnetpool update : {reason}.";
+    /// The pool has no room for the subnet. (Neutron's API answers 500 here, which says that the server has failed.)
+    Conflict SubnetAllocationError { reason: String } = "Failed to allocate subnet: {reason}.";
+    /// A subnet larger than the pool gives.
+    BadRequest MinPrefixSubnetAllocationError { prefixlen: u32, min_prefixlen: u32 } =
+        "Unable to allocate subnet with prefix length {prefixlen}, minimum allowed prefix is {min_prefixlen}.";
+    /// A subnet smaller than the pool gives.
+    BadRequest MaxPrefixSubnetAllocationError { prefixlen: u32, max_prefixlen: u32 } =
+        "Unable to allocate subnet with prefix length {prefixlen}, maximum allowed prefix is {max_prefixlen}.";
+    /// The project has as much of the pool as it may have.
+    Conflict SubnetPoolQuotaExceeded = "Per-project subnet pool prefix quota exceeded.";
+    /// Subnets have been cut out of the pool.
+    BadRequest SubnetPoolDeleteError { reason: &'static str } = "Unable to delete subnet pool: {reason}.";
+    /// A network's subnets of one IP version come from one pool.
+    BadRequest NetworkSubnetPoolAffinityError = "Subnets hosted on the same network must be allocated from the same subnet pool.";
+    /// A network's subnets of one IP version are in one address scope.
+    BadRequest NetworkAddressScopeAffinityError =
+        "Subnets of the same address family hosted on the same network must all participate in the same address scope.";
+    /// No such scope, or not for this caller.
+    NotFound AddressScopeNotFound { address_scope_id: Uuid } = "Address scope {address_scope_id} could not be found.";
+    /// Pools are in the scope.
+    InUse AddressScopeInUse { address_scope_id: Uuid } =
+        "Unable to complete operation on address scope {address_scope_id}. There are one or more subnet pools in use on the address scope.";
+    /// The scope cannot change so.
+    BadRequest AddressScopeUpdateError { address_scope_id: Uuid, reason: &'static str } =
+        "Unable to update address scope {address_scope_id} : {reason}.";
+    /// No address is in two pools of a scope.
+    Conflict AddressScopePrefixConflict =
+        "Failed to associate address scope: subnetpools within an address scope must have unique prefixes.";
+    /// The scope is of the other IP version.
+    BadRequest IllegalSubnetPoolIpVersionAssociationToAddressScope { subnetpool_id: Uuid, address_scope_id: Uuid, ip_version: u8 } =
+        "Illegal subnetpool association: subnetpool {subnetpool_id} cannot associate with address scope {address_scope_id} because subnetpool ip_version is not {ip_version}.";
 
     // --- ports and their addresses
     /// No such port, or not for this caller.

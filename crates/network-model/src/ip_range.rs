@@ -106,7 +106,8 @@ pub fn lowest(like: IpAddr) -> IpAddr {
     }
 }
 
-fn bits(addr: IpAddr) -> u128 {
+/// The address as a number.
+pub(crate) fn bits(addr: IpAddr) -> u128 {
     match addr {
         IpAddr::V4(v4) => v4.to_bits().into(),
         IpAddr::V6(v6) => v6.to_bits(),

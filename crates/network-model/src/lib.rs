@@ -13,11 +13,13 @@ pub mod in_use;
 pub mod ip_range;
 pub mod mac;
 pub mod port;
+pub mod prefix_set;
 pub mod quota;
 pub mod router;
 pub mod security_group;
 pub mod segment;
 pub mod subnet;
+pub mod subnet_pool;
 
 pub use error::{Fault, ModelError};
 pub use ip_range::IpRange;
