@@ -53,6 +53,8 @@ pub enum Stored {
     Text(&'static str),
     /// A number, or NULL.
     Integer(&'static str),
+    /// A number, or NULL, shown as a string of digits.
+    IntegerText(&'static str),
     /// 0 or 1, or NULL.
     Boolean(&'static str),
     /// Microseconds since 1970, shown as `2026-11-21T10:00:00Z`.

@@ -156,6 +156,7 @@ impl Resource {
         match self.attribute(name)?.stored {
             Stored::Text(sql)
             | Stored::Integer(sql)
+            | Stored::IntegerText(sql)
             | Stored::Boolean(sql)
             | Stored::Time(sql)
             | Stored::AgentTime(sql)

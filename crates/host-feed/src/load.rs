@@ -9,6 +9,7 @@ use host_view::{
 };
 use net_types::{NetworkId, PortRange, SecurityGroupId, SecurityGroupRuleId, VlanId, Vni};
 use network_model::security_group::protocol_number;
+use network_model::subnet_pool::PREFIX_DELEGATION;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -184,13 +185,17 @@ fn subnets(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>)
         |row| Ok((row.get::<String>(0)?, HostRoute { destination: row.parse(1)?, nexthop: row.parse(2)? })),
     )?;
     let (sql, params) = select(
-        "SELECT id, network_id, cidr, gateway_ip, enable_dhcp, ipv6_address_mode, ipv6_ra_mode FROM subnets",
+        "SELECT id, network_id, cidr, gateway_ip, enable_dhcp, ipv6_address_mode, ipv6_ra_mode, subnetpool_id FROM subnets",
         "id",
         id,
         "",
     );
     snapshot.for_each(&sql, &params, |row| {
         let key: String = row.get(0)?;
+        if row.get::<Option<String>>(7)?.as_deref() == Some(PREFIX_DELEGATION) {
+            // Until it has been delegated its prefix there is nothing that a host could realise.
+            return Ok(());
+        }
         let subnet = Subnet {
             network: row.parse(1)?,
             cidr: row.parse(2)?,

@@ -107,6 +107,8 @@ pub struct NewSubnet {
     pub ip_version: u8,
     /// The prefix as given, host bits and all.
     pub cidr: IpNet,
+    /// Whether the prefix stands in for one that a router will be delegated.
+    pub delegated: bool,
     /// Not given: the first host address. `Some(None)`: no gateway.
     pub gateway_ip: Option<Option<IpAddr>>,
     /// Not given: all of the subnet but the gateway.
@@ -155,7 +157,9 @@ pub fn plan_subnet(
     let version = wanted.ip_version;
     check_version(version, wanted.cidr.addr(), "cidr", &wanted.cidr)?;
     let cidr = wanted.cidr.trunc();
-    check_prefix(cidr, wanted.enable_dhcp)?;
+    if !wanted.delegated {
+        check_prefix(cidr, wanted.enable_dhcp)?;
+    }
     if let Some(Some(gateway)) = wanted.gateway_ip {
         check_gateway(version, cidr, gateway)?;
     }

@@ -8,6 +8,7 @@
 //! revisions raised and changes logged in that one transaction, or a [`NetworkError`].
 //! **May not:** know HTTP, JSON bodies, tokens or policy. What can be decided without the database is in `network-model`.
 
+pub mod address_scope;
 pub mod agent;
 mod config;
 pub mod dhcp_agent;
@@ -25,6 +26,7 @@ pub mod security_group;
 pub mod security_group_rule;
 pub mod segment;
 pub mod subnet;
+pub mod subnetpool;
 pub mod tag;
 mod work;
 

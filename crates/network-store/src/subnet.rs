@@ -2,13 +2,14 @@
 
 use crate::port::{self, addresses};
 use crate::request::nullable;
-use crate::{NetworkError, Work, network};
+use crate::{NetworkError, Work, network, subnetpool};
 use net_types::{IpNet, NetworkId, PortId, SubnetId};
 use network_model::in_use::{self, PortUse};
 use network_model::subnet::{
     AllocationPool, Ipv6Mode, NewSubnet, Route, Subnet, check_dhcp_disable, check_dhcp_possible, check_dns_nameservers,
     check_gateway, check_gateway_change, check_gateway_outside_pools, check_host_routes, check_pools, plan_subnet,
 };
+use network_model::subnet_pool::PROVISIONAL_PREFIX;
 use network_model::{IpRange, ModelError};
 use serde::Deserialize;
 use serde_json::json;
@@ -27,6 +28,7 @@ pub struct SubnetCreate {
     pub cidr: Option<IpNet>,
     pub prefixlen: Option<u32>,
     pub subnetpool_id: Option<String>,
+    pub use_default_subnetpool: bool,
     #[serde(default, deserialize_with = "nullable")]
     pub gateway_ip: Option<Option<IpAddr>>,
     pub allocation_pools: Option<Vec<AllocationPool>>,
@@ -52,6 +54,7 @@ impl SubnetCreate {
             cidr: Some(cidr),
             prefixlen: None,
             subnetpool_id: None,
+            use_default_subnetpool: false,
             gateway_ip: None,
             allocation_pools: None,
             dns_nameservers: Vec::new(),
@@ -124,22 +127,17 @@ pub fn pools(snapshot: &Snapshot<'_>, id: SubnetId) -> Result<Vec<IpRange>, Stor
 /// Makes a subnet.
 pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, NetworkError> {
     let network = network::get(work.tx, request.network_id)?;
-    if let Some(pool) = &request.subnetpool_id {
-        return Err(NetworkError::named("SubnetPoolNotFound", 404, format!("Subnet pool {pool} could not be found.")));
-    }
-    let Some(cidr) = request.cidr else {
-        let msg = "a subnetpool must be specified in the absence of a cidr".to_owned();
-        return Err(ModelError::BadRequest { resource: "subnets", msg }.into());
-    };
-    if request.prefixlen.is_some() {
-        let msg = "allocation_pools allowed only for specific subnet requests".to_owned();
-        return Err(ModelError::BadRequest { resource: "subnets", msg }.into());
-    }
-    let others: Vec<IpNet> = of_network(work.tx, network.id)?.into_iter().map(|other| other.cidr).collect();
+    let source = subnetpool::source(work, &request)?;
+    source.check_affinity(work, network.id, request.ip_version)?;
+    // A prefix that waits for another is nobody's neighbour.
+    let waiting = |other: &Subnet| other.cidr.to_string() == PROVISIONAL_PREFIX;
+    let others = of_network(work.tx, network.id)?;
+    let others: Vec<IpNet> = others.into_iter().filter(|other| !waiting(other)).map(|other| other.cidr).collect();
     let wanted = NewSubnet {
         ip_version: request.ip_version,
-        cidr,
-        gateway_ip: request.gateway_ip,
+        cidr: source.cidr,
+        delegated: source.delegated,
+        gateway_ip: source.gateway_ip,
         allocation_pools: request.allocation_pools,
         dns_nameservers: request.dns_nameservers,
         host_routes: request.host_routes,
@@ -154,7 +152,7 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
         "INSERT INTO subnets (id, project_id, network_id, name, description, ip_version, cidr, gateway_ip, enable_dhcp,
              ipv6_ra_mode, ipv6_address_mode, subnetpool_id, segment_id, dns_publish_fixed_ip, revision_number, created_at,
              updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, NULL, NULL, ?12, 0, ?13, ?13)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, NULL, ?13, 0, ?14, ?14)",
         params![
             id.0,
             &request.project_id,
@@ -167,6 +165,7 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
             request.enable_dhcp,
             request.ipv6_ra_mode.map(Ipv6Mode::as_str),
             request.ipv6_address_mode.map(Ipv6Mode::as_str),
+            source.subnetpool_id.as_deref(),
             request.dns_publish_fixed_ip,
             work.now
         ],

@@ -70,6 +70,13 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// Makes units of work on the same object wait for each other: what is read behind this stays so until the commit, also
+    /// when several servers share the database. For decisions over many rows, which no unique index can hold.
+    pub fn lock(&self, table: &'static str, id: Uuid) -> Result<(), NetworkError> {
+        self.tx.execute(&format!("UPDATE {table} SET id = id WHERE id = ?1"), params![id])?;
+        Ok(())
+    }
+
     /// Raises an object's revision and the time of its last change.
     pub fn touch(&self, table: &'static str, id: Uuid) -> Result<(), NetworkError> {
         self.tx.execute(

@@ -1,5 +1,6 @@
 //! The declarations.
 
+mod address_scope;
 mod agent;
 mod availability_zone;
 mod floating_ip;
@@ -10,7 +11,9 @@ mod security_group;
 mod security_group_rule;
 mod standard;
 mod subnet;
+mod subnetpool;
 
+pub use address_scope::ADDRESS_SCOPE;
 pub use agent::AGENT;
 pub use availability_zone::AVAILABILITY_ZONE;
 pub use floating_ip::FLOATING_IP;
@@ -20,6 +23,7 @@ pub use router::ROUTER;
 pub use security_group::SECURITY_GROUP;
 pub use security_group_rule::SECURITY_GROUP_RULE;
 pub use subnet::SUBNET;
+pub use subnetpool::{PREFIX_LIST, SUBNETPOOL};
 
 use crate::Resource;
 
@@ -28,6 +32,8 @@ pub static ALL: &[&Resource] = &[
     &NETWORK,
     &SUBNET,
     &PORT,
+    &SUBNETPOOL,
+    &ADDRESS_SCOPE,
     &SECURITY_GROUP,
     &SECURITY_GROUP_RULE,
     &ROUTER,

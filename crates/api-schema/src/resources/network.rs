@@ -5,6 +5,14 @@ use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Resource, Sto
 
 const SUBNETS: Children = Children { table: "subnets", owner: "network_id", fields: &[("", "id")], order: "id" };
 
+/// The scope of the pools that the network's subnets are of: one for each IP version.
+const IPV4_SCOPE: &str = "(SELECT max(subnetpools.address_scope_id) FROM subnets
+    JOIN subnetpools ON subnetpools.id = subnets.subnetpool_id
+    WHERE subnets.network_id = networks.id AND subnets.ip_version = 4)";
+const IPV6_SCOPE: &str = "(SELECT max(subnetpools.address_scope_id) FROM subnets
+    JOIN subnetpools ON subnetpools.id = subnets.subnetpool_id
+    WHERE subnets.network_id = networks.id AND subnets.ip_version = 6)";
+
 /// See the module.
 pub static NETWORK: Resource = Resource {
     name: "network",
@@ -49,8 +57,8 @@ pub static NETWORK: Resource = Resource {
             }),
         )
         .from_extension("network_availability_zone"),
-        Attribute::new("ipv4_address_scope", Kind::Uuid, Stored::Constant(Literal::Null)).nullable(),
-        Attribute::new("ipv6_address_scope", Kind::Uuid, Stored::Constant(Literal::Null)).nullable(),
+        Attribute::new("ipv4_address_scope", Kind::Uuid, Stored::Text(IPV4_SCOPE)).from_extension("address-scope"),
+        Attribute::new("ipv6_address_scope", Kind::Uuid, Stored::Text(IPV6_SCOPE)).from_extension("address-scope"),
         Attribute::new("router:external", Kind::Boolean, Stored::Boolean("networks.external"))
             .default(Literal::Bool(false))
             .put()

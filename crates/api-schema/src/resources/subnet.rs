@@ -1,7 +1,10 @@
 //! Subnets: a prefix on a network, the ranges that addresses come from, and what DHCP tells.
 
 use super::standard;
-use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Parent, Resource, Stored};
+use crate::{
+    Attribute, Children, Custom, JsonType, Kind, Literal, Methods, NotFound, Parent, Refusal, Resource, Stored,
+};
+use serde_json::Value;
 
 const POOLS: Children = Children {
     table: "subnet_allocation_pools",
@@ -18,6 +21,13 @@ const HOST_ROUTES: Children = Children {
     order: "position",
 };
 const IPV6_MODES: &[&str] = &["dhcpv6-stateful", "dhcpv6-stateless", "slaac"];
+
+/// The id of a pool, or the word for a prefix that a router is delegated.
+const POOL_ID: Custom = Custom { name: "subnet pool id", json: JsonType::String, parse: pool_id };
+
+fn pool_id(value: Value) -> Result<Value, Refusal> {
+    if value == "prefix_delegation" { Ok(value) } else { Kind::Uuid.parse(value) }
+}
 
 /// See the module.
 pub static SUBNET: Resource = Resource {
@@ -37,7 +47,14 @@ pub static SUBNET: Resource = Resource {
         standard::project("subnets.project_id"),
         Attribute::new("network_id", Kind::Uuid, Stored::Text("subnets.network_id")).required().sort(),
         Attribute::new("ip_version", Kind::Numbers(&[4, 6]), Stored::Integer("subnets.ip_version")).required().sort(),
-        Attribute::new("subnetpool_id", Kind::Uuid, Stored::Text("subnets.subnetpool_id")).nullable().optional().sort(),
+        Attribute::new("subnetpool_id", Kind::Custom(&POOL_ID), Stored::Text("subnets.subnetpool_id"))
+            .nullable()
+            .optional()
+            .sort(),
+        Attribute::new("use_default_subnetpool", Kind::Boolean, Stored::Nowhere)
+            .default(Literal::Bool(false))
+            .hidden()
+            .from_extension("default-subnetpools"),
         Attribute::new("enable_dhcp", Kind::Boolean, Stored::Boolean("subnets.enable_dhcp"))
             .default(Literal::Bool(true))
             .put()

@@ -138,6 +138,10 @@ fn write_node(
     // Column 0 is the key.
     match node {
         Node::Text(column) | Node::Integer(column) => write_value(row.value(column + 1)?, out),
+        Node::IntegerText(column) => match row.value(column + 1)? {
+            Value::Integer(number) => out.extend_from_slice(format!("\"{number}\"").as_bytes()),
+            _ => out.extend_from_slice(b"null"),
+        },
         Node::Boolean(column) => match row.value(column + 1)? {
             Value::Integer(flag) => out.extend_from_slice(if flag != 0 { b"true" } else { b"false" }),
             _ => out.extend_from_slice(b"null"),

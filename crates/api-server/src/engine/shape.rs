@@ -34,6 +34,8 @@ pub enum Node {
     Text(usize),
     /// Number or null.
     Integer(usize),
+    /// Number as a string, or null.
+    IntegerText(usize),
     /// Boolean or null.
     Boolean(usize),
     /// Instant or null.
@@ -121,6 +123,7 @@ impl Shape {
         Some(match stored {
             Stored::Text(sql) => Node::Text(self.column(sql)),
             Stored::Integer(sql) => Node::Integer(self.column(sql)),
+            Stored::IntegerText(sql) => Node::IntegerText(self.column(sql)),
             Stored::Boolean(sql) => Node::Boolean(self.column(sql)),
             Stored::Time(sql) => Node::Time(self.column(sql)),
             Stored::AgentTime(sql) => Node::AgentTime(self.column(sql)),

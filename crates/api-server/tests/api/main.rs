@@ -14,4 +14,5 @@ mod routers;
 mod samples;
 mod security_groups;
 mod server;
+mod subnetpools;
 mod walk;

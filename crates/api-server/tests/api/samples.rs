@@ -23,6 +23,8 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
                 .await;
             json!({"network_id": id(&network), "fixed_ips": [{"ip_address": "10.0.0.9"}]})
         }
+        "subnetpool" => json!({"name": "p", "prefixes": ["10.0.0.0/16"], "min_prefixlen": 24}),
+        "address_scope" => json!({"name": "s", "ip_version": 4}),
         "security_group" => json!({"name": "g"}),
         "security_group_rule" => {
             let group = server.create(token, "security_group", json!({"name": "g"})).await;

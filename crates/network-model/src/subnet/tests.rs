@@ -18,6 +18,7 @@ fn wanted(cidr: &str) -> NewSubnet {
     NewSubnet {
         ip_version: ip_version(cidr.addr()),
         cidr,
+        delegated: false,
         gateway_ip: None,
         allocation_pools: None,
         dns_nameservers: Vec::new(),
