@@ -11,10 +11,7 @@ pub static ADDRESS_SCOPE: Resource = Resource {
     alias: Some("address-scope"),
     table: "address_scopes",
     from: "address_scopes",
-    parents: &[],
     methods: Methods::ALL,
-    actions: &[],
-    quota: false,
     attributes: &[
         standard::id("address_scopes.id"),
         standard::name("address_scopes.name"),
@@ -28,4 +25,5 @@ pub static ADDRESS_SCOPE: Resource = Resource {
             .required()
             .sort(),
     ],
+    ..Resource::BASE
 };

@@ -22,7 +22,6 @@ pub static SUBNETPOOL: Resource = Resource {
     alias: Some("subnet_allocation"),
     table: "subnetpools",
     from: "subnetpools",
-    parents: &[],
     methods: Methods::ALL,
     actions: &[
         Action { name: "onboard_network_subnets", method: "PUT" },
@@ -74,6 +73,7 @@ pub static SUBNETPOOL: Resource = Resource {
         standard::updated_at("subnetpools.updated_at"),
         standard::revision("subnetpools.revision_number"),
     ],
+    ..Resource::BASE
 };
 
 fn name(value: Value) -> Result<Value, Refusal> {
