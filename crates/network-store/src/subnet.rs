@@ -28,6 +28,7 @@ pub struct SubnetCreate {
     pub cidr: Option<IpNet>,
     pub prefixlen: Option<u32>,
     pub subnetpool_id: Option<String>,
+    #[serde(default)]
     pub use_default_subnetpool: bool,
     #[serde(default, deserialize_with = "nullable")]
     pub gateway_ip: Option<Option<IpAddr>>,
