@@ -42,6 +42,14 @@ impl Policy {
         self.condition("context_is_admin", credentials) == Condition::Always
     }
 
+    /// Whether objects are there for the caller whichever project they belong to: administrators, services, and whom the
+    /// operator gave global access.
+    pub fn sees_all_projects(&self, credentials: &Credentials) -> bool {
+        ["context_is_admin", "context_with_global_access", "service_api", "context_is_advsvc"]
+            .iter()
+            .any(|rule| self.condition(rule, credentials) == Condition::Always)
+    }
+
     /// What the target must be for the caller to be allowed. A rule that does not exist is the rule `default`.
     pub fn condition(&self, name: &str, credentials: &Credentials) -> Condition {
         self.named(name, credentials, 0)

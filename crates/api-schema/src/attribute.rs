@@ -70,10 +70,22 @@ pub enum Stored {
     /// Objects of another resource that belong to this one, each shown as that resource shows it (the rules of a security
     /// group).
     Nested(Nested),
+    /// Whether the object is shared with the caller's project, which depends on who asks.
+    Shared(Sharing),
     /// The same for every object.
     Constant(Literal),
     /// Not shown: only a request has it.
     Nowhere,
+}
+
+/// How entries of `/v2.0/rbac-policies` let projects use an object that is not theirs. Who sees the object follows from it:
+/// its owner, and every project that an entry names (or all of them, by `*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sharing {
+    /// SQL: the id of the object that entries name. Mostly the object itself; of a subnet its network.
+    pub object: &'static str,
+    /// The actions of entries that make it visible. The attribute is true by `access_as_shared` alone.
+    pub actions: &'static [&'static str],
 }
 
 /// Rows of a table that belong to an object, shown as a list.

@@ -1,6 +1,6 @@
 //! A resource: everything that the generic engine must know of it.
 
-use crate::attribute::{Attribute, Stored};
+use crate::attribute::{Attribute, Sharing, Stored};
 
 /// One declaration.
 #[derive(Debug)]
@@ -161,8 +161,21 @@ impl Resource {
             | Stored::Time(sql)
             | Stored::AgentTime(sql)
             | Stored::Json(sql) => Some(sql),
-            Stored::Children(_) | Stored::Object(_) | Stored::Nested(_) | Stored::Constant(_) | Stored::Nowhere => None,
+            Stored::Children(_)
+            | Stored::Object(_)
+            | Stored::Nested(_)
+            | Stored::Shared(_)
+            | Stored::Constant(_)
+            | Stored::Nowhere => None,
         }
+    }
+
+    /// How its objects come to be used by projects that do not own them; `None`: not at all.
+    pub fn sharing(&self) -> Option<Sharing> {
+        self.attributes.iter().find_map(|attribute| match attribute.stored {
+            Stored::Shared(sharing) => Some(sharing),
+            _ => None,
+        })
     }
 
     /// The parent of this name; `ext_parent` is the one in whose path it stands.

@@ -58,12 +58,8 @@ pub fn check_port_deletion(port: &PortUse, owner_exists: bool) -> Result<(), Mod
 /// Refuses to stop sharing a network while other projects have ports or subnets on it.
 ///
 /// `projects` are those of its subnets and of its ports but the network's own services.
-pub fn check_unshare<'a>(
-    name: &str,
-    owner: &str,
-    projects: impl IntoIterator<Item = &'a str>,
-) -> Result<(), ModelError> {
-    if projects.into_iter().any(|project| project != owner) {
+pub fn check_unshare(name: &str, allowed: &[String], projects: &[String]) -> Result<(), ModelError> {
+    if projects.iter().any(|project| !allowed.contains(project)) {
         return Err(ModelError::InvalidSharedSetting { network: name.to_owned() });
     }
     Ok(())
@@ -121,7 +117,9 @@ mod tests {
 
     #[test]
     fn sharing_ends_when_only_the_owner_is_left() {
-        assert!(check_unshare("net", "a", ["a", "a"]).is_ok());
-        assert_eq!(check_unshare("net", "a", ["a", "b"]).unwrap_err().status(), 409);
+        let [a, b] = ["a", "b"].map(str::to_owned);
+        assert!(check_unshare("net", std::slice::from_ref(&a), std::slice::from_ref(&a)).is_ok());
+        assert!(check_unshare("net", &[a.clone(), b.clone()], &[a.clone(), b.clone()]).is_ok());
+        assert_eq!(check_unshare("net", std::slice::from_ref(&a), &[a.clone(), b]).unwrap_err().status(), 409);
     }
 }

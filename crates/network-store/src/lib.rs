@@ -19,6 +19,7 @@ pub mod l3_agent;
 pub mod network;
 pub mod port;
 pub mod quota;
+pub mod rbac;
 pub mod request;
 pub mod router;
 pub mod schema;

@@ -1,7 +1,7 @@
 //! What requests on networks do.
 
 use crate::segment::{self, Used};
-use crate::{Caller, NetworkError, Work, agent, floating_ip, ha_network, port, security_group, subnet};
+use crate::{NetworkError, Work, agent, floating_ip, ha_network, port, rbac, security_group, subnet};
 use net_types::{NetworkId, PortId, SubnetId};
 use network_model::in_use::{self, PortUse};
 use network_model::segment::{ProviderAttributes, Segment};
@@ -89,7 +89,6 @@ pub struct Network {
     pub project_id: String,
     pub name: String,
     pub mtu: u32,
-    pub shared: bool,
     pub external: bool,
     pub port_security_enabled: bool,
     /// An administrator has taken it off a DHCP agent: only hands schedule it.
@@ -99,7 +98,7 @@ pub struct Network {
 /// The network, or that it is not there.
 pub fn get(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Network, NetworkError> {
     let found = snapshot.query_opt(
-        "SELECT project_id, name, mtu, shared, external, port_security_enabled, dhcp_hold FROM networks WHERE id = ?1",
+        "SELECT project_id, name, mtu, external, port_security_enabled, dhcp_hold FROM networks WHERE id = ?1",
         params![id.0],
         |row| {
             Ok(Network {
@@ -107,21 +106,13 @@ pub fn get(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Network, NetworkErr
                 project_id: row.get(0)?,
                 name: row.get(1)?,
                 mtu: row.get(2)?,
-                shared: row.get(3)?,
-                external: row.get(4)?,
-                port_security_enabled: row.get(5)?,
-                dhcp_hold: row.get(6)?,
+                external: row.get(3)?,
+                port_security_enabled: row.get(4)?,
+                dhcp_hold: row.get(5)?,
             })
         },
     )?;
     found.ok_or_else(|| ModelError::NetworkNotFound { net_id: id }.into())
-}
-
-impl Network {
-    /// Whether the caller may know of it: an administrator, its owner, and whoever may use it.
-    pub(crate) fn is_visible(&self, caller: &Caller<'_>) -> bool {
-        caller.is_admin || self.shared || self.external || self.project_id == caller.project_id
-    }
 }
 
 /// Has the network's DHCP servers scheduled again: it has got something new to serve.
@@ -129,10 +120,15 @@ pub(crate) fn end_dhcp_hold(work: &Work<'_>, network: &Network) -> Result<(), Ne
     work.set("networks", network.id.0, "dhcp_hold", network.dhcp_hold.then_some(false))
 }
 
-/// The network, or that it is not there for this caller.
+/// The network, or that it is not there for this caller: an administrator, its owner, and whoever may use it in some way know
+/// of it.
 pub(crate) fn get_visible(work: &Work<'_>, id: NetworkId) -> Result<Network, NetworkError> {
     let network = get(work.tx, id)?;
-    if network.is_visible(&work.caller) { Ok(network) } else { Err(ModelError::NetworkNotFound { net_id: id }.into()) }
+    let gateways = || rbac::is_shared_with(work.tx, id.0, rbac::EXTERNAL, work.caller.project_id);
+    if rbac::may_use(work, id.0, &network.project_id)? || gateways()? {
+        return Ok(network);
+    }
+    Err(ModelError::NetworkNotFound { net_id: id }.into())
 }
 
 /// A number that is out of every range is refused by the range check of the network's type, in that type's words.
@@ -159,9 +155,9 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
     let segment = work.config.segments.choose(&asked, request.external, start, &mut Used(work.tx))?;
     let mtu = work.config.segments.mtu().of_network(&segment, request.mtu)?;
     work.tx.execute(
-        "INSERT INTO networks (id, project_id, name, description, admin_state_up, status, mtu, shared, external, is_default,
+        "INSERT INTO networks (id, project_id, name, description, admin_state_up, status, mtu, external, is_default,
              port_security_enabled, vlan_transparent, availability_zone_hints, dns_domain, revision_number, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'ACTIVE', ?6, ?7, ?8, ?9, ?10, NULL, ?11, '', 1, ?12, ?12)",
+         VALUES (?1, ?2, ?3, ?4, ?5, 'ACTIVE', ?6, ?7, ?8, ?9, NULL, ?10, '', 1, ?11, ?11)",
         params![
             id.0,
             &request.project_id,
@@ -169,7 +165,6 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
             &request.description,
             request.admin_state_up,
             mtu,
-            request.shared,
             request.external,
             request.is_default,
             request.port_security_enabled,
@@ -188,6 +183,11 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
             segment.segmentation_id
         ],
     )?;
+    for (_, action) in
+        [(request.shared, rbac::SHARED), (request.external, rbac::EXTERNAL)].iter().filter(|(yes, _)| *yes)
+    {
+        rbac::allow_everybody(work, rbac::kind("network")?, id.0, action)?;
+    }
     if !request.project_id.is_empty() {
         security_group::ensure_default(work, &request.project_id)?;
     }
@@ -232,17 +232,11 @@ pub fn update(work: &Work<'_>, id: NetworkId, request: NetworkUpdate) -> Result<
         }
         _ => None,
     };
-    if network.shared && request.shared == Some(false) {
-        let users: Vec<String> = work.tx.query(
-            "SELECT DISTINCT project_id FROM ports WHERE network_id = ?1 AND device_owner NOT LIKE 'network:%' AND project_id <> ''
-             UNION SELECT project_id FROM subnets WHERE network_id = ?1",
-            params![id.0],
-            |row| row.get(0),
-        )?;
-        in_use::check_unshare(&network.name, &network.project_id, users.iter().map(String::as_str))?;
+    if let Some(shared) = request.shared {
+        set_shared(work, &network, shared)?;
     }
-    if network.external && request.external == Some(false) {
-        check_no_gateways(work, id)?;
+    if let Some(external) = request.external.filter(|external| *external != network.external) {
+        make_external(work, id, external)?;
     }
     if request.is_default == Some(true) {
         check_only_default(work, id)?;
@@ -251,20 +245,38 @@ pub fn update(work: &Work<'_>, id: NetworkId, request: NetworkUpdate) -> Result<
     work.set("networks", id.0, "description", request.description)?;
     work.set("networks", id.0, "admin_state_up", request.admin_state_up)?;
     work.set("networks", id.0, "mtu", mtu)?;
-    work.set("networks", id.0, "shared", request.shared)?;
-    work.set("networks", id.0, "external", request.external)?;
     work.set("networks", id.0, "is_default", request.is_default)?;
     work.set("networks", id.0, "port_security_enabled", request.port_security_enabled)?;
     work.touch("networks", id.0)?;
     work.log("network", id, Operation::Update, None)
 }
 
-fn check_no_gateways(work: &Work<'_>, id: NetworkId) -> Result<(), NetworkError> {
-    let used = work.tx.exists(
-        "SELECT 1 FROM ports WHERE network_id = ?1 AND device_owner IN ('network:router_gateway', 'network:floatingip')",
-        params![id.0],
-    )?;
-    if used {
+/// Shares the network with everybody, or no longer: those who are on it and may not by other entries prevent that.
+fn set_shared(work: &Work<'_>, network: &Network, shared: bool) -> Result<(), NetworkError> {
+    let id = network.id;
+    match (rbac::has_entry(work.tx, id.0, rbac::SHARED, rbac::EVERYBODY)?, shared) {
+        (false, true) => rbac::allow_everybody(work, rbac::kind("network")?, id.0, rbac::SHARED),
+        (true, false) => {
+            let users: Vec<String> = work.tx.query(
+                "SELECT DISTINCT project_id FROM ports WHERE network_id = ?1 AND device_owner NOT LIKE 'network:%' AND project_id <> ''
+                 UNION SELECT project_id FROM subnets WHERE network_id = ?1",
+                params![id.0],
+                |row| row.get(0),
+            )?;
+            let mut allowed = rbac::targets(work.tx, id.0, rbac::SHARED)?;
+            allowed.push(network.project_id.clone());
+            in_use::check_unshare(&network.name, &allowed, &users)?;
+            rbac::forbid_everybody(work, id.0, rbac::SHARED)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens the network for everybody's gateways, or closes it for anybody's.
+fn make_external(work: &Work<'_>, id: NetworkId, external: bool) -> Result<(), NetworkError> {
+    if external {
+        rbac::allow_everybody(work, rbac::kind("network")?, id.0, rbac::EXTERNAL)?;
+    } else if has_gateways(work, id)? {
         return Err(NetworkError::named(
             "ExternalNetworkInUse",
             409,
@@ -272,8 +284,28 @@ fn check_no_gateways(work: &Work<'_>, id: NetworkId) -> Result<(), NetworkError>
                 "External network {id} cannot be updated to be made non-external, since it has existing gateway ports."
             ),
         ));
+    } else {
+        work.tx.execute(
+            "DELETE FROM rbac_policies WHERE object_id = ?1 AND action = 'access_as_external'",
+            params![id.0],
+        )?;
+    }
+    work.set("networks", id.0, "external", Some(external))
+}
+
+/// After its entries have changed: without any for gateways the network is not external, unless gateways are on it.
+pub(crate) fn set_external(work: &Work<'_>, id: NetworkId, external: bool) -> Result<(), NetworkError> {
+    if external || !has_gateways(work, id)? {
+        work.set("networks", id.0, "external", Some(external))?;
     }
     Ok(())
+}
+
+fn has_gateways(work: &Work<'_>, id: NetworkId) -> Result<bool, StoreError> {
+    work.tx.exists(
+        "SELECT 1 FROM ports WHERE network_id = ?1 AND device_owner IN ('network:router_gateway', 'network:floatingip')",
+        params![id.0],
+    )
 }
 
 fn change_segment(work: &Work<'_>, id: NetworkId, request: &NetworkUpdate) -> Result<(), NetworkError> {
@@ -310,6 +342,7 @@ pub fn delete(work: &Work<'_>, id: NetworkId) -> Result<(), NetworkError> {
     for subnet in subnets {
         subnet::remove(work, subnet)?;
     }
+    rbac::forget(work, id.0)?;
     work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
     work.tx.execute("DELETE FROM networks WHERE id = ?1", params![id.0])?;
     work.log("network", id, Operation::Delete, None)

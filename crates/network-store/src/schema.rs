@@ -17,4 +17,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/0008-quota", sql: include_str!("schema/quota.sql") },
     Migration { name: "network/0009-router-kind", sql: include_str!("schema/router_kind.sql") },
     Migration { name: "network/0010-subnetpool", sql: include_str!("schema/subnetpool.sql") },
+    Migration { name: "network/0011-rbac-policy", sql: include_str!("schema/rbac_policy.sql") },
 ];

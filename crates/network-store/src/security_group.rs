@@ -1,6 +1,6 @@
 //! What requests on security groups do.
 
-use crate::{NetworkError, Work, quota, security_group_rule};
+use crate::{NetworkError, Work, quota, rbac, security_group_rule};
 use net_types::{SecurityGroupId, SecurityGroupRuleId};
 use network_model::ModelError;
 use network_model::security_group::{
@@ -127,6 +127,7 @@ pub fn delete(work: &Work<'_>, id: SecurityGroupId) -> Result<(), NetworkError> 
     for rule in naming {
         security_group_rule::delete(work, rule)?;
     }
+    rbac::forget(work, id.0)?;
     work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
     work.tx.execute("DELETE FROM security_groups WHERE id = ?1", params![id.0])?;
     work.log("security_group", id, Operation::Delete, None)

@@ -6,6 +6,7 @@ mod availability_zone;
 mod floating_ip;
 mod network;
 mod port;
+mod rbac_policy;
 mod router;
 mod security_group;
 mod security_group_rule;
@@ -19,6 +20,7 @@ pub use availability_zone::AVAILABILITY_ZONE;
 pub use floating_ip::FLOATING_IP;
 pub use network::NETWORK;
 pub use port::PORT;
+pub use rbac_policy::RBAC_POLICY;
 pub use router::ROUTER;
 pub use security_group::SECURITY_GROUP;
 pub use security_group_rule::SECURITY_GROUP_RULE;
@@ -38,6 +40,7 @@ pub static ALL: &[&Resource] = &[
     &SECURITY_GROUP_RULE,
     &ROUTER,
     &FLOATING_IP,
+    &RBAC_POLICY,
     &AGENT,
     &AVAILABILITY_ZONE,
 ];

@@ -1,9 +1,10 @@
 //! Networks: a broadcast domain, its segment on the wire, who may use it.
 
 use super::standard;
-use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Resource, Stored};
+use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Resource, Sharing, Stored};
 
 const SUBNETS: Children = Children { table: "subnets", owner: "network_id", fields: &[("", "id")], order: "id" };
+const SHARING: Sharing = Sharing { object: "networks.id", actions: &["access_as_shared", "access_as_external"] };
 
 /// The scope of the pools that the network's subnets are of: one for each IP version.
 const IPV4_SCOPE: &str = "(SELECT max(subnetpools.address_scope_id) FROM subnets
@@ -38,7 +39,7 @@ pub static NETWORK: Resource = Resource {
             .from_extension("net-mtu-writable"),
         standard::status("networks.status"),
         Attribute::new("subnets", Kind::UuidList, Stored::Children(SUBNETS)),
-        Attribute::new("shared", Kind::Boolean, Stored::Boolean("networks.shared"))
+        Attribute::new("shared", Kind::Boolean, Stored::Shared(SHARING))
             .default(Literal::Bool(false))
             .put()
             .filter()

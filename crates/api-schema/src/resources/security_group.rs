@@ -29,9 +29,7 @@ pub static SECURITY_GROUP: Resource = Resource {
             .put()
             .filter()
             .from_extension("stateful-security-group"),
-        Attribute::new("shared", Kind::Boolean, Stored::Boolean("0"))
-            .filter()
-            .from_extension("security-groups-shared-filtering"),
+        standard::shared("security_groups.id").from_extension("security-groups-shared-filtering"),
         Attribute::new(
             "security_group_rules",
             Kind::Object,

@@ -1,6 +1,6 @@
 //! Attributes that many resources have in the same form.
 
-use crate::{Attribute, Children, Kind, Literal, Stored};
+use crate::{Attribute, Children, Kind, Literal, Sharing, Stored};
 
 /// `id`.
 pub const fn id(column: &'static str) -> Attribute {
@@ -57,4 +57,11 @@ pub const fn created_at(column: &'static str) -> Attribute {
 /// `updated_at`.
 pub const fn updated_at(column: &'static str) -> Attribute {
     Attribute::new("updated_at", Kind::Text(32), Stored::Time(column)).sort().from_extension("standard-attr-timestamp")
+}
+
+/// `shared`, of objects that other projects can be let use by `/v2.0/rbac-policies`: whether they are shared with the caller.
+/// `object` is the column of the object's id. Where a request may say it, add `.default(Literal::Bool(false)).policy()`.
+pub const fn shared(object: &'static str) -> Attribute {
+    let sharing = Sharing { object, actions: &["access_as_shared"] };
+    Attribute::new("shared", Kind::Boolean, Stored::Shared(sharing)).filter()
 }

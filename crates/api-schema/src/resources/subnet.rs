@@ -2,7 +2,7 @@
 
 use super::standard;
 use crate::{
-    Attribute, Children, Custom, JsonType, Kind, Literal, Methods, NotFound, Parent, Refusal, Resource, Stored,
+    Attribute, Children, Custom, JsonType, Kind, Literal, Methods, NotFound, Parent, Refusal, Resource, Sharing, Stored,
 };
 use serde_json::Value;
 
@@ -21,6 +21,8 @@ const HOST_ROUTES: Children = Children {
     order: "position",
 };
 const IPV6_MODES: &[&str] = &["dhcpv6-stateful", "dhcpv6-stateless", "slaac"];
+/// A subnet is shared as its network is.
+const SHARING: Sharing = Sharing { object: "subnets.network_id", actions: &["access_as_shared", "access_as_external"] };
 
 /// The id of a pool, or the word for a prefix that a router is delegated.
 const POOL_ID: Custom = Custom { name: "subnet pool id", json: JsonType::String, parse: pool_id };
@@ -91,13 +93,7 @@ pub static SUBNET: Resource = Resource {
         )
         .filter()
         .from_extension("subnet-external-network"),
-        Attribute::new(
-            "shared",
-            Kind::Boolean,
-            Stored::Boolean("(SELECT shared FROM networks WHERE networks.id = subnets.network_id)"),
-        )
-        .filter()
-        .hidden(),
+        Attribute::new("shared", Kind::Boolean, Stored::Shared(SHARING)).filter().hidden(),
         Attribute::new("service_types", Kind::TextList(255), Stored::Constant(Literal::EmptyList)),
         Attribute::new("segment_id", Kind::Uuid, Stored::Text("subnets.segment_id")).filter(),
         Attribute::new("dns_publish_fixed_ip", Kind::Boolean, Stored::Boolean("subnets.dns_publish_fixed_ip"))

@@ -209,7 +209,7 @@ impl Changing<'_> {
 
     /// The answer to a change: the object as it now is.
     fn written(&self, tx: &Tx<'_>, shape: &Shape, id: Uuid) -> Result<Vec<u8>, ApiError> {
-        let found = one_where(self.api, tx, shape, |sql| {
+        let found = one_where(self.api, tx, self.who, shape, |sql| {
             format!("{}.id = {}", shape.resource.table, sql.bind(id.to_string()))
         })?;
         found.map(|(_, json)| json).ok_or_else(|| self.place.not_found(&id.to_string()))
@@ -242,7 +242,12 @@ impl Changing<'_> {
             inner_rules(&self.api.policy, &rule, given.get(attribute.name), &mut rules);
             rules.push(rule);
         }
-        let target = ObjectTarget { resource: self.resource(), values: object, snapshot: tx };
+        let target = ObjectTarget {
+            resource: self.resource(),
+            values: object,
+            snapshot: tx,
+            given: &super::given(self.api, self.who),
+        };
         let denied: Vec<&String> =
             rules.iter().filter(|rule| !self.api.policy.condition(rule, self.who).holds(&target)).collect();
         if denied.is_empty() {

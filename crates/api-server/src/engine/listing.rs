@@ -3,7 +3,7 @@
 use super::sql::Sql;
 use crate::error::ApiError;
 use crate::query::Query;
-use api_schema::{Attribute, Children, Resource, SchemaError, Stored, body, python_display};
+use api_schema::{Attribute, Children, Resource, SchemaError, Sharing, Stored, body, python_display};
 use jiff::Timestamp;
 use store::Value;
 
@@ -57,11 +57,12 @@ impl Listing {
     }
 
     /// Adds `AND ...` for every filter.
-    pub fn write_filters(&self, resource: &Resource, alive_since: Timestamp, sql: &mut Sql) -> Result<(), ApiError> {
+    pub fn write_filters(&self, resource: &Resource, sql: &mut Sql) -> Result<(), ApiError> {
         for filter in &self.filters {
             let condition = match filter {
                 Filter::Values(attribute, values) => match attribute.stored {
                     Stored::Children(children) => children_filter(resource, attribute, &children, values, sql)?,
+                    Stored::Shared(sharing) => shared_filter(attribute, sharing, values, sql)?,
                     Stored::Constant(literal) => {
                         let shown = body::literal(literal);
                         let fits = values
@@ -69,7 +70,7 @@ impl Listing {
                             .any(|value| body::filter_value(attribute, value).is_ok_and(|value| value == shown));
                         (if fits { "1 = 1" } else { "1 = 0" }).to_owned()
                     }
-                    _ => column_filter(resource, attribute, values, alive_since, sql)?,
+                    _ => column_filter(resource, attribute, values, sql)?,
                 },
                 Filter::Tags { all, not, tags } => tags_filter(resource, *all, *not, tags, sql),
                 Filter::ChangedSince(time) => {
@@ -199,11 +200,10 @@ fn column_filter(
     resource: &Resource,
     attribute: &'static Attribute,
     values: &[String],
-    alive_since: Timestamp,
     sql: &mut Sql,
 ) -> Result<String, ApiError> {
     let Some(column) = resource.column(attribute.name) else { return Ok("1 = 0".to_owned()) };
-    let column = sql.expression(column, alive_since);
+    let column = sql.expression(column);
     let mut wanted = Vec::with_capacity(values.len());
     for value in values {
         wanted.push(match attribute.stored {
@@ -217,6 +217,20 @@ fn column_filter(
         });
     }
     Ok(sql.is_one_of(&column, wanted))
+}
+
+fn shared_filter(
+    attribute: &'static Attribute,
+    sharing: Sharing,
+    values: &[String],
+    sql: &mut Sql,
+) -> Result<String, ApiError> {
+    let mut ways = Vec::with_capacity(values.len());
+    for value in values {
+        let wanted = body::filter_value(attribute, value)? == true;
+        ways.push(sql.is_shared(sharing, wanted));
+    }
+    Ok(format!("({})", ways.join(" OR ")))
 }
 
 /// `fixed_ips=ip_address=10.0.0.1&fixed_ips=subnet_id=...`, or `security_groups=ID`: objects with such a row.

@@ -26,19 +26,19 @@ use crate::registry::{LookRule, Relation};
 use access_policy::Credentials;
 use api_schema::Resource;
 use jiff::{SignedDuration, Timestamp};
-use network_store::NetworkConfig;
 use place::is_visible;
 use render::{Fetch, Rendered};
 use serde_json::json;
 use shape::Shape;
-use sql::Sql;
+use sql::{Given, Sql};
 use store::{Snapshot, Value};
 use target::ObjectTarget;
 
-/// Before that instant a heartbeat is too old.
-fn alive_since(config: &NetworkConfig) -> Timestamp {
-    let down = SignedDuration::from_secs(config.agent_down_time.into());
-    Timestamp::now().checked_sub(down).unwrap_or(Timestamp::UNIX_EPOCH)
+/// What declarations leave open and this request fills in.
+fn given(api: &Api, who: &Credentials) -> Given {
+    let down = SignedDuration::from_secs(api.network.agent_down_time.into());
+    let alive_since = Timestamp::now().checked_sub(down).unwrap_or(Timestamp::UNIX_EPOCH);
+    Given { alive_since, project: who.project_id.clone() }
 }
 
 /// `{"ports": [...], "ports_links": [...]}`.
@@ -89,21 +89,20 @@ fn list_where(
 ) -> Result<Vec<u8>, ApiError> {
     let listing = Listing::parse(resource, query, api.config.pagination_max_limit)?;
     let shape = Shape::visible(resource, &api.policy, who, &listing.fields);
-    let alive_since = alive_since(&api.network);
-    let mut fetch = Fetch::new(&shape, alive_since);
-    let scope = api.policy.condition(&format!("get_{}", resource.rule()), who);
-    let scope = fetch.sql.condition(resource, &scope);
-    fetch.sql.push(&format!(" WHERE {scope}"));
+    let given = given(api, who);
+    let mut fetch = Fetch::new(&shape, &given);
+    let visible = fetch.sql.visible(resource, &api.policy, who);
+    fetch.sql.push(&format!(" WHERE {visible}"));
     let among = among(&mut fetch.sql);
     fetch.sql.push(&format!(" AND {among}"));
-    listing.write_filters(resource, alive_since, &mut fetch.sql)?;
+    listing.write_filters(resource, &mut fetch.sql)?;
     let order = listing.order(resource);
     if let Some(marker) = &listing.marker {
-        after_marker(snapshot, resource, &order, listing.reverse, marker, alive_since, &mut fetch)?;
+        after_marker(snapshot, resource, &order, listing.reverse, marker, &given, &mut fetch)?;
     }
     let mut directions = Vec::with_capacity(order.len());
     for (column, rises) in &order {
-        let column = fetch.sql.expression(column, alive_since);
+        let column = fetch.sql.expression(column);
         directions.push(format!("{column} {}", if *rises == listing.reverse { "DESC" } else { "ASC" }));
     }
     let order_by = directions.join(", ");
@@ -162,12 +161,12 @@ fn after_marker(
     order: &[(String, bool)],
     reverse: bool,
     marker: &str,
-    alive_since: Timestamp,
+    given: &Given,
     fetch: &mut Fetch<'_>,
 ) -> Result<(), ApiError> {
-    let mut look = Sql::default();
+    let mut look = Sql::new(given);
     let id = look.bind(marker.to_owned());
-    let columns: Vec<String> = order.iter().map(|(column, _)| look.expression(column, alive_since)).collect();
+    let columns: Vec<String> = order.iter().map(|(column, _)| look.expression(column)).collect();
     let columns = columns.join(", ");
     look.push(&format!("SELECT {columns} FROM {} WHERE {}.id = {id}", resource.from, resource.table));
     let values = snapshot.query_opt(&look.text, &look.params, |row| {
@@ -177,7 +176,7 @@ fn after_marker(
     let mut alternatives = Vec::new();
     let mut equal: Vec<String> = Vec::new();
     for ((column, rises), value) in order.iter().zip(values) {
-        let column = fetch.sql.expression(column, alive_since);
+        let column = fetch.sql.expression(column);
         let placeholder = fetch.sql.bind(value);
         let mut condition = equal.clone();
         condition.push(format!("{column} {} {placeholder}", if *rises == reverse { "<" } else { ">" }));
@@ -213,7 +212,7 @@ pub fn look(
     (name, look): (&str, LookRule),
 ) -> Result<Vec<u8>, ApiError> {
     let (id, object) = place.object(api, snapshot, who, id)?;
-    let target = ObjectTarget { resource: place.resource(), values: &object, snapshot };
+    let target = ObjectTarget { resource: place.resource(), values: &object, snapshot, given: &given(api, who) };
     if !api.policy.condition(name, who).holds(&target) {
         return Err(ApiError::Forbidden(format!("rule:{name}")));
     }
@@ -231,10 +230,12 @@ fn wrapped(resource: &Resource, object: &[u8]) -> Vec<u8> {
 fn one_where(
     api: &Api,
     snapshot: &Snapshot<'_>,
+    who: &Credentials,
     shape: &Shape,
     condition: impl FnOnce(&mut Sql) -> String,
 ) -> Result<Option<(String, Vec<u8>)>, ApiError> {
-    let mut fetch = Fetch::new(shape, alive_since(&api.network));
+    let given = given(api, who);
+    let mut fetch = Fetch::new(shape, &given);
     let condition = condition(&mut fetch.sql);
     fetch.sql.push(&format!(" WHERE {condition}"));
     let mut rendered = fetch.run(snapshot)?;

@@ -2,7 +2,7 @@
 
 use super::shape::Shape;
 use super::sql::Sql;
-use super::{canonical, one_where};
+use super::{canonical, given, one_where};
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::registry::{self, Rules};
@@ -90,11 +90,10 @@ impl Place {
         key: &str,
     ) -> Result<(String, Vec<u8>), ApiError> {
         self.check_parent(api, snapshot, who)?;
-        let scope = api.policy.condition(&format!("get_{}", self.resource().rule()), who);
-        let found = one_where(api, snapshot, shape, |sql| {
+        let found = one_where(api, snapshot, who, shape, |sql| {
             let key = sql.bind(canonical(key));
             let here = format!("{} = {key} AND {}", self.resource().path_column(), self.condition(sql));
-            format!("{here} AND {}", sql.condition(self.resource(), &scope))
+            format!("{here} AND {}", sql.visible(self.resource(), &api.policy, who))
         })?;
         found.ok_or_else(|| self.not_found(key))
     }
@@ -139,12 +138,11 @@ pub fn is_visible(
     who: &Credentials,
     id: &str,
 ) -> Result<bool, StoreError> {
-    let mut sql = Sql::default();
+    let mut sql = Sql::new(&given(api, who));
     let id = sql.bind(canonical(id));
-    let scope = api.policy.condition(&format!("get_{}", resource.rule()), who);
-    let scope = sql.condition(resource, &scope);
+    let visible = sql.visible(resource, &api.policy, who);
     let text = format!(
-        "SELECT 1 FROM {from} WHERE {key} = {id} AND {scope}",
+        "SELECT 1 FROM {from} WHERE {key} = {id} AND {visible}",
         from = resource.from,
         key = resource.path_column()
     );

@@ -3,8 +3,8 @@
 //! One query gives the objects; each is written as it comes, leaving a hole where rows of another table belong. One query
 //! per such table then gives the rows of all objects at once, and the holes are filled while copying the bytes together.
 
-use super::shape::{Node, Shape, Source};
-use super::sql::Sql;
+use super::shape::{Column, Node, Shape, Source};
+use super::sql::{Given, Sql};
 use api_schema::Children;
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -45,7 +45,7 @@ impl Rendered {
 /// A query for objects of one shape, to be completed with WHERE, ORDER BY and LIMIT.
 pub struct Fetch<'a> {
     shape: &'a Shape,
-    alive_since: Timestamp,
+    given: &'a Given,
     /// For each field the position of its guard in the row.
     guards: Vec<Option<usize>>,
     /// The statement: up to and with FROM.
@@ -54,14 +54,17 @@ pub struct Fetch<'a> {
 
 impl<'a> Fetch<'a> {
     /// Objects keyed by their id.
-    pub fn new(shape: &'a Shape, alive_since: Timestamp) -> Self {
-        Self::keyed(shape, &format!("{}.id", shape.resource.table), alive_since)
+    pub fn new(shape: &'a Shape, given: &'a Given) -> Self {
+        Self::keyed(shape, &format!("{}.id", shape.resource.table), given)
     }
 
-    fn keyed(shape: &'a Shape, key: &str, alive_since: Timestamp) -> Self {
-        let mut sql = Sql::default();
+    fn keyed(shape: &'a Shape, key: &str, given: &'a Given) -> Self {
+        let mut sql = Sql::new(given);
         let mut list = vec![key.to_owned()];
-        list.extend(shape.columns.iter().map(|column| sql.expression(column, alive_since)));
+        list.extend(shape.columns.iter().map(|column| match column {
+            Column::Sql(expression) => sql.expression(expression),
+            Column::Shared(sharing) => sql.shared(*sharing),
+        }));
         let mut guards = Vec::with_capacity(shape.fields.len());
         for field in &shape.fields {
             guards.push(field.guard.as_ref().map(|guard| {
@@ -71,7 +74,7 @@ impl<'a> Fetch<'a> {
             }));
         }
         sql.push(&format!("SELECT {} FROM {}", list.join(", "), shape.resource.from));
-        Self { shape, alive_since, guards, sql }
+        Self { shape, given, guards, sql }
     }
 
     /// Runs it.
@@ -90,7 +93,7 @@ impl<'a> Fetch<'a> {
         }
         let mut sources = Vec::with_capacity(self.shape.sources.len());
         for source in &self.shape.sources {
-            sources.push(Lists::read(snapshot, source, &page.keys, self.alive_since)?);
+            sources.push(Lists::read(snapshot, source, &page.keys, self.given)?);
         }
         Ok(fill(page, &holes, &sources))
     }
@@ -244,12 +247,7 @@ impl Lists {
         self.ranges.get(object).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
     }
 
-    fn read(
-        snapshot: &Snapshot<'_>,
-        source: &Source,
-        ids: &[String],
-        alive_since: Timestamp,
-    ) -> Result<Self, StoreError> {
+    fn read(snapshot: &Snapshot<'_>, source: &Source, ids: &[String], given: &Given) -> Result<Self, StoreError> {
         let index: HashMap<&str, usize> = ids.iter().enumerate().map(|(index, id)| (id.as_str(), index)).collect();
         let mut lists = Self { bytes: Vec::new(), ranges: vec![0..0; ids.len()] };
         let most = SIZES.iter().copied().max().unwrap_or(1);
@@ -258,9 +256,9 @@ impl Lists {
             let padded = chunk.iter().chain(chunk.last().into_iter().cycle()).take(size);
             let wanted = padded.map(|id| Value::from(id.clone()));
             match source {
-                Source::Children(children) => lists.read_rows(snapshot, children, &index, wanted)?,
+                Source::Children(children) => lists.read_rows(snapshot, children, given, &index, wanted)?,
                 Source::Nested(nested, shape) => {
-                    let mut fetch = Fetch::keyed(shape, nested.owner, alive_since);
+                    let mut fetch = Fetch::keyed(shape, nested.owner, given);
                     let condition = fetch.sql.is_one_of(nested.owner, wanted);
                     let order = format!(" WHERE {condition} ORDER BY {}, {}.id", nested.owner, shape.resource.table);
                     fetch.sql.push(&order);
@@ -278,10 +276,11 @@ impl Lists {
         &mut self,
         snapshot: &Snapshot<'_>,
         children: &Children,
+        given: &Given,
         index: &HashMap<&str, usize>,
         wanted: impl Iterator<Item = Value<'static>>,
     ) -> Result<(), StoreError> {
-        let mut sql = Sql::default();
+        let mut sql = Sql::new(given);
         let columns: Vec<&str> = children.fields.iter().map(|(_, column)| *column).collect();
         let condition = sql.is_one_of(children.owner, wanted);
         sql.push(&format!(

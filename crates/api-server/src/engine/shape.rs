@@ -1,7 +1,7 @@
 //! What of a resource a caller gets to see, as a plan for reading rows and writing JSON.
 
 use access_policy::{Condition, Credentials, Policy};
-use api_schema::{Attribute, Children, Nested, Resource, Stored, body, resources};
+use api_schema::{Attribute, Children, Nested, Resource, Sharing, Stored, body, resources};
 
 /// The plan of one object's JSON.
 #[derive(Debug)]
@@ -10,10 +10,19 @@ pub struct Shape {
     pub resource: &'static Resource,
     /// The members, in order.
     pub fields: Vec<Field>,
-    /// SQL expressions that [`Node`]s refer to by position.
-    pub columns: Vec<&'static str>,
+    /// What [`Node`]s refer to by position.
+    pub columns: Vec<Column>,
     /// What is read by further queries, referred to by position.
     pub sources: Vec<Source>,
+}
+
+/// One value that the database gives for each object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// An SQL expression.
+    Sql(&'static str),
+    /// Whether the object is shared with the caller.
+    Shared(Sharing),
 }
 
 /// One member.
@@ -105,10 +114,14 @@ impl Shape {
     }
 
     fn column(&mut self, sql: &'static str) -> usize {
-        match self.columns.iter().position(|known| *known == sql) {
+        self.value(Column::Sql(sql))
+    }
+
+    fn value(&mut self, column: Column) -> usize {
+        match self.columns.iter().position(|known| *known == column) {
             Some(position) => position,
             None => {
-                self.columns.push(sql);
+                self.columns.push(column);
                 self.columns.len() - 1
             }
         }
@@ -128,6 +141,7 @@ impl Shape {
             Stored::Time(sql) => Node::Time(self.column(sql)),
             Stored::AgentTime(sql) => Node::AgentTime(self.column(sql)),
             Stored::Json(sql) => Node::Json(self.column(sql)),
+            Stored::Shared(sharing) => Node::Boolean(self.value(Column::Shared(sharing))),
             Stored::Constant(literal) => Node::Constant(body::literal(literal).to_string()),
             Stored::Children(children) => self.source(Source::Children(children)),
             Stored::Nested(what) => {

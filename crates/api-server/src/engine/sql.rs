@@ -1,23 +1,40 @@
 //! Building one SQL statement: text and parameters grow together.
 
-use access_policy::{Condition, Expected};
-use api_schema::{Resource, resources};
+use access_policy::{Condition, Credentials, Expected, Policy};
+use api_schema::{Resource, Sharing, Stored, resources};
+use jiff::Timestamp;
 use store::Value;
 
+/// What declarations leave open and a request fills in.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// Before that instant a heartbeat is too old.
+    pub alive_since: Timestamp,
+    /// The caller's project.
+    pub project: String,
+}
+
 /// A statement being built.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sql {
     /// The text so far.
     pub text: String,
     /// What its `?1`, `?2`, ... are.
     pub params: Vec<Value<'static>>,
-    alive_since: Option<usize>,
+    given: Given,
+    alive_since: Option<String>,
+    project: Option<String>,
 }
 
 /// Stands in declarations for the instant before which a heartbeat is too old.
 const ALIVE_SINCE: &str = ":alive_since";
 
 impl Sql {
+    /// An empty statement.
+    pub fn new(given: &Given) -> Self {
+        Self { text: String::new(), params: Vec::new(), given: given.clone(), alive_since: None, project: None }
+    }
+
     /// Adds a parameter; its placeholder.
     pub fn bind(&mut self, value: impl Into<Value<'static>>) -> String {
         self.params.push(value.into());
@@ -30,19 +47,68 @@ impl Sql {
     }
 
     /// An expression of a declaration, with what it leaves to us filled in.
-    pub fn expression(&mut self, expression: &str, alive_since: jiff::Timestamp) -> String {
+    pub fn expression(&mut self, expression: &str) -> String {
         if !expression.contains(ALIVE_SINCE) {
             return expression.to_owned();
         }
-        let index = match self.alive_since {
-            Some(index) => index,
-            None => {
-                self.params.push(alive_since.into());
-                self.alive_since = Some(self.params.len());
-                self.params.len()
-            }
+        let placeholder = match &self.alive_since {
+            Some(placeholder) => placeholder.clone(),
+            None => self.bind(self.given.alive_since),
         };
-        expression.replace(ALIVE_SINCE, &format!("?{index}"))
+        self.alive_since = Some(placeholder.clone());
+        expression.replace(ALIVE_SINCE, &placeholder)
+    }
+
+    /// The placeholder of the caller's project.
+    fn project(&mut self) -> String {
+        let placeholder = match &self.project {
+            Some(placeholder) => placeholder.clone(),
+            None => self.bind(self.given.project.clone()),
+        };
+        self.project = Some(placeholder.clone());
+        placeholder
+    }
+
+    /// 1 or 0: whether each object is shared with the caller.
+    pub fn shared(&mut self, sharing: Sharing) -> String {
+        let project = self.project();
+        format!(
+            "CASE WHEN EXISTS (SELECT 1 FROM rbac_policies WHERE object_id = {} AND action = 'access_as_shared'
+             AND target_project IN ('*', {project})) THEN 1 ELSE 0 END",
+            sharing.object
+        )
+    }
+
+    /// The objects that the caller may use by one of these actions. A set, so that the database finds them by its entries.
+    fn shared_by(&mut self, sharing: Sharing, actions: &[&'static str]) -> String {
+        let project = self.project();
+        let actions = actions.join("', '");
+        format!(
+            "{} IN (SELECT object_id FROM rbac_policies WHERE target_project IN ('*', {project}) AND action IN ('{actions}'))",
+            sharing.object
+        )
+    }
+
+    /// The objects that are shared with the caller, or those that are not.
+    pub fn is_shared(&mut self, sharing: Sharing, wanted: bool) -> String {
+        let shared = self.shared_by(sharing, &["access_as_shared"]);
+        if wanted { shared } else { format!("NOT {shared}") }
+    }
+
+    /// The objects that are there for a caller: what policy lets see, and of what can be shared only what is the caller's own
+    /// or shared with it.
+    pub fn visible(&mut self, resource: &Resource, policy: &Policy, who: &Credentials) -> String {
+        let allowed = policy.condition(&format!("get_{}", resource.rule()), who);
+        let allowed = self.condition(resource, &allowed);
+        let (Some(sharing), false) = (resource.sharing(), policy.sees_all_projects(who)) else { return allowed };
+        let project = self.project();
+        let mut ways = vec![self.shared_by(sharing, sharing.actions)];
+        ways.extend(resource.column("project_id").map(|column| format!("{column} = {project}")));
+        // What belongs to an object is its owner's to see too.
+        ways.extend(resource.all_parents().filter(|parent| parent.column == sharing.object).map(|parent| {
+            format!("{} IN (SELECT id FROM {} WHERE project_id = {project})", parent.column, parent.table)
+        }));
+        format!("({allowed} AND ({}))", ways.join(" OR "))
     }
 
     /// `column IN (?, ?, ...)`.
@@ -64,13 +130,13 @@ impl Sql {
                 Some((parent, field)) if resource.parent(parent).is_some() => {
                     self.of_parent(resource, parent, field, &Expected::Exactly(value.clone()))
                 }
-                _ => self.of_column(resource.column(key), &Expected::Exactly(value.clone())),
+                _ => self.of_attribute(resource, key, &Expected::Exactly(value.clone())),
             },
             Condition::Field { collection, field, expected } => {
                 let parent = resource.all_parents().find(|parent| parent.table == collection);
                 match parent {
                     Some(parent) => self.of_parent(resource, parent.name, field, expected),
-                    None => self.of_column(resource.column(field), expected),
+                    None => self.of_attribute(resource, field, expected),
                 }
             }
             Condition::All(conditions) => self.joined(resource, conditions, " AND "),
@@ -84,9 +150,16 @@ impl Sql {
         format!("({})", parts.join(by))
     }
 
-    fn of_column(&mut self, column: Option<&str>, expected: &Expected) -> String {
+    fn of_attribute(&mut self, resource: &Resource, name: &str, expected: &Expected) -> String {
+        if let Some(Stored::Shared(sharing)) = resource.attribute(name).map(|attribute| attribute.stored) {
+            return match expected {
+                Expected::Exactly(value) if value == "True" => self.is_shared(sharing, true),
+                Expected::Exactly(value) if value == "False" => self.is_shared(sharing, false),
+                Expected::Exactly(_) | Expected::Prefix(_) => NEVER.to_owned(),
+            };
+        }
         // A rule that asks for what the resource does not have is not met.
-        let Some(column) = column else { return NEVER.to_owned() };
+        let Some(column) = resource.column(name) else { return NEVER.to_owned() };
         match expected {
             Expected::Exactly(value) => {
                 let value: Value<'static> = match value.as_str() {
@@ -109,7 +182,7 @@ impl Sql {
     fn of_parent(&mut self, resource: &Resource, parent: &str, field: &str, expected: &Expected) -> String {
         let Some(parent) = resource.parent(parent) else { return NEVER.to_owned() };
         let Some(declared) = resources::find(parent.name) else { return NEVER.to_owned() };
-        let condition = self.of_column(declared.column(field), expected);
+        let condition = self.of_attribute(declared, field, expected);
         format!("{} IN (SELECT {table}.id FROM {table} WHERE {condition})", parent.column, table = parent.table)
     }
 }

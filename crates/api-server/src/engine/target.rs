@@ -1,16 +1,18 @@
 //! An object as policy sees it: its values, and those of the objects that it belongs to.
 
+use super::sql::{Given, Sql};
 use access_policy::Target;
-use api_schema::{Resource, python_display, resources};
+use api_schema::{Resource, Stored, python_display, resources};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use store::{Snapshot, params};
+use store::Snapshot;
 
 /// The object that a change is about.
 pub struct ObjectTarget<'a> {
     pub resource: &'static Resource,
     pub values: &'a Map<String, Value>,
     pub snapshot: &'a Snapshot<'a>,
+    pub given: &'a Given,
 }
 
 impl ObjectTarget<'_> {
@@ -18,10 +20,15 @@ impl ObjectTarget<'_> {
     fn of_parent(&self, parent: &str, field: &str) -> Option<Cow<'_, str>> {
         let parent = self.resource.parent(parent)?;
         let declared = resources::find(parent.name)?;
-        let column = declared.column(field)?;
         let id = self.values.get(parent.attribute)?.as_str()?;
-        let sql = format!("SELECT {column} FROM {table} WHERE {table}.id = ?1", table = parent.table);
-        let found = self.snapshot.query_opt(&sql, params![id], |row| {
+        let mut sql = Sql::new(self.given);
+        let column = match declared.attribute(field)?.stored {
+            Stored::Shared(sharing) => sql.shared(sharing),
+            _ => declared.column(field)?.to_owned(),
+        };
+        let id = sql.bind(id.to_owned());
+        let text = format!("SELECT {column} FROM {table} WHERE {table}.id = {id}", table = parent.table);
+        let found = self.snapshot.query_opt(&text, &sql.params, |row| {
             Ok(match row.value(0)? {
                 store::Value::Text(text) => Some(text.into_owned()),
                 // Policy looks at texts and booleans only.

@@ -3,19 +3,33 @@
 
 use super::render::Fetch;
 use super::shape::Shape;
+use super::sql::Given;
 use super::target::ObjectTarget;
 use access_policy::{Condition, Credentials, Expected, Policy};
 use api_schema::{Resource, resources};
 use jiff::Timestamp;
+use net_types::NetworkId;
 use network_store::network::NetworkCreate;
 use network_store::port::PortCreate;
-use network_store::{NetworkConfig, NetworkError, NetworkOptions, Work, network, port};
+use network_store::rbac::RbacPolicyCreate;
+use network_store::{NetworkConfig, NetworkError, NetworkOptions, Work, network, port, rbac};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use store::{Snapshot, Store, StoreError};
 
-/// Networks of two projects, shared, external or neither, with ports of both projects on each.
+fn share(work: &Work<'_>, network: NetworkId, target: &str) -> Result<(), NetworkError> {
+    let request = RbacPolicyCreate {
+        project_id: "other".into(),
+        object_type: "network".into(),
+        object_id: network.0,
+        action: rbac::SHARED.into(),
+        target_tenant: target.into(),
+    };
+    rbac::create(work, &request).map(drop)
+}
+
+/// Networks of two projects, shared with all or one, external or neither, with ports of both projects on each.
 fn cloud() -> (Store, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().join("test.db")).unwrap();
@@ -33,6 +47,11 @@ fn cloud() -> (Store, tempfile::TempDir) {
                     ..NetworkCreate::of_service()
                 };
                 let id = network::create(&work, request)?;
+                if index == 5 {
+                    share(&work, id, "own")?;
+                } else if index == 1 {
+                    share(&work, id, "other")?;
+                }
                 for (project, owner) in
                     [("own", ""), ("other", "compute:nova"), ("own", "network:dhcp"), ("", "network:x")]
                 {
@@ -45,13 +64,19 @@ fn cloud() -> (Store, tempfile::TempDir) {
     (store, folder)
 }
 
+/// The caller is of this project.
+fn own() -> Given {
+    Given { alive_since: Timestamp::now(), project: "own".into() }
+}
+
 fn objects(
     snapshot: &Snapshot<'_>,
     resource: &'static Resource,
     condition: &Condition,
 ) -> Result<Vec<Value>, StoreError> {
     let shape = Shape::everything(resource);
-    let mut fetch = Fetch::new(&shape, Timestamp::now());
+    let given = own();
+    let mut fetch = Fetch::new(&shape, &given);
     let condition = fetch.sql.condition(resource, condition);
     fetch.sql.push(&format!(" WHERE {condition}"));
     let rendered = fetch.run(snapshot)?;
@@ -65,7 +90,7 @@ fn check(snapshot: &Snapshot<'_>, resource: &'static Resource, condition: &Condi
     let by_sql: BTreeSet<String> = objects(snapshot, resource, condition)?.iter().map(id).collect();
     let meets = |object: &Value| {
         let values: &Map<String, Value> = object.as_object().unwrap();
-        condition.holds(&ObjectTarget { resource, values, snapshot })
+        condition.holds(&ObjectTarget { resource, values, snapshot, given: &own() })
     };
     let all = objects(snapshot, resource, &Condition::Always)?;
     let in_memory: BTreeSet<String> = all.iter().filter(|object| meets(object)).map(id).collect();
@@ -106,6 +131,7 @@ fn condition() -> impl Strategy<Value = Condition> {
         equals("network:project_id", "own"),
         equals("nothing", "own"),
         field("networks", "shared", Expected::Exactly("True".into())),
+        field("networks", "shared", Expected::Exactly("False".into())),
         field("networks", "router:external", Expected::Exactly("False".into())),
         field("port", "device_owner", Expected::Prefix("network:".into())),
         field("port", "device_owner", Expected::Exactly("compute:nova".into())),

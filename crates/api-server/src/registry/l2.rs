@@ -1,8 +1,8 @@
-//! Networks, subnets, ports.
+//! Networks, subnets, ports, and who may use what is not theirs.
 
 use super::{Rules, done, typed};
 use api_schema::resources;
-use network_store::{network, port, subnet};
+use network_store::{network, port, rbac, subnet};
 
 pub(super) static RULES: &[Rules] = &[
     Rules {
@@ -22,5 +22,11 @@ pub(super) static RULES: &[Rules] = &[
         update: Some(|work, id, values| done(port::update(work, id.into(), typed("port", values)?))),
         delete: Some(|work, id| done(port::delete(work, id.into()))),
         ..Rules::of(&resources::PORT)
+    },
+    Rules {
+        create: Some(|work, values| Ok(rbac::create(work, &typed("rbac_policy", values)?)?)),
+        update: Some(|work, id, values| done(rbac::update(work, id, &typed("rbac_policy", values)?))),
+        delete: Some(|work, id| done(rbac::delete(work, id))),
+        ..Rules::of(&resources::RBAC_POLICY)
     },
 ];

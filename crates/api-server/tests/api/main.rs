@@ -9,6 +9,7 @@ mod model;
 mod openapi;
 mod ports;
 mod quotas;
+mod rbac;
 mod router_kinds;
 mod routers;
 mod samples;

@@ -1,6 +1,6 @@
 //! A valid body of each resource: what the walk begins with.
 
-use crate::server::{ADMIN, DEMO, Server, id};
+use crate::server::{ADMIN, DEMO, DEMO_PROJECT, OTHER_PROJECT, Server, id};
 use serde_json::{Value, json};
 
 /// Whose token may make such an object.
@@ -31,6 +31,11 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
             json!({"security_group_id": id(&group), "direction": "ingress", "protocol": "tcp", "port_range_min": 22,
                    "port_range_max": 22})
         }
+        "rbac_policy" => {
+            let network = server.create(token, "network", json!({})).await;
+            json!({"object_type": "network", "object_id": id(&network), "action": "access_as_shared",
+                   "target_tenant": OTHER_PROJECT})
+        }
         "router" => json!({"name": "r"}),
         "floatingip" => {
             let network = server.create(ADMIN, "network", json!({"router:external": true})).await;
@@ -47,6 +52,7 @@ pub fn update(resource: &str) -> Value {
     match resource {
         "agent" => json!({"description": "d"}),
         "floatingip" => json!({"description": "d"}),
+        "rbac_policy" => json!({"target_tenant": DEMO_PROJECT}),
         _ => json!({"name": "renamed"}),
     }
 }

@@ -95,12 +95,14 @@ impl Protection {
     }
 }
 
-/// Groups must exist and be the port's project's; an administrator may name any.
+/// Groups must exist and be the port's project's or shared with it; an administrator may name any.
 fn check_groups(work: &Work<'_>, project: &str, groups: &[SecurityGroupId]) -> Result<(), NetworkError> {
     let mut stateful = Vec::with_capacity(groups.len());
     for group in groups {
         let known: Option<bool> = work.tx.query_opt(
-            "SELECT stateful FROM security_groups WHERE id = ?1 AND (project_id = ?2 OR project_id = ?3 OR ?4 = 1)",
+            "SELECT stateful FROM security_groups WHERE id = ?1 AND (project_id = ?2 OR project_id = ?3 OR ?4 = 1
+                 OR EXISTS (SELECT 1 FROM rbac_policies WHERE object_id = security_groups.id
+                     AND action = 'access_as_shared' AND target_project IN ('*', ?2, ?3)))",
             params![group.0, project, work.caller.project_id, work.caller.is_admin],
             |row| row.get(0),
         )?;

@@ -2,7 +2,7 @@
 
 use super::{Loaded, changed, load, snat};
 use crate::port::{self, PortCreate, PortUpdate, addresses};
-use crate::{NetworkError, Work, network, subnet};
+use crate::{NetworkError, Work, network, rbac, subnet};
 use net_types::{NetworkId, PortId, RouterId, SubnetId};
 use network_model::fixed_ips::{FixedIp, FixedIpRequest};
 use network_model::router::{Caller, InterfaceRequest, InterfaceSubnet, NewInterface, RouterPort};
@@ -44,6 +44,8 @@ struct Candidate {
     network_id: NetworkId,
     project_id: String,
     pools: Vec<IpRange>,
+    /// An entry of `/v2.0/rbac-policies` names the caller's project.
+    named: bool,
 }
 
 impl Candidate {
@@ -53,11 +55,14 @@ impl Candidate {
         let project_id: Option<String> =
             work.tx.query_opt("SELECT project_id FROM subnets WHERE id = ?1", params![id.0], |row| row.get(0))?;
         let project_id = project_id.unwrap_or_default();
-        let shared = network::get(work.tx, network_id)?.shared;
-        if !work.caller.is_admin && !shared && project_id != work.caller.project_id {
+        let own = project_id == work.caller.project_id;
+        let network = network::get(work.tx, network_id)?;
+        if !own && !rbac::may_use(work, network_id.0, &network.project_id)? {
             return Err(ModelError::SubnetNotFound { subnet_id: id }.into());
         }
-        Ok(Self { subnet, network_id, project_id, pools: subnet::pools(work.tx, id)? })
+        // Neutron tells apart whether the network is shared with everybody or with just this project.
+        let named = !own && rbac::has_entry(work.tx, network_id.0, rbac::SHARED, work.caller.project_id)?;
+        Ok(Self { subnet, network_id, project_id, pools: subnet::pools(work.tx, id)?, named })
     }
 
     fn view(&self) -> InterfaceSubnet<'_> {
@@ -66,7 +71,7 @@ impl Candidate {
             network_id: self.network_id,
             project_id: &self.project_id,
             allocation_pools: &self.pools,
-            shared_with_caller: false,
+            shared_with_caller: self.named,
         }
     }
 }

@@ -1,0 +1,58 @@
+//! What can be shared with other projects: one line each. The other line is the attribute `shared` of its declaration.
+
+/// The action that lets a project see and use an object.
+pub const SHARED: &str = "access_as_shared";
+/// The action that lets a project take gateways and floating IPs on a network.
+pub const EXTERNAL: &str = "access_as_external";
+/// The target that means every project.
+pub const EVERYBODY: &str = "*";
+
+/// A kind of objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Shareable {
+    /// `object_type` of its entries.
+    pub object_type: &'static str,
+    /// The table, with `id` and `project_id`.
+    pub table: &'static str,
+    /// What entries may allow, and for each an SQL query for the projects that make use of it: `?1` is the object. An entry
+    /// without which one of them could not is not removed.
+    pub actions: &'static [(&'static str, &'static str)],
+}
+
+/// All of them.
+pub const ALL: &[Shareable] = &[
+    Shareable {
+        object_type: "network",
+        table: "networks",
+        actions: &[
+            (SHARED, "SELECT DISTINCT project_id FROM ports WHERE network_id = ?1 AND project_id <> ''"),
+            (
+                EXTERNAL,
+                "SELECT DISTINCT routers.project_id FROM ports JOIN routers ON routers.gateway_port_id = ports.id
+                 WHERE ports.network_id = ?1",
+            ),
+        ],
+    },
+    Shareable {
+        object_type: "security_group",
+        table: "security_groups",
+        actions: &[(
+            SHARED,
+            "SELECT DISTINCT ports.project_id FROM port_security_groups
+                 JOIN ports ON ports.id = port_security_groups.port_id
+             WHERE port_security_groups.security_group_id = ?1",
+        )],
+    },
+];
+
+/// The kind of this `object_type`.
+pub fn find(object_type: &str) -> Option<&'static Shareable> {
+    ALL.iter().find(|kind| kind.object_type == object_type)
+}
+
+impl Shareable {
+    /// The query for the projects that use an object by this action; `None`: there is no such action.
+    pub fn users(&self, action: &str) -> Option<&'static str> {
+        self.actions.iter().find(|(name, _)| *name == action).map(|(_, users)| *users)
+    }
+}
