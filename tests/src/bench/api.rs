@@ -1,7 +1,7 @@
 //! What each operation of the API costs the server, by one client and by several at once.
 
 use super::http::Request;
-use super::load::{self, Measured};
+use super::load::{self, Measured, Target};
 use super::peer::{self, PeerCost};
 use super::server::{self, Server, User, text};
 use super::table::{Cell, Table};
@@ -23,25 +23,114 @@ pub struct Amount {
     pub lists: usize,
 }
 
-/// Runs all operations by 1 client and by 8.
-pub fn run(server: &Server, amount: Amount) -> Result<Vec<Table>, Failure> {
-    let mut admin = server.admin()?;
-    let mut user = server.member(&mut admin, "bench")?;
+/// A server under measurement, and who asks it.
+struct Side {
+    target: Target,
+    admin: User,
+    /// Of one project, which has nothing yet.
+    user: User,
+    /// Of another, whose lists are measured.
+    lister: User,
+}
+
+impl Side {
+    fn ours(server: &Server) -> Result<Self, Failure> {
+        let mut admin = server.admin()?;
+        let (user, lister) = (server.member(&mut admin, "bench")?, server.member(&mut admin, "lister")?);
+        Ok(Self { target: server.target(), admin, user, lister })
+    }
+
+    /// Neutron that takes headers at their word.
+    fn theirs(target: &Target) -> Result<Self, Failure> {
+        let trusted = |project, roles| User::trusted(target.address, project, roles);
+        Ok(Self {
+            target: target.clone(),
+            admin: trusted("admin", "admin,member,reader")?,
+            user: trusted("bench", "member,reader")?,
+            lister: trusted("lister", "member,reader")?,
+        })
+    }
+}
+
+/// Runs all operations by 1 client and by 8, lists and tokens; `peer` is a Neutron to ask the same of in the same run.
+pub fn run(server: &Server, amount: Amount, peer: Option<(&Target, Amount)>) -> Result<Vec<Table>, Failure> {
+    let mut ours = Side::ours(server)?;
+    let (ours_operations, tokens, ours_lists) = (
+        operations(&mut ours, amount.requests)?,
+        tokens(server, &mut ours.user, amount.requests)?,
+        lists(&mut ours, amount.lists)?,
+    );
+    let (their_operations, their_lists) = match peer {
+        None => (None, None),
+        Some((target, amount)) => {
+            let mut theirs = Side::theirs(target)?;
+            (Some(operations(&mut theirs, amount.requests)?), Some(lists(&mut theirs, amount.lists)?))
+        }
+    };
+    let whose = match peer {
+        None => "Neutron: processor ms of uwsgi and MariaDB in another run".to_owned(),
+        Some((_, amount)) => format!(
+            "Neutron: uwsgi and MariaDB, the same client in the same run, {} requests each ({} per list)",
+            amount.requests, amount.lists
+        ),
+    };
     let mut operations = Table::new(
         "API operations",
         &format!(
             "{} requests each over kept-alive connections; cpu: processor ms of the server per request, SQLite included; \
-             p50, p99: ms for the client; Neutron: processor ms of uwsgi and MariaDB in another run.",
+             p50, p99: ms for the client. {whose}.",
             amount.requests
         ),
-        &["operation", "clients", "cpu ms", "p50 ms", "p99 ms", "per s", "Neutron cpu ms", "Neutron / ours"],
+        &[
+            "operation",
+            "clients",
+            "cpu ms",
+            "p50 ms",
+            "p99 ms",
+            "per s",
+            "Neutron cpu ms",
+            "Neutron p50 ms",
+            "Neutron / ours",
+        ],
     );
-    let external = external_network(&mut admin)?;
-    for clients in [1, 8] {
-        every_operation(server, &mut user, &external, clients, amount.requests, &mut operations)?;
+    for ((name, clients), measured) in &ours_operations {
+        let theirs = their_operations.as_ref().and_then(|all| all.iter().find(|(key, _)| key == &(*name, *clients)));
+        let cpu = theirs
+            .map(|(_, measured)| measured.cpu_ms)
+            .or_else(|| peer::operation(name).and_then(|cost: PeerCost| cost.at(*clients)));
+        operations.row([
+            (*name).into(),
+            (*clients).into(),
+            measured.cpu_ms.into(),
+            measured.percentile(0.5).into(),
+            measured.percentile(0.99).into(),
+            measured.per_second.into(),
+            cpu.into(),
+            theirs.map(|(_, measured)| measured.percentile(0.5)).into(),
+            cpu.map(|peer| (peer / measured.cpu_ms).round()).into(),
+        ]);
     }
-    let tokens = tokens(server, &mut user, amount.requests)?;
-    let lists = lists(server, &mut admin, amount.lists)?;
+    let mut lists = Table::new(
+        "Lists of 1,000 ports",
+        &format!("One client, {} requests each; columns as above.", amount.lists),
+        &["list", "items", "KiB", "cpu ms", "p50 ms", "p99 ms", "Neutron cpu ms", "Neutron / ours"],
+    );
+    for (name, measured) in &ours_lists {
+        let theirs = their_lists.as_ref().and_then(|all| all.iter().find(|(key, _)| key == name));
+        let known = peer::list(name).filter(|_| their_lists.is_none());
+        let cpu = theirs.map(|(_, measured)| measured.cpu_ms).or(known);
+        let first = measured.answers.first();
+        lists.row([
+            Cell::from(*name),
+            first.and_then(|answer| answer["ports"].as_array()).map(Vec::len).into(),
+            first.map(|answer| answer.to_string().len() as f64 / 1024.0).into(),
+            measured.cpu_ms.into(),
+            measured.percentile(0.5).into(),
+            measured.percentile(0.99).into(),
+            cpu.into(),
+            cpu.map(|peer| (peer / measured.cpu_ms).round()).into(),
+        ]);
+    }
     Ok(vec![operations, lists, tokens])
 }
 
@@ -53,44 +142,47 @@ fn external_network(admin: &mut User) -> Result<String, Failure> {
     Ok(id)
 }
 
-/// The requests of an operation, run and written into the table.
+/// What each operation cost, by its name and the number of clients.
+type Costs = Vec<((&'static str, usize), Measured)>;
+
+fn operations(side: &mut Side, count: usize) -> Result<Costs, Failure> {
+    let external = external_network(&mut side.admin)?;
+    let mut costs = Costs::new();
+    for clients in [1, 8] {
+        every_operation(side, &external, clients, count, &mut costs)?;
+    }
+    Ok(costs)
+}
+
+/// The requests of an operation, run and noted.
 struct Runner<'a> {
-    server: &'a Server,
+    target: &'a Target,
     clients: usize,
-    table: &'a mut Table,
+    costs: &'a mut Costs,
 }
 
 impl Runner<'_> {
-    fn run(&mut self, name: &str, requests: &[Request]) -> Result<Vec<Value>, Failure> {
-        let measured = load::run(self.server.address, self.server.pid(), self.clients, requests)?;
-        let peer = peer::operation(name).and_then(|cost: PeerCost| cost.at(self.clients));
-        self.table.row([
-            name.into(),
-            self.clients.into(),
-            measured.cpu_ms.into(),
-            measured.percentile(0.5).into(),
-            measured.percentile(0.99).into(),
-            measured.per_second.into(),
-            peer.into(),
-            peer.map(|peer| (peer / measured.cpu_ms).round()).into(),
-        ]);
-        Ok(measured.answers)
+    fn run(&mut self, name: &'static str, requests: &[Request]) -> Result<Vec<Value>, Failure> {
+        let mut measured = load::run(self.target, self.clients, requests)?;
+        let answers = std::mem::take(&mut measured.answers);
+        self.costs.push(((name, self.clients), measured));
+        Ok(answers)
     }
 
     /// Creates objects; their ids.
-    fn create(&mut self, name: &str, kind: &str, requests: &[Request]) -> Result<Vec<String>, Failure> {
+    fn create(&mut self, name: &'static str, kind: &str, requests: &[Request]) -> Result<Vec<String>, Failure> {
         self.run(name, requests)?.iter().map(|answer| Ok(text(&answer[kind], "id")?.to_owned())).collect()
     }
 }
 
 fn every_operation(
-    server: &Server,
-    user: &mut User,
+    side: &mut Side,
     external: &str,
     clients: usize,
     count: usize,
-    table: &mut Table,
+    costs: &mut Costs,
 ) -> Result<(), Failure> {
+    let (target, user) = (&side.target, &mut side.user);
     let big = text(&user.make("/v2.0/networks", "network", &json!({ "name": "big" }))?, "id")?.to_owned();
     user.make("/v2.0/subnets", "subnet", &json!({ "network_id": big, "cidr": "10.64.0.0/16", "ip_version": 4 }))?;
     let groups = (0..count.div_ceil(RULES))
@@ -100,7 +192,7 @@ fn every_operation(
         })
         .collect::<Result<Vec<String>, Failure>>()?;
     let post = |kind: &str, path: &str, body: Value| user.request("POST", path, Some(&json!({ kind: body })));
-    let mut on = Runner { server, clients, table };
+    let mut on = Runner { target, clients, costs };
     let all = |each: &dyn Fn(usize) -> Request| (0..count).map(each).collect::<Vec<_>>();
 
     let networks = on.create(
@@ -154,7 +246,7 @@ fn tokens(server: &Server, user: &mut User, count: usize) -> Result<Table, Failu
         &["operation", "n", "cpu ms", "p50 ms", "p99 ms"],
     );
     let mut row = |name: &str, requests: &[Request]| -> Result<Measured, Failure> {
-        let measured = load::run(server.address, server.pid(), 1, requests)?;
+        let measured = load::run(&server.target(), 1, requests)?;
         table.row([
             name.into(),
             requests.len().into(),
@@ -164,11 +256,12 @@ fn tokens(server: &Server, user: &mut User, count: usize) -> Result<Table, Failu
         ]);
         Ok(measured)
     };
+    let token = user.token.clone().unwrap_or_default();
     let show = user.request("GET", path, None);
     let mut own = super::http::Connection::open(server.address)?;
     let mut fresh = Vec::new();
     for _ in 0..count {
-        let answer = own.call(&server::token_request(&user.token, "bench"))?;
+        let answer = own.call(&server::token_request(&token, "bench"))?;
         fresh.push(Request { token: Some(server::subject_token(&answer)?), ..show.clone() });
     }
     row("network show (one field), token seen before", &vec![show.clone(); count])?;
@@ -176,49 +269,33 @@ fn tokens(server: &Server, user: &mut User, count: usize) -> Result<Table, Failu
     let versions = Request { token: None, path: "/".to_owned(), ..show.clone() };
     row("API versions, no token", &vec![versions; count])?;
     let mut check = user.request("GET", "/identity/v3/auth/tokens", None);
-    check.headers = format!("x-subject-token: {}\r\n", user.token);
+    check.headers = format!("x-subject-token: {token}\r\n");
     row("token validation by the identity API", &vec![check; count])?;
-    row("token from token", &vec![server::token_request(&user.token, "bench"); count])?;
+    row("token from token", &vec![server::token_request(&token, "bench"); count])?;
     row("token from password", &vec![server::password_request("bench", server::password(), "bench"); 20])?;
     Ok(table)
 }
 
 /// Lists of a project that has exactly 1,000 ports.
-fn lists(server: &Server, admin: &mut User, count: usize) -> Result<Table, Failure> {
-    let mut user = server.member(admin, "lister")?;
+fn lists(side: &mut Side, count: usize) -> Result<Vec<(&'static str, Measured)>, Failure> {
+    let (target, user) = (&side.target, &mut side.lister);
     let network = user.make("/v2.0/networks", "network", &json!({ "name": "listed" }))?;
     let network = text(&network, "id")?;
     user.make("/v2.0/subnets", "subnet", &json!({ "network_id": network, "cidr": "10.0.0.0/16", "ip_version": 4 }))?;
     let port = json!({ "network_id": network, "name": "listed" });
-    for _ in 0..LISTED / 100 {
-        user.ask("POST", "/v2.0/ports", Some(&json!({ "ports": vec![&port; 100] })))?;
+    for _ in 0..LISTED / 20 {
+        user.ask("POST", "/v2.0/ports", Some(&json!({ "ports": vec![&port; 20] })))?;
     }
-    let mut table = Table::new(
-        "Lists of 1,000 ports",
-        &format!("One client, {count} requests each; columns as above."),
-        &["list", "items", "KiB", "cpu ms", "p50 ms", "p99 ms", "Neutron cpu ms", "Neutron / ours"],
-    );
-    for (name, query, peer) in [
-        ("all ports of the project", String::new(), Some(peer::LIST_ALL)),
-        ("all ports of the project, fields=id", "?fields=id".to_owned(), Some(peer::LIST_IDS)),
-        ("ports of the network", format!("?network_id={network}"), None),
-        ("first page, limit=100", "?limit=100".to_owned(), None),
-    ] {
+    [
+        ("all ports of the project", String::new()),
+        ("all ports of the project, fields=id", "?fields=id".to_owned()),
+        ("ports of the network", format!("?network_id={network}")),
+        ("first page, limit=100", "?limit=100".to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, query)| {
         let requests = vec![user.request("GET", format!("/v2.0/ports{query}"), None); count];
-        let measured = load::run(server.address, server.pid(), 1, &requests)?;
-        let first = measured.answers.first();
-        let items = first.and_then(|answer| answer["ports"].as_array()).map(Vec::len);
-        let size = first.map(|answer| answer.to_string().len() as f64 / 1024.0);
-        table.row([
-            Cell::from(name),
-            items.into(),
-            size.into(),
-            measured.cpu_ms.into(),
-            measured.percentile(0.5).into(),
-            measured.percentile(0.99).into(),
-            peer.into(),
-            peer.map(|peer| (peer / measured.cpu_ms).round()).into(),
-        ]);
-    }
-    Ok(table)
+        Ok((name, load::run(target, 1, &requests)?))
+    })
+    .collect()
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 /// A connection.
 pub struct Connection {
     stream: TcpStream,
+    address: SocketAddr,
     host: String,
     read: Vec<u8>,
 }
@@ -42,11 +43,8 @@ pub struct Answer {
 impl Connection {
     /// Connects.
     pub fn open(address: SocketAddr) -> Result<Self, Failure> {
-        let what = format!("connect to {address}");
-        let stream = TcpStream::connect(address).map_err(cannot(&what))?;
-        stream.set_nodelay(true).map_err(cannot(&what))?;
-        stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(cannot(&what))?;
-        Ok(Self { stream, host: address.to_string(), read: Vec::with_capacity(64 * 1024) })
+        let stream = connect(address)?;
+        Ok(Self { stream, address, host: address.to_string(), read: Vec::with_capacity(64 * 1024) })
     }
 
     /// Sends a request and reads the whole answer.
@@ -62,7 +60,11 @@ impl Connection {
         }
         text.push_str(&format!("content-length: {}\r\n\r\n{}", request.body.len(), request.body));
         self.stream.write_all(text.as_bytes()).map_err(cannot(&what))?;
-        self.answer(&what)
+        let answer = self.answer(&what)?;
+        if header(&answer.head, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+            self.stream = connect(self.address)?;
+        }
+        Ok(answer)
     }
 
     fn answer(&mut self, what: &str) -> Result<Answer, Failure> {
@@ -99,6 +101,14 @@ impl Connection {
         self.read.extend_from_slice(chunk.get(..count).unwrap_or_default());
         Ok(())
     }
+}
+
+fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
+    let what = format!("connect to {address}");
+    let stream = TcpStream::connect(address).map_err(cannot(&what))?;
+    stream.set_nodelay(true).map_err(cannot(&what))?;
+    stream.set_read_timeout(Some(Duration::from_secs(600))).map_err(cannot(&what))?;
+    Ok(stream)
 }
 
 /// A header's value.

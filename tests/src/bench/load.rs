@@ -35,8 +35,24 @@ pub fn percentile(values: &[f64], part: f64) -> f64 {
     values.get(index.saturating_sub(1)).copied().unwrap_or_default()
 }
 
+/// What is measured: where it listens, and the processes that its answers cost (a server, and its database if that is apart).
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Where requests go.
+    pub address: SocketAddr,
+    /// Whose processor time counts.
+    pub pids: Vec<u32>,
+}
+
+impl Target {
+    fn cpu_ms(&self) -> Result<f64, Failure> {
+        self.pids.iter().map(|pid| machine::cpu_ms(*pid)).sum()
+    }
+}
+
 /// Sends all requests by `clients` threads of one connection each; any answer from 400 upward is a failure.
-pub fn run(address: SocketAddr, pid: u32, clients: usize, requests: &[Request]) -> Result<Measured, Failure> {
+pub fn run(target: &Target, clients: usize, requests: &[Request]) -> Result<Measured, Failure> {
+    let address = target.address;
     let next = AtomicUsize::new(0);
     let client = |connection: &mut Connection| -> Result<Vec<(usize, f64, Vec<u8>)>, Failure> {
         let mut done = Vec::new();
@@ -55,12 +71,12 @@ pub fn run(address: SocketAddr, pid: u32, clients: usize, requests: &[Request]) 
         }
     };
     let mut connections = (0..clients).map(|_| Connection::open(address)).collect::<Result<Vec<_>, _>>()?;
-    let (cpu, start) = (machine::cpu_ms(pid)?, Instant::now());
+    let (cpu, start) = (target.cpu_ms()?, Instant::now());
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = connections.iter_mut().map(|connection| scope.spawn(|| client(connection))).collect();
         threads.into_iter().map(|thread| thread.join()).collect()
     });
-    let (elapsed, cpu) = (start.elapsed().as_secs_f64(), machine::cpu_ms(pid)? - cpu);
+    let (elapsed, cpu) = (start.elapsed().as_secs_f64(), target.cpu_ms()? - cpu);
     let mut done = Vec::with_capacity(requests.len());
     for outcome in outcomes {
         done.extend(outcome.map_err(|_| unexpected("a client", "panicked"))??);

@@ -36,7 +36,7 @@ pub fn run(server: &Server, marks: &[usize], sample: usize) -> Result<Vec<Table>
     let mut have = 0;
     for mark in marks.iter().copied() {
         if mark > have {
-            let measured = load::run(server.address, server.pid(), FILLERS, &requests(mark - have))?;
+            let measured = load::run(&server.target(), FILLERS, &requests(mark - have))?;
             filling.row([
                 Cell::from(have),
                 mark.into(),
@@ -47,7 +47,7 @@ pub fn run(server: &Server, marks: &[usize], sample: usize) -> Result<Vec<Table>
             ]);
             have = mark;
         }
-        let measured = load::run(server.address, server.pid(), 1, &requests(sample))?;
+        let measured = load::run(&server.target(), 1, &requests(sample))?;
         let (resident, _) = machine::memory_mib(server.pid())?;
         let peer = peer::port_create_at(mark);
         growth.row([

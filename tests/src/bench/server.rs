@@ -1,6 +1,7 @@
 //! A server of the bench's own: a database of its own on the disk, a free port of 127.0.0.1, no agent.
 
 use super::http::{Answer, Connection, Request, header};
+use super::load::Target;
 use super::{cannot, unexpected};
 use crate::Failure;
 use serde_json::{Value, json};
@@ -80,6 +81,11 @@ impl Server {
         self.child.id()
     }
 
+    /// As what it is measured: SQLite is in the process.
+    pub fn target(&self) -> Target {
+        Target { address: self.address, pids: vec![self.pid()] }
+    }
+
     /// The administrator, in the project admin.
     pub fn admin(&self) -> Result<User, Failure> {
         User::sign_in(self.address, "admin", PASSWORD, "admin")
@@ -110,8 +116,10 @@ impl Drop for Server {
 pub struct User {
     connection: Connection,
     address: SocketAddr,
-    /// What every request shows.
-    pub token: Arc<str>,
+    /// What every request shows; none where headers say who asks.
+    pub token: Option<Arc<str>>,
+    /// Further headers of every request.
+    headers: String,
 }
 
 impl User {
@@ -120,7 +128,13 @@ impl User {
         let mut connection = Connection::open(address)?;
         let answer = connection.call(&password_request(name, password, project))?;
         let token = subject_token(&answer)?;
-        Ok(Self { connection, address, token })
+        Ok(Self { connection, address, token: Some(token), headers: String::new() })
+    }
+
+    /// Somebody whom a server takes at his word: Neutron behind `X-User-Id`, `X-Project-Id` and `X-Roles`.
+    pub fn trusted(address: SocketAddr, project: &str, roles: &str) -> Result<Self, Failure> {
+        let headers = format!("x-user-id: {project}\r\nx-project-id: {project}\r\nx-roles: {roles}\r\n");
+        Ok(Self { connection: Connection::open(address)?, address, token: None, headers })
     }
 
     /// Where the server is.
@@ -133,8 +147,8 @@ impl User {
         Request {
             method,
             path: path.into(),
-            token: Some(Arc::clone(&self.token)),
-            headers: String::new(),
+            token: self.token.clone(),
+            headers: self.headers.clone(),
             body: body.map(ToString::to_string).unwrap_or_default(),
         }
     }

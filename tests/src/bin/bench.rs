@@ -4,8 +4,10 @@ use anstream::stdout;
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use system_tests::bench::load::Target;
 use system_tests::bench::server::Server;
 use system_tests::bench::{Table, api, hosts, machine, scale};
 use system_tests::{Failure, Lab};
@@ -31,6 +33,15 @@ struct Arguments {
     /// Requests per operation of the API.
     #[arg(long, default_value_t = 1000)]
     requests: usize,
+    /// A Neutron that takes headers at their word, to ask the same of in the same run: its address (127.0.0.1:9696).
+    #[arg(long, requires = "peer_pids")]
+    peer: Option<SocketAddr>,
+    /// The processes that its answers cost: uwsgi's and the database's.
+    #[arg(long, value_delimiter = ',')]
+    peer_pids: Vec<u32>,
+    /// Requests per operation of it.
+    #[arg(long, default_value_t = 40)]
+    peer_requests: usize,
     /// Samples of each time on hosts.
     #[arg(long, default_value_t = 20)]
     samples: usize,
@@ -75,7 +86,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     if wants(Part::Api) {
         let server = Server::start(&arguments.server_binary, &place)?;
         let amount = api::Amount { requests: arguments.requests, lists: (arguments.requests / 5).max(1) };
-        api::run(&server, amount)?.into_iter().for_each(&mut show);
+        let peer = arguments.peer.map(|address| Target { address, pids: arguments.peer_pids.clone() });
+        let theirs = api::Amount { requests: arguments.peer_requests, lists: (arguments.peer_requests / 10).max(1) };
+        api::run(&server, amount, peer.as_ref().map(|peer| (peer, theirs)))?.into_iter().for_each(&mut show);
     }
     if wants(Part::Scale) {
         let server = Server::start(&arguments.server_binary, &place)?;
