@@ -12,7 +12,7 @@ pub use group::{
 pub use protocol::{parse_protocol, protocol_number};
 
 use crate::ModelError;
-use net_types::{IpNet, SecurityGroupId, SecurityGroupRuleId};
+use net_types::{IpNet, SecurityGroupId};
 use protocol::{HAS_PORTS, ICMP, ICMPV6};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, fmt, net::IpAddr, str::FromStr};
@@ -189,29 +189,33 @@ impl Rule {
         Err(ModelError::SecurityGroupInvalidProtocolForPort { protocol, valid_port_protocols })
     }
 
-    /// What makes two rules of a group the same: `tcp` is 6, and all addresses are no prefix.
-    fn key(&self) -> Rule {
+    /// What makes two rules of a group the same, in one text: `tcp` is 6, and all addresses are no prefix.
+    pub fn match_key(&self) -> String {
         let protocol = self.protocol.as_deref().map(|name| match protocol_number(name) {
             Some(number) => number.to_string(),
             None => name.to_owned(),
         });
-        let remote_ip_prefix = self.remote_ip_prefix.filter(|cidr| cidr.prefix_len() > 0);
-        Rule { protocol, remote_ip_prefix, ..self.clone() }
+        let part = |part: Option<String>| part.unwrap_or_else(|| "-".to_owned());
+        [
+            self.direction.as_str().to_owned(),
+            self.ethertype.as_str().to_owned(),
+            part(protocol),
+            part(self.port_range_min.map(|port| port.to_string())),
+            part(self.port_range_max.map(|port| port.to_string())),
+            part(self.remote_ip_prefix.filter(|cidr| cidr.prefix_len() > 0).map(|cidr| cidr.to_string())),
+            part(self.remote_group_id.map(|id| id.to_string())),
+            part(self.remote_address_group_id.map(|id| id.to_string())),
+        ]
+        .join(" ")
     }
 }
 
-/// Refuses rules that the request has twice, or that the group (`existing`) has already.
-pub fn check_duplicates<'a>(
-    new: &[Rule],
-    existing: impl IntoIterator<Item = (SecurityGroupRuleId, &'a Rule)>,
-) -> Result<(), ModelError> {
-    let mut keys = HashSet::with_capacity(new.len());
-    if !new.iter().all(|rule| keys.insert(rule.key())) {
-        return Err(ModelError::DuplicateSecurityGroupRuleInPost);
-    }
-    match existing.into_iter().find(|(_, rule)| keys.contains(&rule.key())) {
-        Some((rule_id, _)) => Err(ModelError::SecurityGroupRuleExists { rule_id }),
-        None => Ok(()),
+/// Refuses rules that a request has twice.
+pub fn check_duplicates<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<(), ModelError> {
+    let mut known = HashSet::new();
+    match keys.into_iter().all(|key| known.insert(key)) {
+        true => Ok(()),
+        false => Err(ModelError::DuplicateSecurityGroupRuleInPost),
     }
 }
 

@@ -6,7 +6,7 @@ use network_model::ModelError;
 use network_model::security_group::{Direction, Ethertype, Rule, check_duplicates, check_single_group};
 use serde::Deserialize;
 use serde_json::json;
-use store::{Operation, Row, Snapshot, StoreError, params};
+use store::{Operation, Snapshot, params};
 
 /// A checked POST body.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,11 +36,13 @@ pub fn create(
     let groups = rules.iter().zip(&requests).map(|((group, _), request)| (*group, request.project_id.as_str()));
     check_single_group(groups)?;
     let Some(group) = rules.first().map(|(group, _)| *group) else { return Ok(Vec::new()) };
-    let existing = of_group(work.tx, group)?;
-    let new: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
-    check_duplicates(&new, existing.iter().map(|(id, rule)| (*id, rule)))?;
-    let mut ids = Vec::with_capacity(new.len());
-    for (rule, request) in new.iter().zip(&requests) {
+    let keys: Vec<String> = rules.iter().map(|(_, rule)| rule.match_key()).collect();
+    check_duplicates(keys.iter().map(String::as_str))?;
+    for key in &keys {
+        check_new(work.tx, group, key)?;
+    }
+    let mut ids = Vec::with_capacity(rules.len());
+    for ((_, rule), request) in rules.iter().zip(&requests) {
         ids.push(insert(work, &request.project_id, group, Some(&request.description), rule)?);
     }
     work.touch("security_groups", group.0)?;
@@ -74,27 +76,17 @@ fn group_of(work: &Work<'_>, id: &str) -> Result<SecurityGroupId, NetworkError> 
     if known { Ok(group) } else { Err(missing().into()) }
 }
 
-/// The rules of a group.
-fn of_group(snapshot: &Snapshot<'_>, group: SecurityGroupId) -> Result<Vec<(SecurityGroupRuleId, Rule)>, StoreError> {
-    let read = |row: &Row<'_>| {
-        let rule = Rule {
-            direction: if row.text(1)? == Direction::Egress.as_str() { Direction::Egress } else { Direction::Ingress },
-            ethertype: if row.text(2)? == Ethertype::IPv6.as_str() { Ethertype::IPv6 } else { Ethertype::IPv4 },
-            protocol: row.get(3)?,
-            port_range_min: row.get(4)?,
-            port_range_max: row.get(5)?,
-            remote_ip_prefix: row.parse_opt(6)?,
-            remote_group_id: row.parse_opt(7)?,
-            remote_address_group_id: row.parse_opt(8)?,
-        };
-        Ok((row.parse(0)?, rule))
-    };
-    snapshot.query(
-        "SELECT id, direction, ethertype, protocol, port_range_min, port_range_max, remote_ip_prefix, remote_group_id,
-             remote_address_group_id FROM security_group_rules WHERE security_group_id = ?1",
-        params![group.0],
-        read,
-    )
+/// Refuses a rule that the group has already.
+fn check_new(snapshot: &Snapshot<'_>, group: SecurityGroupId, match_key: &str) -> Result<(), NetworkError> {
+    let known: Option<SecurityGroupRuleId> = snapshot.query_opt(
+        "SELECT id FROM security_group_rules WHERE security_group_id = ?1 AND match_key = ?2",
+        params![group.0, match_key],
+        |row| row.parse(0),
+    )?;
+    match known {
+        Some(rule_id) => Err(ModelError::SecurityGroupRuleExists { rule_id }.into()),
+        None => Ok(()),
+    }
 }
 
 /// Writes a rule that has been checked; one without description came with its group.
@@ -109,8 +101,8 @@ pub(crate) fn insert(
     work.tx.execute(
         "INSERT INTO security_group_rules (id, project_id, security_group_id, description, direction, ethertype, protocol,
              port_range_min, port_range_max, remote_ip_prefix, normalized_cidr, remote_group_id, remote_address_group_id,
-             revision_number, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, ?14, ?14)",
+             match_key, revision_number, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, ?15, ?15)",
         params![
             id.0,
             project_id,
@@ -125,6 +117,7 @@ pub(crate) fn insert(
             rule.normalized_cidr().map(|cidr| cidr.to_string()),
             rule.remote_group_id.map(|id| id.0),
             rule.remote_address_group_id,
+            rule.match_key(),
             work.now
         ],
     )?;

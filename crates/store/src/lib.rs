@@ -48,6 +48,6 @@ pub use change_log::{Change, Changes, Operation};
 pub use error::StoreError;
 pub use migration::Migration;
 pub use session::{Snapshot, Tx};
-pub use store::{Options, Stats, Store};
+pub use store::{Observer, Options, Stats, Store};
 pub use tally::Tally;
 pub use value::{FromColumn, Row, Value};

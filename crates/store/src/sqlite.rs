@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
 use crate::error::Cause;
 use crate::session::{RowVisitor, Session};
+use crate::store::Observer;
 use crate::tally::Tally;
 use crate::value::{Columns, Row};
 use crate::{StoreError, Value};
@@ -24,6 +25,7 @@ const STATEMENT_CACHE: usize = 512;
 /// One connection.
 pub(crate) struct Sqlite {
     connection: Connection,
+    observe: Option<Observer>,
 }
 
 impl Sqlite {
@@ -64,7 +66,18 @@ impl Sqlite {
         // Plans never look at bound values: otherwise a statement with `LIMIT ?1` is parsed and planned anew at every use.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-        Ok(Self { connection })
+        Ok(Self { connection, observe: None })
+    }
+
+    /// Whom to tell the text of every statement.
+    pub(crate) fn observe(&mut self, observe: Option<Observer>) {
+        self.observe = observe;
+    }
+
+    fn tell(&self, sql: &str) {
+        if let Some(Observer(observe)) = &self.observe {
+            observe(sql);
+        }
     }
 
     /// Opens a transaction for reading: the snapshot is taken by its first SELECT and lasts until `commit`.
@@ -148,6 +161,7 @@ impl Columns for rusqlite::Row<'_> {
 
 impl Session for Sqlite {
     fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<usize, StoreError> {
+        self.tell(sql);
         self.connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(params)))
@@ -155,6 +169,7 @@ impl Session for Sqlite {
     }
 
     fn query(&self, sql: &str, params: &[Value<'_>], each: RowVisitor<'_>) -> Result<(), StoreError> {
+        self.tell(sql);
         let failed = |source| statement_error(sql, source);
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;

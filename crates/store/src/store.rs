@@ -26,11 +26,23 @@ pub struct Options {
     /// At most so many units of work share one COMMIT. It bounds what a failed COMMIT repeats and how long the first unit
     /// of a group waits; 1 turns group commit off (to measure it).
     pub max_group: usize,
+    /// Is told the text of every statement before it runs: for tests and measurements of what a request asks the database.
+    pub observe: Option<Observer>,
+}
+
+/// Called with the text of a statement.
+#[derive(Clone)]
+pub struct Observer(pub Arc<dyn Fn(&str) + Send + Sync>);
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 8, max_pages: None, max_group: 256 }
+        Self { readers: 8, max_pages: None, max_group: 256, observe: None }
     }
 }
 
@@ -59,6 +71,7 @@ struct Inner {
     permits: Semaphore,
     revision: watch::Receiver<u64>,
     counters: Arc<Counters>,
+    observe: Option<Observer>,
 }
 
 impl Inner {
@@ -90,11 +103,12 @@ impl Store {
     /// Like [`Store::open`], with settings.
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
         let path = path.as_ref().to_path_buf();
-        let session = Sqlite::open_writer(&path)?;
+        let mut session = Sqlite::open_writer(&path)?;
         session.script(migration::BOOTSTRAP)?;
         session.begin()?;
         migration::apply(&Tx::new(&session), &[change_log::MIGRATION, tally::MIGRATION], jiff::Timestamp::now())?;
         session.commit()?;
+        session.observe(options.observe.clone());
         if let Some(pages) = options.max_pages {
             session.limit_pages(pages)?;
         }
@@ -124,6 +138,7 @@ impl Store {
                 permits: Semaphore::new(max_readers),
                 revision,
                 counters,
+                observe: options.observe.clone(),
             }),
         })
     }
@@ -211,7 +226,11 @@ impl Store {
         let idle = self.readers().pop();
         let reader = match idle {
             Some(reader) => reader,
-            None => Sqlite::open_reader(&self.inner.path)?,
+            None => {
+                let mut reader = Sqlite::open_reader(&self.inner.path)?;
+                reader.observe(self.inner.observe.clone());
+                reader
+            }
         };
         reader.begin_read()?;
         // If `look` panics the connection is closed by unwinding, which ends its transaction.

@@ -7,6 +7,7 @@ mod floating_ips;
 mod lists;
 mod model;
 mod openapi;
+mod plans;
 mod ports;
 mod quotas;
 mod rbac;

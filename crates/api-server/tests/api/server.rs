@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Request};
 use network_store::{NetworkConfig, NetworkOptions};
 use serde_json::Value;
 use std::future::{Future, ready};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use store::Store;
@@ -85,8 +86,13 @@ impl Server {
     }
 
     pub fn with(options: &NetworkOptions) -> Self {
+        Self::over(options, |path| Store::open(path).unwrap())
+    }
+
+    /// One whose store is opened so.
+    pub fn over(options: &NetworkOptions, open: impl FnOnce(&Path) -> Store) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path().join("neutronium.db")).unwrap();
+        let store = open(&directory.path().join("neutronium.db"));
         network_store::prepare(&store).unwrap();
         let network = Arc::new(NetworkConfig::new(options).unwrap());
         let api = Api::new(store.clone(), Arc::new(Names), ApiConfig::default(), network);

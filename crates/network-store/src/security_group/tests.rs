@@ -79,6 +79,8 @@ fn rules_are_made_all_or_none() {
     let make = |requests: Vec<SecurityGroupRuleCreate>| cloud.by(ME, move |work| create_rules(work, requests.clone()));
     assert_eq!(make(vec![rule(web, Some("tcp")), rule(web, Some("udp"))]).unwrap().len(), 2);
     assert_eq!(refusal(make(vec![rule(web, Some("6"))])), "SecurityGroupRuleExists");
+    let egress = SecurityGroupRuleCreate { direction: Direction::Egress, ..rule(web, None) };
+    assert_eq!(refusal(make(vec![egress])), "SecurityGroupRuleExists", "a rule that came with the group");
     let twice = vec![rule(web, Some("sctp")), rule(web, Some("132"))];
     assert_eq!(refusal(make(twice)), "DuplicateSecurityGroupRuleInPost");
     let bad = SecurityGroupRuleCreate { port_range_min: Some(80), ..rule(web, None) };

@@ -153,6 +153,8 @@ fn lives(done: &[Done]) -> Vec<Life> {
         if let (Request::CreateSubnet { .. }, Some(with)) = (one.request, removals.get(&one.call.ids.0)) {
             until = until.min(*with);
         }
+        // A router's interface is used like any port, but no quota keeps the router from having it.
+        let kind = if matches!(one.request, Request::AddInterface { .. }) { "interface" } else { kind };
         Life { kind, id, project: one.project, from: one.answered, until }
     });
     lives.collect()
