@@ -1,6 +1,6 @@
 //! What requests on address scopes do.
 
-use crate::{NetworkError, Work};
+use crate::{NetworkError, Work, rbac};
 use network_model::ModelError;
 use serde::Deserialize;
 use store::{Operation, Snapshot, params};
@@ -31,24 +31,22 @@ pub struct AddressScopeUpdate {
 pub struct AddressScope {
     pub id: Uuid,
     pub project_id: String,
-    pub shared: bool,
     pub ip_version: u8,
 }
 
 /// The scope, or that it is not there.
 pub fn get(snapshot: &Snapshot<'_>, id: Uuid) -> Result<AddressScope, NetworkError> {
-    let found = snapshot.query_opt(
-        "SELECT project_id, shared, ip_version FROM address_scopes WHERE id = ?1",
-        params![id],
-        |row| Ok(AddressScope { id, project_id: row.get(0)?, shared: row.get(1)?, ip_version: row.get(2)? }),
-    )?;
+    let found =
+        snapshot.query_opt("SELECT project_id, ip_version FROM address_scopes WHERE id = ?1", params![id], |row| {
+            Ok(AddressScope { id, project_id: row.get(0)?, ip_version: row.get(1)? })
+        })?;
     found.ok_or_else(|| ModelError::AddressScopeNotFound { address_scope_id: id }.into())
 }
 
 /// The scope, or that it is not there for this caller.
 pub(crate) fn get_visible(work: &Work<'_>, id: Uuid) -> Result<AddressScope, NetworkError> {
     let scope = get(work.tx, id)?;
-    if scope.shared || scope.is_own(work) {
+    if rbac::may_use(work, id, &scope.project_id)? {
         return Ok(scope);
     }
     Err(ModelError::AddressScopeNotFound { address_scope_id: id }.into())
@@ -65,22 +63,25 @@ impl AddressScope {
 pub fn create(work: &Work<'_>, request: &AddressScopeCreate) -> Result<Uuid, NetworkError> {
     let id = work.new_id();
     work.tx.execute(
-        "INSERT INTO address_scopes (id, project_id, name, shared, ip_version) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![id, &request.project_id, &request.name, request.shared, request.ip_version],
+        "INSERT INTO address_scopes (id, project_id, name, ip_version) VALUES (?1, ?2, ?3, ?4)",
+        params![id, &request.project_id, &request.name, request.ip_version],
     )?;
+    rbac::set_shared(work, "address_scope", id, request.shared)?;
     work.log("address_scope", id, Operation::Create, None)?;
     Ok(id)
 }
 
 /// Changes a scope. Once shared it stays so, since others' pools may be in it.
 pub fn update(work: &Work<'_>, id: Uuid, request: AddressScopeUpdate) -> Result<(), NetworkError> {
-    let scope = get(work.tx, id)?;
-    if scope.shared && request.shared == Some(false) {
+    get(work.tx, id)?;
+    if request.shared == Some(false) && rbac::is_shared_with(work.tx, id, rbac::SHARED, work.caller.project_id)? {
         let reason = "Shared address scope can't be unshared";
         return Err(ModelError::AddressScopeUpdateError { address_scope_id: id, reason }.into());
     }
     work.set("address_scopes", id, "name", request.name)?;
-    work.set("address_scopes", id, "shared", request.shared)?;
+    if request.shared == Some(true) {
+        rbac::set_shared(work, "address_scope", id, true)?;
+    }
     work.log("address_scope", id, Operation::Update, None)
 }
 
@@ -90,6 +91,7 @@ pub fn delete(work: &Work<'_>, id: Uuid) -> Result<(), NetworkError> {
     if work.tx.exists("SELECT 1 FROM subnetpools WHERE address_scope_id = ?1", params![id])? {
         return Err(ModelError::AddressScopeInUse { address_scope_id: id }.into());
     }
+    rbac::forget(work, id)?;
     work.tx.execute("DELETE FROM address_scopes WHERE id = ?1", params![id])?;
     work.log("address_scope", id, Operation::Delete, None)
 }

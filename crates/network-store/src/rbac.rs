@@ -133,6 +133,7 @@ pub fn create(work: &Work<'_>, request: &RbacPolicyCreate) -> Result<Uuid, Netwo
     if kind.users(&request.action).is_none() {
         return Err(invalid_action(kind, &request.action));
     }
+    check_stands_in(work, kind, object, &request.target_tenant)?;
     check_no_duplicate(work, object, &request.action, &request.target_tenant)?;
     let id = insert(work, kind, object, &request.action, &request.target_tenant, &request.project_id)?;
     after_change(work, kind, object, &request.action)?;
@@ -183,6 +184,19 @@ fn check_manipulator(work: &Work<'_>, kind: &Shareable, object: Uuid) -> Result<
             Err(invalid(format!("Only admins can manipulate policies on {objects} they do not own")))
         }
         None => Err(invalid(format!("{} {object} could not be found", kind.object_type))),
+    }
+}
+
+/// A subnet pool is of no use to whom its address scope is not shared with.
+fn check_stands_in(work: &Work<'_>, kind: &Shareable, object: Uuid, target: &str) -> Result<(), NetworkError> {
+    let Some(stands_in) = kind.stands_in else { return Ok(()) };
+    let other: Option<Uuid> = work.tx.query_opt(stands_in.sql, params![object], |row| row.parse(0))?;
+    match other {
+        Some(other) if !is_shared_with(work.tx, other, SHARED, target)? => Err(invalid(format!(
+            "Failed to create RBAC policy on object {object} because target project doesn't have access to associated {}",
+            stands_in.name
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -19,4 +19,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/0010-subnetpool", sql: include_str!("schema/subnetpool.sql") },
     Migration { name: "network/0011-rbac-policy", sql: include_str!("schema/rbac_policy.sql") },
     Migration { name: "network/0012-security-group-rule-key", sql: include_str!("schema/security_group_rule_key.sql") },
+    Migration { name: "network/0013-rbac-pools", sql: include_str!("schema/rbac_pools.sql") },
 ];

@@ -5,7 +5,7 @@ mod allocate;
 pub(crate) use allocate::source;
 
 use crate::request::nullable;
-use crate::{NetworkError, Work, address_scope, network, subnet};
+use crate::{NetworkError, Work, address_scope, network, rbac, subnet};
 use net_types::{IpNet, NetworkId, SubnetId};
 use network_model::ModelError;
 use network_model::prefix_set::PrefixSet;
@@ -59,14 +59,13 @@ pub struct SubnetPool {
     pub plan: PoolPlan,
     pub default_quota: Option<u64>,
     pub is_default: bool,
-    pub shared: bool,
     pub address_scope_id: Option<Uuid>,
 }
 
 /// The pool, or that it is not there.
 pub fn get(snapshot: &Snapshot<'_>, id: Uuid) -> Result<SubnetPool, NetworkError> {
     let found = snapshot.query_opt(
-        "SELECT project_id, ip_version, default_prefixlen, min_prefixlen, max_prefixlen, default_quota, is_default, shared,
+        "SELECT project_id, ip_version, default_prefixlen, min_prefixlen, max_prefixlen, default_quota, is_default,
              address_scope_id FROM subnetpools WHERE id = ?1",
         params![id],
         |row| {
@@ -83,8 +82,7 @@ pub fn get(snapshot: &Snapshot<'_>, id: Uuid) -> Result<SubnetPool, NetworkError
                 },
                 default_quota: row.get(5)?,
                 is_default: row.get(6)?,
-                shared: row.get(7)?,
-                address_scope_id: row.parse_opt(8)?,
+                address_scope_id: row.parse_opt(7)?,
             })
         },
     )?;
@@ -104,7 +102,7 @@ fn prefixes(snapshot: &Snapshot<'_>, id: Uuid) -> Result<Vec<IpNet>, StoreError>
 /// The pool, or that it is not there for this caller.
 pub(crate) fn get_visible(work: &Work<'_>, id: Uuid) -> Result<SubnetPool, NetworkError> {
     let pool = get(work.tx, id)?;
-    if pool.shared || work.caller.is_admin || pool.project_id == work.caller.project_id {
+    if rbac::may_use(work, id, &pool.project_id)? {
         return Ok(pool);
     }
     Err(ModelError::SubnetPoolNotFound { subnetpool_id: id }.into())
@@ -127,8 +125,8 @@ pub fn create(work: &Work<'_>, request: &SubnetPoolCreate) -> Result<Uuid, Netwo
     }
     work.tx.execute(
         "INSERT INTO subnetpools (id, project_id, name, description, ip_version, default_prefixlen, min_prefixlen, max_prefixlen,
-             default_quota, is_default, shared, address_scope_id, revision_number, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13, ?13)",
+             default_quota, is_default, address_scope_id, revision_number, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?12)",
         params![
             id,
             &request.project_id,
@@ -140,12 +138,12 @@ pub fn create(work: &Work<'_>, request: &SubnetPoolCreate) -> Result<Uuid, Netwo
             plan.max_prefixlen,
             request.default_quota,
             request.is_default,
-            request.shared,
             request.address_scope_id,
             work.now
         ],
     )?;
     write_prefixes(work, id, &plan.prefixes)?;
+    rbac::set_shared(work, "subnetpool", id, request.shared)?;
     work.log("subnetpool", id, Operation::Create, None)?;
     Ok(id)
 }
@@ -271,6 +269,7 @@ pub fn delete(work: &Work<'_>, id: Uuid) -> Result<(), NetworkError> {
     if work.tx.exists("SELECT 1 FROM subnets WHERE subnetpool_id = ?1", params![id])? {
         return Err(ModelError::SubnetPoolDeleteError { reason: "Subnet pool has existing allocations" }.into());
     }
+    rbac::forget(work, id)?;
     work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id])?;
     work.tx.execute("DELETE FROM subnetpools WHERE id = ?1", params![id])?;
     work.log("subnetpool", id, Operation::Delete, None)

@@ -16,11 +16,7 @@ pub static ADDRESS_SCOPE: Resource = Resource {
         standard::id("address_scopes.id"),
         standard::name("address_scopes.name"),
         standard::project("address_scopes.project_id"),
-        Attribute::new("shared", Kind::Boolean, Stored::Boolean("address_scopes.shared"))
-            .default(Literal::Bool(false))
-            .put()
-            .sort()
-            .policy(),
+        standard::shared("address_scopes.id").default(Literal::Bool(false)).put().policy(),
         Attribute::new("ip_version", Kind::Numbers(&[4, 6]), Stored::Integer("address_scopes.ip_version"))
             .required()
             .sort(),

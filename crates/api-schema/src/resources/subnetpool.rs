@@ -57,10 +57,7 @@ pub static SUBNETPOOL: Resource = Resource {
             .sort()
             .policy()
             .from_extension("default-subnetpools"),
-        Attribute::new("shared", Kind::Boolean, Stored::Boolean("subnetpools.shared"))
-            .default(Literal::Bool(false))
-            .sort()
-            .policy(),
+        standard::shared("subnetpools.id").default(Literal::Bool(false)).policy(),
         Attribute::new("address_scope_id", Kind::Uuid, Stored::Text("subnetpools.address_scope_id"))
             .nullable()
             .optional()

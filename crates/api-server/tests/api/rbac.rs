@@ -203,3 +203,32 @@ async fn security_groups_are_shared_too() {
             .ends_with("Valid actions: ('access_as_shared',)")
     );
 }
+
+#[tokio::test]
+async fn address_scopes_and_the_pools_in_them_are_shared_one_after_the_other() {
+    let server = Server::new();
+    let scope = server.create(ADMIN, "address_scope", json!({"name": "s", "ip_version": 4})).await;
+    let pool = json!({"name": "p", "prefixes": ["10.0.0.0/16"], "address_scope_id": id(&scope)});
+    let pool = server.create(ADMIN, "subnetpool", pool).await;
+    let too_early = ask(&server, ADMIN, &pool, "subnetpool", SHARED, DEMO_PROJECT).await;
+    assert!(too_early.error().ends_with("target project doesn't have access to associated address scope."));
+    let own = json!({"name": "p", "prefixes": ["10.1.0.0/16"], "address_scope_id": id(&scope)});
+    server.post(DEMO, "/v2.0/subnetpools", json!({"subnetpool": own})).await.expect(404);
+    let entry = ask(&server, ADMIN, &scope, "address_scope", SHARED, DEMO_PROJECT).await.expect(201);
+    let entry = format!("/v2.0/rbac-policies/{}", id(&entry["rbac_policy"]));
+    assert_eq!(ids(&server, DEMO, "/v2.0/address-scopes?shared=true").await, [id(&scope)]);
+    let own = server.create(DEMO, "subnetpool", own).await;
+    assert_eq!(own["shared"], false);
+    server.delete(ADMIN, &entry).await.expect(409);
+    ask(&server, ADMIN, &pool, "subnetpool", SHARED, DEMO_PROJECT).await.expect(201);
+    let network = server.create(DEMO, "network", json!({})).await;
+    let subnet = json!({"network_id": id(&network), "ip_version": 4, "subnetpool_id": id(&pool), "prefixlen": 24});
+    server.create(DEMO, "subnet", subnet).await;
+    assert!(ids(&server, OTHER, "/v2.0/subnetpools").await.is_empty());
+    server.delete(DEMO, &format!("/v2.0/subnetpools/{}", id(&own))).await.expect(204);
+    server.delete(ADMIN, &entry).await.expect(204);
+    // What is said of everybody when an object is made is an entry, too.
+    let scope = server.create(ADMIN, "address_scope", json!({"name": "t", "ip_version": 4, "shared": true})).await;
+    assert_eq!(ids(&server, ADMIN, &format!("/v2.0/rbac-policies?object_id={}", id(&scope))).await.len(), 1);
+    assert_eq!(server.get(OTHER, "/v2.0/address-scopes").await.expect(200)["address_scopes"][0]["shared"], true);
+}

@@ -17,6 +17,17 @@ pub struct Shareable {
     /// What entries may allow, and for each an SQL query for the projects that make use of it: `?1` is the object. An entry
     /// without which one of them could not is not removed.
     pub actions: &'static [(&'static str, &'static str)],
+    /// An SQL query for what an object stands in (`?1`): who shall use the one must be able to use the other.
+    pub stands_in: Option<StandsIn>,
+}
+
+/// See [`Shareable::stands_in`].
+#[derive(Debug, Clone, Copy)]
+pub struct StandsIn {
+    /// In words: "address scope".
+    pub name: &'static str,
+    /// The query for its id.
+    pub sql: &'static str,
 }
 
 /// All of them.
@@ -32,6 +43,7 @@ pub const ALL: &[Shareable] = &[
                  WHERE ports.network_id = ?1",
             ),
         ],
+        stands_in: None,
     },
     Shareable {
         object_type: "security_group",
@@ -42,6 +54,22 @@ pub const ALL: &[Shareable] = &[
                  JOIN ports ON ports.id = port_security_groups.port_id
              WHERE port_security_groups.security_group_id = ?1",
         )],
+        stands_in: None,
+    },
+    Shareable {
+        object_type: "address_scope",
+        table: "address_scopes",
+        actions: &[(SHARED, "SELECT DISTINCT project_id FROM subnetpools WHERE address_scope_id = ?1")],
+        stands_in: None,
+    },
+    Shareable {
+        object_type: "subnetpool",
+        table: "subnetpools",
+        actions: &[(SHARED, "SELECT DISTINCT project_id FROM subnets WHERE subnetpool_id = ?1")],
+        stands_in: Some(StandsIn {
+            name: "address scope",
+            sql: "SELECT address_scope_id FROM subnetpools WHERE id = ?1 AND address_scope_id IS NOT NULL",
+        }),
     },
 ];
 
