@@ -4,6 +4,7 @@
 
 mod addresses;
 mod composite;
+mod dns;
 mod python;
 mod scalars;
 
@@ -90,6 +91,12 @@ pub enum Kind {
     AddressPairs,
     /// Names of availability zones.
     ZoneHints,
+    /// The name of a host in DNS: a label, a relative name or a full one.
+    DnsName,
+    /// A name in DNS to be put before a domain.
+    DnsRelativeName,
+    /// A domain of DNS with its trailing dot, or an empty text.
+    DnsDomain,
     /// Names without meaning to us.
     TextList(usize),
     /// One resource's own.
@@ -131,6 +138,9 @@ impl Kind {
             Self::FixedIps => composite::fixed_ips(value),
             Self::AddressPairs => composite::address_pairs(value),
             Self::ZoneHints => composite::texts(value, 255),
+            Self::DnsName => dns::host_name(value),
+            Self::DnsRelativeName => dns::relative_name(value),
+            Self::DnsDomain => dns::domain(value),
             Self::TextList(most) => composite::texts(value, *most),
             Self::Custom(custom) => (custom.parse)(value),
         }

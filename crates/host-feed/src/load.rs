@@ -234,7 +234,7 @@ fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -
     )?;
     let (sql, params) = select(
         "SELECT id, network_id, mac_address, device_owner, device_id, admin_state_up, port_security_enabled,
-                binding_host, binding_vif_type, status
+                binding_host, binding_vif_type, status, dns_name
          FROM ports",
         "id",
         id,
@@ -256,12 +256,20 @@ fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -
                 allowed_address_pairs: pairs.remove(&key).unwrap_or_default().into_iter().collect(),
             },
             host: Some(row.get::<String>(7)?).filter(|host| bound && !host.is_empty()),
-            hostname: None,
+            hostname: Some(row.text(10)?).filter(|name| !name.is_empty()).map(|name| first_label(&name)),
             active: row.text(9)? == "ACTIVE",
         };
         rows.push(RowChange::Port(row.parse(0)?, Some(port)));
         Ok(())
     })
+}
+
+/// What a host is called inside its domain: of a full name that is the first label.
+fn first_label(name: &str) -> String {
+    match name.strip_suffix('.') {
+        Some(full) => full.split('.').next().unwrap_or_default().to_owned(),
+        None => name.to_owned(),
+    }
 }
 
 fn groups(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {

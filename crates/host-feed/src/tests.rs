@@ -121,7 +121,7 @@ impl World {
         self.work(move |work| {
             let request: NetworkCreate = serde_json::from_value(json!({
                 "project_id": "p", "name": "n", "description": "", "admin_state_up": true, "mtu": 0, "shared": false,
-                "router:external": false, "is_default": false, "port_security_enabled": true,
+                "router:external": false, "is_default": false, "port_security_enabled": true, "dns_domain": "", "pvlan": false,
                 "availability_zone_hints": zones, "provider:network_type": null, "provider:physical_network": null,
                 "provider:segmentation_id": null
             }))

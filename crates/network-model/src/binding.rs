@@ -85,7 +85,7 @@ pub struct L2Agent {
 /// Why a port could not be bound; for the log and for whoever asks why a port is DOWN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BindingFailure {
-    /// Only ordinary virtual devices are supported.
+    /// Only devices that hang on Open vSwitch are supported.
     #[error("the device type asked for is not supported")]
     UnsupportedVnicType,
     /// No Open vSwitch agent has ever reported from the host.
@@ -99,9 +99,25 @@ pub enum BindingFailure {
     SegmentNotReachable,
 }
 
-/// How the port goes in on the host, or why it cannot.
-pub fn bind(vnic_type: &str, segment: &Segment, agents: &[L2Agent]) -> Result<VifDetails, BindingFailure> {
-    if vnic_type != "normal" {
+/// Whether a port whose `binding:vif_type` this is is plugged in nowhere.
+pub fn is_unplugged(vif_type: &str) -> bool {
+    [VifType::Unbound, VifType::BindingFailed].iter().any(|unplugged| unplugged.as_str() == vif_type)
+}
+
+/// How the port goes in on the host, or why it cannot. `switchdev`: its device has a switch that Open vSwitch can program,
+/// without which a card's function given to an instance is out of the switch's sight.
+pub fn bind(
+    vnic_type: &str,
+    switchdev: bool,
+    segment: &Segment,
+    agents: &[L2Agent],
+) -> Result<VifDetails, BindingFailure> {
+    let supported = match vnic_type {
+        "normal" | "smart-nic" | "vdpa" => true,
+        "direct" => switchdev,
+        _ => false,
+    };
+    if !supported {
         return Err(BindingFailure::UnsupportedVnicType);
     }
     if agents.is_empty() {
@@ -154,7 +170,7 @@ mod tests {
 
     #[test]
     fn details_are_what_os_vif_reads() {
-        let details = bind("normal", &segment(NetworkType::Vxlan, ""), &[agent()]).unwrap();
+        let details = bind("normal", false, &segment(NetworkType::Vxlan, ""), &[agent()]).unwrap();
         assert_eq!(
             serde_json::to_string(&details).unwrap(),
             r#"{"port_filter":true,"connectivity":"l2","ovs_hybrid_plug":false,"datapath_type":"netdev","bridge_name":"br-int"}"#
@@ -164,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_host_binds_what_it_reaches() {
-        let bound = |segment: &Segment| bind("normal", segment, &[agent()]).map(|_| ());
+        let bound = |segment: &Segment| bind("normal", false, segment, &[agent()]).map(|_| ());
         let out_of_reach = Err(BindingFailure::SegmentNotReachable);
         assert_eq!(bound(&segment(NetworkType::Local, "")), Ok(()));
         assert_eq!(bound(&segment(NetworkType::Flat, "public")), Ok(()));
@@ -177,9 +193,10 @@ mod tests {
     fn says_why_it_cannot() {
         let vxlan = segment(NetworkType::Vxlan, "");
         let (dead, off) = (L2Agent { alive: false, ..agent() }, L2Agent { admin_state_up: false, ..agent() });
-        assert_eq!(bind("direct", &vxlan, &[agent()]), Err(BindingFailure::UnsupportedVnicType));
-        assert_eq!(bind("normal", &vxlan, &[]), Err(BindingFailure::NoAgent));
-        assert_eq!(bind("normal", &vxlan, &[dead.clone(), off]), Err(BindingFailure::AgentDown));
-        assert!(bind("normal", &vxlan, &[dead, agent()]).is_ok());
+        assert_eq!(bind("direct", false, &vxlan, &[agent()]), Err(BindingFailure::UnsupportedVnicType));
+        assert!(bind("direct", true, &vxlan, &[agent()]).is_ok());
+        assert_eq!(bind("normal", false, &vxlan, &[]), Err(BindingFailure::NoAgent));
+        assert_eq!(bind("normal", false, &vxlan, &[dead.clone(), off]), Err(BindingFailure::AgentDown));
+        assert!(bind("normal", false, &vxlan, &[dead, agent()]).is_ok());
     }
 }

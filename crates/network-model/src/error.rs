@@ -227,6 +227,23 @@ errors! {
     /// The same pair twice.
     BadRequest DuplicateAddressPairInRequest { mac_address: String, ip_address: String } =
         "Request contains duplicate address pair: mac_address {mac_address} ip_address {ip_address}.";
+    /// What a port tells Nova of its NUMA placement stays while it is plugged in.
+    InUse PortBoundNUMAAffinityPolicy { port_id: PortId, host_id: String, numa_affinity_policy: String } =
+        "Unable to complete operation on port {port_id}, port is already bound to host {host_id}, numa_affinity_policy value given {numa_affinity_policy}.";
+    /// The network is no private VLAN.
+    BadRequest PVLANNotEnabledOnNetwork { network_id: NetworkId } = "PVLAN is not enabled on network {network_id}.";
+    /// Only a community has a name.
+    BadRequest PVLANCannotSetCommunityName { port_id: PortId } =
+        "PVLAN community name cannot be set if port type is not \"community\" for this port: {port_id}.";
+    /// A community needs a name.
+    BadRequest PVLANCommunityNameRequired { port_id: PortId } =
+        "Community name is required for ports with PVLAN type \"community\": {port_id}.";
+    /// An unprotected port cannot be kept apart.
+    BadRequest PVLANPortSecurityDisabled { port_id: PortId } =
+        "Port security is disabled for port {port_id}, cannot set PVLAN.";
+    /// Nor can a network of such ports.
+    BadRequest PVLANNetworkPortSecurityDisabled { network_id: NetworkId } =
+        "Port security is disabled on network {network_id}, cannot enable PVLAN.";
     /// More pairs than allowed.
     BadRequest AllowedAddressPairExhausted { quota: usize } = "The number of allowed address pair exceeds the maximum {quota}.";
 

@@ -5,6 +5,7 @@
 
 pub mod binding;
 pub mod device_owner;
+pub mod dns;
 mod error;
 pub mod fixed_ips;
 pub mod floating_ip;
@@ -14,6 +15,7 @@ pub mod ip_range;
 pub mod mac;
 pub mod port;
 pub mod prefix_set;
+pub mod pvlan;
 pub mod quota;
 pub mod router;
 pub mod security_group;

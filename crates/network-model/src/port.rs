@@ -1,6 +1,6 @@
 //! Ports: port security and what hangs on it, allowed address pairs, the MAC address, the device.
 
-use crate::{ModelError, binding::VifType, device_owner};
+use crate::{ModelError, binding::is_unplugged, device_owner};
 use net_types::{MacAddr, PortId};
 
 /// What a request says of a list that a port has.
@@ -75,7 +75,7 @@ pub fn check_mac_change(
     if old_mac == new_mac {
         return Ok(());
     }
-    if ![VifType::Unbound, VifType::BindingFailed].iter().any(|unplugged| unplugged.as_str() == vif_type) {
+    if !is_unplugged(vif_type) {
         return Err(ModelError::PortBound { port_id, vif_type: vif_type.to_owned(), old_mac, new_mac });
     }
     if device_owner::is_trusted(owner) {

@@ -5,7 +5,7 @@ use crate::{NetworkError, Work, agent, floating_ip, ha_network, port, rbac, secu
 use net_types::{NetworkId, PortId, SubnetId};
 use network_model::in_use::{self, PortUse};
 use network_model::segment::{ProviderAttributes, Segment};
-use network_model::{ModelError, subnet::check_mtu};
+use network_model::{ModelError, pvlan, subnet::check_mtu};
 use serde::Deserialize;
 use store::{Operation, Snapshot, StoreError, params};
 
@@ -25,6 +25,8 @@ pub struct NetworkCreate {
     pub external: bool,
     pub is_default: bool,
     pub port_security_enabled: bool,
+    pub dns_domain: String,
+    pub pvlan: bool,
     pub availability_zone_hints: Vec<String>,
     /// It shall be the HA network of the caller's project.
     #[serde(default)]
@@ -50,6 +52,8 @@ impl NetworkCreate {
             external: false,
             is_default: false,
             port_security_enabled: true,
+            dns_domain: String::new(),
+            pvlan: false,
             availability_zone_hints: Vec::new(),
             ha: false,
             network_type: None,
@@ -73,6 +77,8 @@ pub struct NetworkUpdate {
     pub external: Option<bool>,
     pub is_default: Option<bool>,
     pub port_security_enabled: Option<bool>,
+    pub dns_domain: Option<String>,
+    pub pvlan: Option<bool>,
     #[serde(rename = "provider:network_type")]
     pub network_type: Option<String>,
     #[serde(rename = "provider:physical_network", deserialize_with = "nullable")]
@@ -93,12 +99,13 @@ pub struct Network {
     pub port_security_enabled: bool,
     /// An administrator has taken it off a DHCP agent: only hands schedule it.
     pub dhcp_hold: bool,
+    pub pvlan: bool,
 }
 
 /// The network, or that it is not there.
 pub fn get(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Network, NetworkError> {
     let found = snapshot.query_opt(
-        "SELECT project_id, name, mtu, external, port_security_enabled, dhcp_hold FROM networks WHERE id = ?1",
+        "SELECT project_id, name, mtu, external, port_security_enabled, dhcp_hold, pvlan FROM networks WHERE id = ?1",
         params![id.0],
         |row| {
             Ok(Network {
@@ -109,6 +116,7 @@ pub fn get(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Network, NetworkErr
                 external: row.get(3)?,
                 port_security_enabled: row.get(4)?,
                 dhcp_hold: row.get(5)?,
+                pvlan: row.get(6)?,
             })
         },
     )?;
@@ -142,6 +150,9 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
     if request.is_default {
         check_only_default(work, id)?;
     }
+    if request.pvlan && !request.port_security_enabled {
+        return Err(ModelError::PVLANNetworkPortSecurityDisabled { network_id: id }.into());
+    }
     for zone in &request.availability_zone_hints {
         agent::check_zone(work.tx, agent::DHCP_AGENT, zone)?;
     }
@@ -156,8 +167,9 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
     let mtu = work.config.segments.mtu().of_network(&segment, request.mtu)?;
     work.tx.execute(
         "INSERT INTO networks (id, project_id, name, description, admin_state_up, status, mtu, external, is_default,
-             port_security_enabled, vlan_transparent, availability_zone_hints, dns_domain, revision_number, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'ACTIVE', ?6, ?7, ?8, ?9, NULL, ?10, '', 1, ?11, ?11)",
+             port_security_enabled, vlan_transparent, availability_zone_hints, dns_domain, pvlan, revision_number,
+             created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, 'ACTIVE', ?6, ?7, ?8, ?9, NULL, ?10, ?11, ?12, 1, ?13, ?13)",
         params![
             id.0,
             &request.project_id,
@@ -169,6 +181,8 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
             request.is_default,
             request.port_security_enabled,
             serde_json::json!(request.availability_zone_hints).to_string(),
+            &request.dns_domain,
+            request.pvlan,
             work.now
         ],
     )?;
@@ -241,14 +255,34 @@ pub fn update(work: &Work<'_>, id: NetworkId, request: NetworkUpdate) -> Result<
     if request.is_default == Some(true) {
         check_only_default(work, id)?;
     }
+    if let Some(pvlan) = request.pvlan {
+        set_pvlan(work, &network, request.port_security_enabled, pvlan)?;
+    }
     work.set("networks", id.0, "name", request.name)?;
     work.set("networks", id.0, "description", request.description)?;
     work.set("networks", id.0, "admin_state_up", request.admin_state_up)?;
     work.set("networks", id.0, "mtu", mtu)?;
     work.set("networks", id.0, "is_default", request.is_default)?;
     work.set("networks", id.0, "port_security_enabled", request.port_security_enabled)?;
+    work.set("networks", id.0, "dns_domain", request.dns_domain)?;
     work.touch("networks", id.0)?;
     work.log("network", id, Operation::Update, None)
+}
+
+/// Makes a network a private VLAN, all of whose ports are promiscuous until told otherwise, or an ordinary one again.
+fn set_pvlan(work: &Work<'_>, network: &Network, security: Option<bool>, pvlan: bool) -> Result<(), NetworkError> {
+    if pvlan && !security.unwrap_or(network.port_security_enabled) {
+        return Err(ModelError::PVLANNetworkPortSecurityDisabled { network_id: network.id }.into());
+    }
+    if pvlan != network.pvlan {
+        let kind = pvlan.then_some(pvlan::PROMISCUOUS);
+        work.tx.execute(
+            "UPDATE ports SET pvlan_type = ?2, pvlan_community = NULL WHERE network_id = ?1",
+            params![network.id.0, kind],
+        )?;
+        work.set("networks", network.id.0, "pvlan", Some(pvlan))?;
+    }
+    Ok(())
 }
 
 /// Shares the network with everybody, or no longer: those who are on it and may not by other entries prevent that.

@@ -2,17 +2,21 @@
 
 pub mod addresses;
 mod binding;
+mod dhcp_options;
 mod protection;
 
+pub use dhcp_options::DhcpOption;
 pub use protection::Pair;
 
 use crate::request::nullable;
-use crate::{NetworkError, Work, floating_ip, network, subnet};
+use crate::{NetworkError, Work, floating_ip, network, subnet, tag};
+use binding::DeviceMac;
 use net_types::{MacAddr, NetworkId, PortId, SecurityGroupId};
+use network_model::binding::is_unplugged;
 use network_model::fixed_ips::{Addressing, FixedIpRequest, check_router_port_change, plan_change, plan_new};
 use network_model::in_use::{PortUse, check_port_deletion};
 use network_model::port::{self as rules, check_mac_change};
-use network_model::{ModelError, device_owner, mac};
+use network_model::{ModelError, device_owner, dns, mac, pvlan};
 use protection::Protection;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -41,6 +45,18 @@ pub struct PortCreate {
     pub binding_vnic_type: String,
     #[serde(rename = "binding:profile")]
     pub binding_profile: Option<Map<String, Value>>,
+    pub extra_dhcp_opts: Option<Vec<DhcpOption>>,
+    pub dns_name: String,
+    pub dns_domain: String,
+    pub numa_affinity_policy: Option<String>,
+    pub device_profile: Option<String>,
+    pub hardware_offload_type: Option<String>,
+    pub trusted: Option<bool>,
+    pub hints: Option<Map<String, Value>>,
+    pub propagate_uplink_status: bool,
+    pub pvlan_type: Option<String>,
+    pub pvlan_community: Option<String>,
+    pub tags: Vec<String>,
 }
 
 impl PortCreate {
@@ -62,6 +78,18 @@ impl PortCreate {
             binding_host: None,
             binding_vnic_type: "normal".to_owned(),
             binding_profile: None,
+            extra_dhcp_opts: None,
+            dns_name: String::new(),
+            dns_domain: String::new(),
+            numa_affinity_policy: None,
+            device_profile: None,
+            hardware_offload_type: None,
+            trusted: None,
+            hints: None,
+            propagate_uplink_status: true,
+            pvlan_type: None,
+            pvlan_community: None,
+            tags: Vec::new(),
         }
     }
 }
@@ -89,6 +117,21 @@ pub struct PortUpdate {
     pub binding_vnic_type: Option<String>,
     #[serde(rename = "binding:profile")]
     pub binding_profile: Option<Map<String, Value>>,
+    pub extra_dhcp_opts: Option<Vec<DhcpOption>>,
+    pub dns_name: Option<String>,
+    pub dns_domain: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub numa_affinity_policy: Option<Option<String>>,
+    pub trusted: Option<bool>,
+    #[serde(deserialize_with = "nullable")]
+    pub hints: Option<Option<Map<String, Value>>>,
+    #[serde(deserialize_with = "nullable")]
+    pub data_plane_status: Option<Option<String>>,
+    pub propagate_uplink_status: Option<bool>,
+    #[serde(deserialize_with = "nullable")]
+    pub pvlan_type: Option<Option<String>>,
+    #[serde(deserialize_with = "nullable")]
+    pub pvlan_community: Option<Option<String>>,
 }
 
 /// What rules ask of a port.
@@ -105,13 +148,17 @@ pub struct Port {
     pub binding_host: String,
     pub binding_vnic_type: String,
     pub binding_vif_type: String,
+    pub binding_profile: Map<String, Value>,
+    pub trusted: Option<bool>,
+    pub pvlan: pvlan::Place,
 }
 
 /// The port, or that it is not there.
 pub fn get(snapshot: &Snapshot<'_>, id: PortId) -> Result<Port, NetworkError> {
     let found = snapshot.query_opt(
         "SELECT network_id, project_id, mac_address, device_id, device_owner, port_security_enabled, binding_host,
-             binding_vnic_type, binding_vif_type FROM ports WHERE id = ?1",
+             binding_vnic_type, binding_vif_type, trusted, pvlan_type, pvlan_community, binding_profile
+         FROM ports WHERE id = ?1",
         params![id.0],
         |row| {
             Ok(Port {
@@ -125,6 +172,10 @@ pub fn get(snapshot: &Snapshot<'_>, id: PortId) -> Result<Port, NetworkError> {
                 binding_host: row.get(6)?,
                 binding_vnic_type: row.get(7)?,
                 binding_vif_type: row.get(8)?,
+                trusted: row.get(9)?,
+                pvlan: pvlan::Place { kind: row.get(10)?, community: row.get(11)? },
+                // Only we write it.
+                binding_profile: serde_json::from_str(&row.text(12)?).unwrap_or_default(),
             })
         },
     )?;
@@ -146,7 +197,9 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
     let network = network::get(work.tx, request.network_id)?;
     let id = PortId(work.new_id());
     check_device(work, &request.project_id, &request.device_id, &request.device_owner)?;
-    let mac = match request.mac_address {
+    let host = request.binding_host.unwrap_or_default();
+    let mut profile = request.binding_profile.unwrap_or_default();
+    let mac = match binding::device_mac(&request.binding_vnic_type, &host, &profile)?.or(request.mac_address) {
         Some(mac) if mac_taken(work.tx, network.id, mac)? => {
             return Err(ModelError::MacAddressInUse { net_id: network.id, mac }.into());
         }
@@ -169,14 +222,27 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
             mac,
         },
     )?;
-    let host = request.binding_host.unwrap_or_default();
-    let binding = binding::of(work, network.id, &host, &request.binding_vnic_type)?;
+    let asked = pvlan::Asked { kind: Some(request.pvlan_type), community: Some(request.pvlan_community) };
+    let place = pvlan::place(id, (network.id, network.pvlan), &pvlan::Place::default(), asked)?;
+    if network.pvlan {
+        let (of_network, of_port) = (network.port_security_enabled, protection.port_security);
+        pvlan::check_protected(id, &request.device_owner, of_network, of_port)?;
+    }
+    check_dns_name(work, Some(&request.dns_name))?;
+    let named = dns::has_names(&work.config.dns_domain);
+    if let Some(kind) = &request.hardware_offload_type {
+        binding::add_capability(&mut profile, kind);
+    }
+    binding::say_trusted(&mut profile, request.trusted);
+    let binding = binding::of(work, network.id, &host, &request.binding_vnic_type, &profile)?;
     let status = if request.device_owner == device_owner::FLOATING_IP { "N/A" } else { "DOWN" };
     work.tx.execute(
         "INSERT INTO ports (id, project_id, network_id, name, description, mac_address, admin_state_up, status, device_id,
              device_owner, port_security_enabled, binding_host, binding_vnic_type, binding_profile, binding_vif_type,
-             binding_vif_details, revision_number, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, ?17, ?17)",
+             binding_vif_details, revision_number, created_at, updated_at, dns_name, dns_domain, numa_affinity_policy,
+             device_profile, hardware_offload_type, trusted, hints, propagate_uplink_status, pvlan_type, pvlan_community)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 1, ?17, ?17,
+             ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
         params![
             id.0,
             &request.project_id,
@@ -191,14 +257,28 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
             protection.port_security,
             &host,
             &request.binding_vnic_type,
-            Value::Object(request.binding_profile.unwrap_or_default()).to_string(),
+            Value::Object(profile).to_string(),
             binding.vif_type.as_str(),
             binding.vif_details.to_string(),
-            work.now
+            work.now,
+            if named { request.dns_name.as_str() } else { "" },
+            if named { request.dns_domain.as_str() } else { "" },
+            request.numa_affinity_policy.as_deref(),
+            request.device_profile.as_deref(),
+            request.hardware_offload_type.as_deref(),
+            request.trusted,
+            request.hints.map(|hints| Value::Object(hints).to_string()),
+            request.propagate_uplink_status,
+            place.kind.as_deref(),
+            place.community.as_deref()
         ],
     )?;
     addresses::write(work, network.id, id, &ips)?;
     protection.write(work, id)?;
+    dhcp_options::write(work, id, &request.extra_dhcp_opts.unwrap_or_default())?;
+    if !request.tags.is_empty() {
+        tag::add(work, "ports", id.0, &request.tags)?;
+    }
     if request.device_owner != device_owner::DHCP {
         network::end_dhcp_hold(work, &network)?;
     }
@@ -243,13 +323,29 @@ fn check_device(work: &Work<'_>, project: &str, device_id: &str, owner: &str) ->
     Ok(rules::check_device(owner, device_id, project, router.as_deref(), false)?)
 }
 
+/// Refuses a name that does not fit the deployment's domain.
+fn check_dns_name(work: &Work<'_>, name: Option<&str>) -> Result<(), NetworkError> {
+    dns::check_name(name.unwrap_or_default(), &work.config.dns_domain).map_err(|reason| {
+        NetworkError::named("HTTPBadRequest", 400, format!("Invalid input for dns_name. Reason: {reason}."))
+    })
+}
+
 /// Changes a port.
 pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), NetworkError> {
     let port = get(work.tx, id)?;
     let network = network::get(work.tx, port.network_id)?;
     let owner = request.device_owner.as_deref().unwrap_or(&port.device_owner);
     check_device(work, &port.project_id, request.device_id.as_deref().unwrap_or(&port.device_id), owner)?;
-    let mac = changed_mac(work, &port, request.mac_address)?;
+    check_dns_name(work, request.dns_name.as_deref())?;
+    if let Some(policy) = &request.numa_affinity_policy
+        && !is_unplugged(&port.binding_vif_type)
+    {
+        let numa_affinity_policy = policy.clone().unwrap_or_else(|| "None".to_owned());
+        let host_id = port.binding_host.clone();
+        return Err(ModelError::PortBoundNUMAAffinityPolicy { port_id: id, host_id, numa_affinity_policy }.into());
+    }
+    let binding = binding::Change::of(&port, &request)?;
+    let mac = changed_mac(work, &port, &request, &binding)?;
 
     let current = addresses::of_port(work.tx, id)?;
     let subnets = subnet::of_network(work.tx, network.id)?;
@@ -268,51 +364,88 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
 
     let asked = protection::Asked {
         port_security: request.port_security_enabled,
-        groups: request.security_groups,
-        pairs: request.allowed_address_pairs,
+        groups: request.security_groups.clone(),
+        pairs: request.allowed_address_pairs.clone(),
         mac,
     };
-    Protection::of_changed(work, &port, asked)?.write(work, id)?;
-
-    let host = match request.binding_host {
-        Some(host) => host.unwrap_or_default(),
-        None => port.binding_host.clone(),
-    };
-    let vnic_type = request.binding_vnic_type.as_ref().unwrap_or(&port.binding_vnic_type);
-    // A host that could not take the port is asked again with every change.
-    if host != port.binding_host || *vnic_type != port.binding_vnic_type || port.binding_vif_type == "binding_failed" {
-        let binding = binding::of(work, network.id, &host, vnic_type)?;
-        work.tx.execute(
-            "UPDATE ports SET binding_host = ?2, binding_vif_type = ?3, binding_vif_details = ?4, status = 'DOWN' WHERE id = ?1",
-            params![id.0, &host, binding.vif_type.as_str(), binding.vif_details.to_string()],
-        )?;
-    }
+    let protection = Protection::of_changed(work, &port, asked)?;
+    change_place(work, &port, &network, protection.port_security, &request)?;
+    protection.write(work, id)?;
+    binding.write(work, &port)?;
+    dhcp_options::write(work, id, request.extra_dhcp_opts.as_deref().unwrap_or_default())?;
     work.set("ports", id.0, "mac_address", Some(mac.to_string()))?;
+    write_plain(work, id, request)?;
+    work.touch("ports", id.0)?;
+    if binding.host != port.binding_host {
+        // The host that loses the port must hear of it too.
+        log(work, id, Operation::Update, network.id, &port.binding_host)?;
+    }
+    log(work, id, Operation::Update, network.id, &binding.host)
+}
+
+/// Writes what a request says that nothing else depends on.
+fn write_plain(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), NetworkError> {
     work.set("ports", id.0, "name", request.name)?;
     work.set("ports", id.0, "description", request.description)?;
     work.set("ports", id.0, "admin_state_up", request.admin_state_up)?;
     work.set("ports", id.0, "device_id", request.device_id)?;
     work.set("ports", id.0, "device_owner", request.device_owner)?;
-    work.set("ports", id.0, "binding_vnic_type", request.binding_vnic_type)?;
-    work.set("ports", id.0, "binding_profile", request.binding_profile.map(|p| Value::Object(p).to_string()))?;
-    work.touch("ports", id.0)?;
-    if host != port.binding_host {
-        // The host that loses the port must hear of it too.
-        log(work, id, Operation::Update, network.id, &port.binding_host)?;
+    if dns::has_names(&work.config.dns_domain) {
+        work.set("ports", id.0, "dns_name", request.dns_name)?;
+        work.set("ports", id.0, "dns_domain", request.dns_domain)?;
     }
-    log(work, id, Operation::Update, network.id, &host)
+    work.set("ports", id.0, "numa_affinity_policy", request.numa_affinity_policy)?;
+    work.set("ports", id.0, "trusted", request.trusted)?;
+    let hints = |hints: Map<String, Value>| Value::Object(hints).to_string();
+    work.set("ports", id.0, "hints", request.hints.map(|asked| asked.map(hints)))?;
+    work.set("ports", id.0, "data_plane_status", request.data_plane_status)?;
+    work.set("ports", id.0, "propagate_uplink_status", request.propagate_uplink_status)
 }
 
-fn changed_mac(work: &Work<'_>, port: &Port, asked: Option<Option<MacAddr>>) -> Result<MacAddr, NetworkError> {
+/// Writes a port's place in a private VLAN.
+fn change_place(
+    work: &Work<'_>,
+    port: &Port,
+    network: &network::Network,
+    port_security: bool,
+    request: &PortUpdate,
+) -> Result<(), NetworkError> {
+    if network.pvlan {
+        let owner = request.device_owner.as_deref().unwrap_or(&port.device_owner);
+        pvlan::check_protected(port.id, owner, network.port_security_enabled, port_security)?;
+    }
+    let asked = pvlan::Asked { kind: request.pvlan_type.clone(), community: request.pvlan_community.clone() };
+    let place = pvlan::place(port.id, (network.id, network.pvlan), &port.pvlan, asked)?;
+    if place != port.pvlan {
+        work.set("ports", port.id.0, "pvlan_type", Some(place.kind))?;
+        work.set("ports", port.id.0, "pvlan_community", Some(place.community))?;
+    }
+    Ok(())
+}
+
+fn changed_mac(
+    work: &Work<'_>,
+    port: &Port,
+    request: &PortUpdate,
+    binding: &binding::Change,
+) -> Result<MacAddr, NetworkError> {
     let (old, net_id) = (port.mac_address, port.network_id);
-    let new = match asked {
-        None => return Ok(old),
-        Some(Some(mac)) if mac == old => return Ok(old),
-        Some(Some(mac)) => mac,
-        Some(None) => new_mac(work, net_id)?,
+    let asked = match request.mac_address {
+        None => None,
+        Some(Some(mac)) if mac == old => None,
+        Some(Some(mac)) => Some(mac),
+        Some(None) => Some(new_mac(work, net_id)?),
     };
-    check_mac_change(port.id, &port.device_owner, &port.binding_vif_type, old, new)?;
-    if mac_taken(work.tx, net_id, new)? {
+    if let Some(new) = asked {
+        check_mac_change(port.id, &port.device_owner, &port.binding_vif_type, old, new)?;
+    }
+    let new = match binding.device_mac(port, request)? {
+        Some(DeviceMac::Of(mac)) => mac,
+        // The device's own address must be free for the next port that gets the device.
+        Some(DeviceMac::Gone) => new_mac(work, net_id)?,
+        None => asked.unwrap_or(old),
+    };
+    if new != old && mac_taken(work.tx, net_id, new)? {
         return Err(ModelError::MacAddressInUse { net_id, mac: new }.into());
     }
     Ok(new)

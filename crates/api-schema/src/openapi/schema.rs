@@ -118,6 +118,12 @@ pub fn of_kind(kind: &Kind) -> Value {
         ),
         Kind::ZoneHints => json!({"type": "array", "items": {"type": "string", "maxLength": 255}}),
         Kind::TextList(most) => json!({"type": "array", "items": {"type": "string", "maxLength": most}}),
+        Kind::DnsName | Kind::DnsRelativeName => {
+            json!({"type": "string", "maxLength": 255, "description": "name in DNS"})
+        }
+        Kind::DnsDomain => {
+            json!({"type": "string", "maxLength": 255, "description": "domain with its trailing dot", "examples": ["example.org."]})
+        }
         Kind::Custom(custom) => {
             let json = match custom.json {
                 JsonType::Boolean => "boolean",

@@ -60,6 +60,13 @@ pub static FLOATING_IP: Resource = Resource {
         standard::status("floating_ips.status"),
         standard::description("floating_ips.description"),
         Attribute::new("port_details", Kind::Object, Stored::Object(PORT_DETAILS)).from_extension("fip-port-details"),
+        // They are for an external DNS service, and without one nothing keeps them.
+        Attribute::new("dns_name", Kind::DnsRelativeName, Stored::Constant(Literal::Text("")))
+            .default(Literal::Text(""))
+            .from_extension("dns-integration"),
+        Attribute::new("dns_domain", Kind::DnsDomain, Stored::Constant(Literal::Text("")))
+            .default(Literal::Text(""))
+            .from_extension("dns-integration"),
         standard::tags(),
         standard::created_at("floating_ips.created_at"),
         standard::updated_at("floating_ips.updated_at"),

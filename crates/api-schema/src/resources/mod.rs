@@ -6,6 +6,7 @@ mod availability_zone;
 mod floating_ip;
 mod network;
 mod port;
+mod port_kinds;
 mod rbac_policy;
 mod router;
 mod security_group;

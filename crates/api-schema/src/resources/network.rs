@@ -72,6 +72,15 @@ pub static NETWORK: Resource = Resource {
             .put()
             .policy()
             .from_extension("port-security"),
+        Attribute::new("dns_domain", Kind::DnsDomain, Stored::Text("networks.dns_domain"))
+            .default(Literal::Text(""))
+            .put()
+            .from_extension("dns-integration"),
+        Attribute::new("pvlan", Kind::Boolean, Stored::Boolean("networks.pvlan"))
+            .default(Literal::Bool(false))
+            .put()
+            .filter()
+            .from_extension("pvlan"),
         Attribute::new("is_default", Kind::Boolean, Stored::Boolean("networks.is_default"))
             .default(Literal::Bool(false))
             .put()

@@ -1,13 +1,44 @@
 //! Ports: where a device meets a network, with its addresses, its protection, and the host it is bound to.
 
-use super::standard;
+use super::{port_kinds, standard};
 use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Parent, Resource, Stored};
 
+const ADDRESSES: &str = "fixed_ips JOIN ports AS named ON named.id = fixed_ips.port_id";
 const FIXED_IPS: Children = Children {
-    table: "fixed_ips",
+    table: ADDRESSES,
+    owner: "fixed_ips.port_id",
+    fields: &[("subnet_id", "fixed_ips.subnet_id"), ("ip_address", "fixed_ips.ip_address")],
+    order: "fixed_ips.position",
+};
+/// What DHCP tells a port that has no name of its own.
+macro_rules! host_of_address {
+    () => {
+        "'host-' || replace(replace(fixed_ips.ip_address, '.', '-'), ':', '-')"
+    };
+}
+const DNS_ASSIGNMENT: Children = Children {
+    table: ADDRESSES,
+    owner: "fixed_ips.port_id",
+    fields: &[
+        ("ip_address", "fixed_ips.ip_address"),
+        ("hostname", concat!("CASE WHEN named.dns_name = '' THEN ", host_of_address!(), " ELSE named.dns_name END")),
+        (
+            "fqdn",
+            concat!(
+                "CASE WHEN named.dns_name = '' THEN ",
+                host_of_address!(),
+                " || :dot_domain WHEN substr(named.dns_name, length(named.dns_name), 1) = '.' THEN named.dns_name",
+                " ELSE named.dns_name || :dot_domain END"
+            ),
+        ),
+    ],
+    order: "fixed_ips.position",
+};
+const DHCP_OPTIONS: Children = Children {
+    table: "port_dhcp_options",
     owner: "port_id",
-    fields: &[("subnet_id", "subnet_id"), ("ip_address", "ip_address")],
-    order: "position",
+    fields: &[("opt_name", "opt_name"), ("opt_value", "opt_value"), ("ip_version", "ip_version")],
+    order: "opt_name, ip_version",
 };
 const SECURITY_GROUPS: Children = Children {
     table: "port_security_groups",
@@ -21,6 +52,8 @@ const ADDRESS_PAIRS: Children = Children {
     fields: &[("mac_address", "mac_address"), ("ip_address", "ip_address")],
     order: "ip_address",
 };
+const NUMA_POLICIES: &[&str] = &["required", "preferred", "socket", "legacy"];
+const PVLAN_TYPES: &[&str] = &["isolated", "promiscuous", "community"];
 const VNIC_TYPES: &[&str] = &[
     "normal",
     "direct",
@@ -76,7 +109,11 @@ pub static PORT: Resource = Resource {
             .put()
             .policy()
             .from_extension("allowed-address-pairs"),
-        Attribute::new("extra_dhcp_opts", Kind::Object, Stored::Constant(Literal::EmptyList)),
+        Attribute::new("extra_dhcp_opts", Kind::Custom(&port_kinds::DHCP_OPTIONS), Stored::Children(DHCP_OPTIONS))
+            .null_is_empty()
+            .optional()
+            .put()
+            .from_extension("extra_dhcp_opt"),
         Attribute::new("security_groups", Kind::UuidList, Stored::Children(SECURITY_GROUPS))
             .null_is_empty()
             .optional()
@@ -113,7 +150,66 @@ pub static PORT: Resource = Resource {
         Attribute::new("binding:vif_details", Kind::Object, Stored::Json("ports.binding_vif_details"))
             .policy()
             .from_extension("binding"),
-        standard::tags(),
+        Attribute::new("dns_name", Kind::DnsName, Stored::Text("ports.dns_name"))
+            .default(Literal::Text(""))
+            .put()
+            .from_extension("dns-integration"),
+        Attribute::new("dns_assignment", Kind::Object, Stored::Children(DNS_ASSIGNMENT))
+            .from_extension("dns-integration"),
+        Attribute::new("dns_domain", Kind::DnsDomain, Stored::Text("ports.dns_domain"))
+            .default(Literal::Text(""))
+            .put()
+            .from_extension("dns-domain-ports"),
+        Attribute::new("numa_affinity_policy", Kind::Words(NUMA_POLICIES), Stored::Text("ports.numa_affinity_policy"))
+            .nullable()
+            .default(Literal::Null)
+            .put()
+            .from_extension("port-numa-affinity-policy"),
+        Attribute::new("device_profile", Kind::Text(255), Stored::Text("ports.device_profile"))
+            .nullable()
+            .default(Literal::Null)
+            .from_extension("port-device-profile"),
+        Attribute::new(
+            "hardware_offload_type",
+            Kind::Words(&["switchdev"]),
+            Stored::Text("ports.hardware_offload_type"),
+        )
+        .optional()
+        .policy()
+        .from_extension("port-hardware-offload-type"),
+        Attribute::new("trusted", Kind::Boolean, Stored::Boolean("ports.trusted"))
+            .optional()
+            .put()
+            .policy()
+            .from_extension("port-trusted-vif"),
+        Attribute::new("hints", Kind::Custom(&port_kinds::HINTS), Stored::Json("ports.hints"))
+            .nullable()
+            .default(Literal::Null)
+            .put()
+            .policy()
+            .from_extension("port-hints"),
+        Attribute::new("data_plane_status", Kind::Words(&["ACTIVE", "DOWN"]), Stored::Text("ports.data_plane_status"))
+            .nullable()
+            .put()
+            .policy()
+            .from_extension("data-plane-status"),
+        Attribute::new("propagate_uplink_status", Kind::Boolean, Stored::Boolean("ports.propagate_uplink_status"))
+            .default(Literal::Bool(true))
+            .put()
+            .from_extension("uplink-status-propagation"),
+        Attribute::new("pvlan_type", Kind::Words(PVLAN_TYPES), Stored::Text("ports.pvlan_type"))
+            .nullable()
+            .default(Literal::Null)
+            .put()
+            .filter()
+            .from_extension("pvlan"),
+        Attribute::new("pvlan_community", Kind::Custom(&port_kinds::COMMUNITY), Stored::Text("ports.pvlan_community"))
+            .nullable()
+            .default(Literal::Null)
+            .put()
+            .filter()
+            .from_extension("pvlan"),
+        standard::tags().default(Literal::EmptyList),
         standard::created_at("ports.created_at"),
         standard::updated_at("ports.updated_at"),
         standard::revision("ports.revision_number"),

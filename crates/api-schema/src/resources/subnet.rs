@@ -98,7 +98,8 @@ pub static SUBNET: Resource = Resource {
         Attribute::new("segment_id", Kind::Uuid, Stored::Text("subnets.segment_id")).filter(),
         Attribute::new("dns_publish_fixed_ip", Kind::Boolean, Stored::Boolean("subnets.dns_publish_fixed_ip"))
             .default(Literal::Bool(false))
-            .put(),
+            .put()
+            .from_extension("subnet-dns-publish-fixed-ip"),
         standard::tags(),
         standard::created_at("subnets.created_at"),
         standard::updated_at("subnets.updated_at"),

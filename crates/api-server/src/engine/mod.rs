@@ -26,6 +26,7 @@ use crate::registry::{LookRule, Relation};
 use access_policy::Credentials;
 use api_schema::Resource;
 use jiff::{SignedDuration, Timestamp};
+use network_model::dns;
 use place::is_visible;
 use render::{Fetch, Rendered};
 use serde_json::json;
@@ -38,7 +39,9 @@ use target::ObjectTarget;
 fn given(api: &Api, who: &Credentials) -> Given {
     let down = SignedDuration::from_secs(api.network.agent_down_time.into());
     let alive_since = Timestamp::now().checked_sub(down).unwrap_or(Timestamp::UNIX_EPOCH);
-    Given { alive_since, project: who.project_id.clone() }
+    let domain = dns::with_dot(&api.network.dns_domain);
+    let dot_domain = if domain.is_empty() { domain } else { format!(".{domain}") };
+    Given { alive_since, project: who.project_id.clone(), dot_domain }
 }
 
 /// `{"ports": [...], "ports_links": [...]}`.

@@ -92,8 +92,12 @@ impl<'a> Fetch<'a> {
             return Ok(page);
         }
         let mut sources = Vec::with_capacity(self.shape.sources.len());
-        for source in &self.shape.sources {
-            sources.push(Lists::read(snapshot, source, &page.keys, self.given)?);
+        for (position, source) in self.shape.sources.iter().enumerate() {
+            // Objects without the member ask for no rows.
+            let mut objects: Vec<usize> =
+                holes.iter().filter(|hole| hole.source.0 == position).map(|hole| hole.object).collect();
+            objects.dedup();
+            sources.push(Lists::read(snapshot, source, &page.keys, &objects, self.given)?);
         }
         Ok(fill(page, &holes, &sources))
     }
@@ -128,7 +132,8 @@ impl<'a> Fetch<'a> {
 struct Hole {
     position: usize,
     object: usize,
-    source: usize,
+    /// The source, and which of its lists.
+    source: (usize, usize),
 }
 
 fn write_node(
@@ -156,7 +161,7 @@ fn write_node(
             _ => out.extend_from_slice(b"null"),
         },
         Node::Constant(json) => out.extend_from_slice(json.as_bytes()),
-        Node::Source(source) => holes.push(Hole { position: out.len(), object, source: *source }),
+        Node::Source(source, list) => holes.push(Hole { position: out.len(), object, source: (*source, *list) }),
         Node::Object(present, members) => {
             if row.value(present + 1)? == Value::Null {
                 out.extend_from_slice(b"null");
@@ -207,8 +212,8 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-fn fill(page: Rendered, holes: &[Hole], sources: &[Lists]) -> Rendered {
-    let extra: usize = sources.iter().map(|lists| lists.bytes.len() + 2 * page.keys.len()).sum();
+fn fill(page: Rendered, holes: &[Hole], sources: &[Vec<Lists>]) -> Rendered {
+    let extra: usize = sources.iter().flatten().map(|lists| lists.bytes.len() + 2 * page.keys.len()).sum();
     let mut filled = Rendered {
         bytes: Vec::with_capacity(page.bytes.len() + extra),
         objects: Vec::with_capacity(page.objects.len()),
@@ -222,7 +227,7 @@ fn fill(page: Rendered, holes: &[Hole], sources: &[Lists]) -> Rendered {
             filled.bytes.extend_from_slice(page.bytes.get(copied..hole.position).unwrap_or_default());
             copied = hole.position;
             filled.bytes.push(b'[');
-            if let Some(lists) = sources.get(hole.source) {
+            if let Some(lists) = sources.get(hole.source.0).and_then(|lists| lists.get(hole.source.1)) {
                 filled.bytes.extend_from_slice(lists.of(hole.object));
             }
             filled.bytes.push(b']');
@@ -247,16 +252,26 @@ impl Lists {
         self.ranges.get(object).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
     }
 
-    fn read(snapshot: &Snapshot<'_>, source: &Source, ids: &[String], given: &Given) -> Result<Self, StoreError> {
-        let index: HashMap<&str, usize> = ids.iter().enumerate().map(|(index, id)| (id.as_str(), index)).collect();
-        let mut lists = Self { bytes: Vec::new(), ranges: vec![0..0; ids.len()] };
+    /// The lists of one source, of these objects of a page.
+    fn read(
+        snapshot: &Snapshot<'_>,
+        source: &Source,
+        keys: &[String],
+        objects: &[usize],
+        given: &Given,
+    ) -> Result<Vec<Self>, StoreError> {
+        let ids: Vec<&String> = objects.iter().filter_map(|object| keys.get(*object)).collect();
+        let index: HashMap<&str, usize> = ids.iter().zip(objects).map(|(id, object)| (id.as_str(), *object)).collect();
+        let count = if let Source::Rows(lists) = source { lists.len() } else { 1 };
+        let mut lists: Vec<Self> =
+            (0..count).map(|_| Self { bytes: Vec::new(), ranges: vec![0..0; keys.len()] }).collect();
         let most = SIZES.iter().copied().max().unwrap_or(1);
         for chunk in ids.chunks(most) {
             let size = SIZES.iter().copied().find(|size| *size >= chunk.len()).unwrap_or(most);
             let padded = chunk.iter().chain(chunk.last().into_iter().cycle()).take(size);
-            let wanted = padded.map(|id| Value::from(id.clone()));
+            let wanted = padded.map(|id| Value::from((*id).clone()));
             match source {
-                Source::Children(children) => lists.read_rows(snapshot, children, given, &index, wanted)?,
+                Source::Rows(children) => read_rows(snapshot, children, &index, wanted, given, &mut lists)?,
                 Source::Nested(nested, shape) => {
                     let mut fetch = Fetch::keyed(shape, nested.owner, given);
                     let condition = fetch.sql.is_one_of(nested.owner, wanted);
@@ -264,53 +279,14 @@ impl Lists {
                     fetch.sql.push(&order);
                     let rendered = fetch.run(snapshot)?;
                     for (position, owner) in rendered.keys.iter().enumerate() {
-                        lists.append(&index, owner, rendered.object(position));
+                        for list in &mut lists {
+                            list.append(&index, owner, rendered.object(position));
+                        }
                     }
                 }
             }
         }
         Ok(lists)
-    }
-
-    fn read_rows(
-        &mut self,
-        snapshot: &Snapshot<'_>,
-        children: &Children,
-        given: &Given,
-        index: &HashMap<&str, usize>,
-        wanted: impl Iterator<Item = Value<'static>>,
-    ) -> Result<(), StoreError> {
-        let mut sql = Sql::new(given);
-        let columns: Vec<&str> = children.fields.iter().map(|(_, column)| *column).collect();
-        let condition = sql.is_one_of(children.owner, wanted);
-        sql.push(&format!(
-            "SELECT {owner}, {} FROM {} WHERE {condition} ORDER BY {owner}, {}",
-            columns.join(", "),
-            children.table,
-            children.order,
-            owner = children.owner
-        ));
-        let mut member = Vec::new();
-        snapshot.for_each(&sql.text, &sql.params, |row| {
-            member.clear();
-            match children.fields {
-                [("", _)] => match row.value(1)? {
-                    Value::Null => return Ok(()),
-                    value => write_value(value, &mut member),
-                },
-                fields => {
-                    for (position, (key, _)) in fields.iter().enumerate() {
-                        member.extend_from_slice(if position == 0 { b"{" } else { b"," });
-                        write_text(key, &mut member);
-                        member.push(b':');
-                        write_value(row.value(position + 1)?, &mut member);
-                    }
-                    member.push(b'}');
-                }
-            }
-            self.append(index, &row.text(0)?, &member);
-            Ok(())
-        })
     }
 
     /// Rows of one object come one after the other.
@@ -328,4 +304,51 @@ impl Lists {
         self.bytes.extend_from_slice(json);
         range.end = self.bytes.len();
     }
+}
+
+/// Lists made of the same rows, read with one query.
+fn read_rows(
+    snapshot: &Snapshot<'_>,
+    lists: &[Children],
+    index: &HashMap<&str, usize>,
+    wanted: impl Iterator<Item = Value<'static>>,
+    given: &Given,
+    read: &mut [Lists],
+) -> Result<(), StoreError> {
+    let Some(Children { table, owner, order, .. }) = lists.first() else { return Ok(()) };
+    let mut sql = Sql::new(given);
+    let fields = lists.iter().flat_map(|list| list.fields);
+    let columns: Vec<String> = fields.map(|(_, column)| sql.expression(column)).collect();
+    let condition = sql.is_one_of(owner, wanted);
+    sql.push(&format!(
+        "SELECT {owner}, {} FROM {table} WHERE {condition} ORDER BY {owner}, {order}",
+        columns.join(", ")
+    ));
+    let mut member = Vec::new();
+    snapshot.for_each(&sql.text, &sql.params, |row| {
+        let key = row.text(0)?;
+        let mut column = 1;
+        for (list, read) in lists.iter().zip(read.iter_mut()) {
+            let first = column;
+            column += list.fields.len();
+            member.clear();
+            match list.fields {
+                [("", _)] => match row.value(first)? {
+                    Value::Null => continue,
+                    value => write_value(value, &mut member),
+                },
+                fields => {
+                    for (position, (key, _)) in fields.iter().enumerate() {
+                        member.extend_from_slice(if position == 0 { b"{" } else { b"," });
+                        write_text(key, &mut member);
+                        member.push(b':');
+                        write_value(row.value(first + position)?, &mut member);
+                    }
+                    member.push(b'}');
+                }
+            }
+            read.append(index, &key, &member);
+        }
+        Ok(())
+    })
 }

@@ -55,8 +55,8 @@ pub enum Node {
     Json(usize),
     /// Written here already.
     Constant(String),
-    /// From [`Shape::sources`].
-    Source(usize),
+    /// From [`Shape::sources`], and which of the lists that are read there.
+    Source(usize, usize),
     /// An object, or null while the column is NULL.
     Object(usize, Vec<(String, Node)>),
 }
@@ -64,8 +64,8 @@ pub enum Node {
 /// Rows of other tables.
 #[derive(Debug)]
 pub enum Source {
-    /// Rows.
-    Children(Children),
+    /// Rows, shown as one list or several: all of the same table, owner and order.
+    Rows(Vec<Children>),
     /// Objects of another resource.
     Nested(Nested, Box<Shape>),
 }
@@ -129,7 +129,22 @@ impl Shape {
 
     fn source(&mut self, source: Source) -> Node {
         self.sources.push(source);
-        Node::Source(self.sources.len() - 1)
+        Node::Source(self.sources.len() - 1, 0)
+    }
+
+    /// Lists made of the same rows are read together.
+    fn rows(&mut self, children: Children) -> Node {
+        for (position, source) in self.sources.iter_mut().enumerate() {
+            if let Source::Rows(lists) = source
+                && lists.first().is_some_and(|known| {
+                    (known.table, known.owner, known.order) == (children.table, children.owner, children.order)
+                })
+            {
+                lists.push(children);
+                return Node::Source(position, lists.len() - 1);
+            }
+        }
+        self.source(Source::Rows(vec![children]))
     }
 
     fn node(&mut self, stored: Stored, nested: &dyn Fn(&'static Resource) -> Self) -> Option<Node> {
@@ -143,7 +158,7 @@ impl Shape {
             Stored::Json(sql) => Node::Json(self.column(sql)),
             Stored::Shared(sharing) => Node::Boolean(self.value(Column::Shared(sharing))),
             Stored::Constant(literal) => Node::Constant(body::literal(literal).to_string()),
-            Stored::Children(children) => self.source(Source::Children(children)),
+            Stored::Children(children) => self.rows(children),
             Stored::Nested(what) => {
                 let resource = resources::find(what.resource)?;
                 self.source(Source::Nested(what, Box::new(nested(resource))))

@@ -12,6 +12,8 @@ pub struct Given {
     pub alive_since: Timestamp,
     /// The caller's project.
     pub project: String,
+    /// What stands behind the name of a host: a dot and the deployment's domain, or nothing.
+    pub dot_domain: String,
 }
 
 /// A statement being built.
@@ -23,16 +25,26 @@ pub struct Sql {
     pub params: Vec<Value<'static>>,
     given: Given,
     alive_since: Option<String>,
+    dot_domain: Option<String>,
     project: Option<String>,
 }
 
 /// Stands in declarations for the instant before which a heartbeat is too old.
 const ALIVE_SINCE: &str = ":alive_since";
+/// Stands in declarations for [`Given::dot_domain`].
+const DOT_DOMAIN: &str = ":dot_domain";
 
 impl Sql {
     /// An empty statement.
     pub fn new(given: &Given) -> Self {
-        Self { text: String::new(), params: Vec::new(), given: given.clone(), alive_since: None, project: None }
+        Self {
+            text: String::new(),
+            params: Vec::new(),
+            given: given.clone(),
+            alive_since: None,
+            dot_domain: None,
+            project: None,
+        }
     }
 
     /// Adds a parameter; its placeholder.
@@ -48,15 +60,25 @@ impl Sql {
 
     /// An expression of a declaration, with what it leaves to us filled in.
     pub fn expression(&mut self, expression: &str) -> String {
-        if !expression.contains(ALIVE_SINCE) {
-            return expression.to_owned();
+        let mut filled = expression.to_owned();
+        if expression.contains(ALIVE_SINCE) {
+            let placeholder = match &self.alive_since {
+                Some(placeholder) => placeholder.clone(),
+                None => self.bind(self.given.alive_since),
+            };
+            self.alive_since = Some(placeholder.clone());
+            filled = filled.replace(ALIVE_SINCE, &placeholder);
         }
-        let placeholder = match &self.alive_since {
-            Some(placeholder) => placeholder.clone(),
-            None => self.bind(self.given.alive_since),
-        };
-        self.alive_since = Some(placeholder.clone());
-        expression.replace(ALIVE_SINCE, &placeholder)
+        if expression.contains(DOT_DOMAIN) {
+            let placeholder = match &self.dot_domain {
+                Some(placeholder) => placeholder.clone(),
+                // PostgreSQL is to know what is put together.
+                None => format!("CAST({} AS TEXT)", self.bind(self.given.dot_domain.clone())),
+            };
+            self.dot_domain = Some(placeholder.clone());
+            filled = filled.replace(DOT_DOMAIN, &placeholder);
+        }
+        filled
     }
 
     /// The placeholder of the caller's project.

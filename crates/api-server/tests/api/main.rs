@@ -8,6 +8,7 @@ mod lists;
 mod model;
 mod openapi;
 mod plans;
+mod port_attributes;
 mod ports;
 mod quotas;
 mod rbac;
