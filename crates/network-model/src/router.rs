@@ -5,9 +5,11 @@
 
 mod extra_route;
 mod kind;
+mod provider;
 
 pub use extra_route::{add_routes, check_routes, remove_routes};
 pub use kind::{RouterKind, VIRTUAL_ROUTER_IDS, free_virtual_router_id};
+pub use provider::{PROVIDERS, Provider};
 
 use crate::{
     IpRange, ModelError,

@@ -13,6 +13,7 @@ pub mod agent;
 mod config;
 pub mod dhcp_agent;
 mod error;
+pub mod flavor;
 pub mod floating_ip;
 pub mod ha_network;
 pub mod l3_agent;

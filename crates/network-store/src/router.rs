@@ -11,7 +11,7 @@ pub use interface::{Interface, add_interface, remove_interface};
 pub use routes::{add_extra_routes, remove_extra_routes};
 
 use crate::request::nullable;
-use crate::{NetworkError, Work, agent, ha_network, port};
+use crate::{NetworkError, Work, agent, flavor, ha_network, port};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SubnetId};
 use network_model::router::{self as rules, RouterAddress, RouterKind, RouterPort};
 use network_model::subnet::Route;
@@ -19,6 +19,7 @@ use network_model::{ModelError, device_owner};
 use serde::Deserialize;
 use serde_json::Value;
 use store::{Operation, Snapshot, StoreError, params};
+use uuid::Uuid;
 
 /// A checked POST body.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,6 +33,8 @@ pub struct RouterCreate {
     pub availability_zone_hints: Vec<String>,
     pub distributed: Option<bool>,
     pub ha: Option<bool>,
+    #[serde(default)]
+    pub flavor_id: Option<Uuid>,
 }
 
 /// A checked PUT body: what it does not have stays.
@@ -54,23 +57,25 @@ struct Loaded {
     project_id: String,
     admin_state_up: bool,
     kind: RouterKind,
+    flavor: Option<Uuid>,
     router: rules::Router,
 }
 
 /// The router as the rules look at it, or that it is not there.
 fn load(snapshot: &Snapshot<'_>, id: RouterId) -> Result<Loaded, NetworkError> {
     let found = snapshot.query_opt(
-        "SELECT routers.project_id, gateway.id, gateway.network_id, routers.admin_state_up, routers.distributed, routers.ha
+        "SELECT routers.project_id, gateway.id, gateway.network_id, routers.admin_state_up, routers.distributed, routers.ha,
+             routers.flavor_id
          FROM routers LEFT JOIN ports AS gateway ON gateway.id = routers.gateway_port_id
          WHERE routers.id = ?1",
         params![id.0],
         |row| {
             let kind = RouterKind { distributed: row.get(4)?, ha: row.get(5)? };
             let gateway = (row.parse_opt::<PortId>(1)?, row.parse_opt::<NetworkId>(2)?);
-            Ok((row.get::<String>(0)?, gateway, row.get::<bool>(3)?, kind))
+            Ok((row.get::<String>(0)?, gateway, row.get::<bool>(3)?, kind, row.parse_opt::<Uuid>(6)?))
         },
     )?;
-    let (project_id, (port, network), admin_state_up, kind) =
+    let (project_id, (port, network), admin_state_up, kind, flavor) =
         found.ok_or(ModelError::RouterNotFound { router_id: id })?;
     let mut ports: Vec<RouterPort> = snapshot.query(
         "SELECT ports.id, ports.network_id FROM router_interfaces JOIN ports ON ports.id = router_interfaces.port_id
@@ -90,7 +95,13 @@ fn load(snapshot: &Snapshot<'_>, id: RouterId) -> Result<Loaded, NetworkError> {
         port.addresses = addresses(snapshot, port.id)?;
     }
     let routes = routes::of_router(snapshot, id)?;
-    Ok(Loaded { project_id, admin_state_up, kind, router: rules::Router { id, ports, external_subnets, routes } })
+    Ok(Loaded {
+        project_id,
+        admin_state_up,
+        kind,
+        flavor,
+        router: rules::Router { id, ports, external_subnets, routes },
+    })
 }
 
 fn router_port(id: PortId, network_id: NetworkId, is_gateway: bool) -> RouterPort {
@@ -113,6 +124,9 @@ pub fn create(work: &Work<'_>, request: RouterCreate) -> Result<RouterId, Networ
     for zone in &request.availability_zone_hints {
         agent::check_zone(work.tx, agent::L3_AGENT, zone)?;
     }
+    if let Some(flavor) = request.flavor_id {
+        flavor::provider(work, flavor)?.check(request.distributed, request.ha)?;
+    }
     let id = RouterId(work.new_id());
     let virtual_id = if kind.ha { kind::prepare_ha(work, &request.project_id)? } else { None };
     // Without a virtual router id there is nothing by which its copies could tell it from others of the project.
@@ -120,7 +134,7 @@ pub fn create(work: &Work<'_>, request: RouterCreate) -> Result<RouterId, Networ
     work.tx.execute(
         "INSERT INTO routers (id, project_id, name, description, admin_state_up, status, gateway_port_id, enable_snat,
              distributed, ha, ha_vr_id, flavor_id, availability_zone_hints, revision_number, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, 1, ?7, ?8, ?9, NULL, ?10, 1, ?11, ?11)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, 1, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?12)",
         params![
             id.0,
             &request.project_id,
@@ -131,6 +145,7 @@ pub fn create(work: &Work<'_>, request: RouterCreate) -> Result<RouterId, Networ
             kind.distributed,
             kind.ha,
             virtual_id,
+            request.flavor_id,
             Value::from(request.availability_zone_hints).to_string(),
             work.now
         ],
@@ -145,6 +160,9 @@ pub fn create(work: &Work<'_>, request: RouterCreate) -> Result<RouterId, Networ
 /// Changes a router.
 pub fn update(work: &Work<'_>, id: RouterId, request: RouterUpdate) -> Result<(), NetworkError> {
     let mut loaded = load(work.tx, id)?;
+    if let Some(flavor) = loaded.flavor {
+        flavor::check_kind_change(work, flavor, request.distributed, request.ha)?;
+    }
     let is_up = request.admin_state_up.unwrap_or(loaded.admin_state_up);
     let kind = loaded.kind.change(request.distributed, request.ha, loaded.admin_state_up, is_up)?;
     if let Some(routes) = request.routes {

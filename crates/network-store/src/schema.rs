@@ -21,4 +21,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/0012-security-group-rule-key", sql: include_str!("schema/security_group_rule_key.sql") },
     Migration { name: "network/0013-rbac-pools", sql: include_str!("schema/rbac_pools.sql") },
     Migration { name: "network/port-attributes", sql: include_str!("schema/port_attributes.sql") },
+    Migration { name: "network/flavor", sql: include_str!("schema/flavor.sql") },
 ];

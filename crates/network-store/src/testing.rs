@@ -118,6 +118,7 @@ pub fn router_request(gateway: Option<NetworkId>) -> RouterCreate {
         availability_zone_hints: Vec::new(),
         distributed: None,
         ha: None,
+        flavor_id: None,
     }
 }
 

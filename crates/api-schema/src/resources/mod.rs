@@ -3,7 +3,9 @@
 mod address_scope;
 mod agent;
 mod availability_zone;
+mod flavor;
 mod floating_ip;
+mod floating_ip_pool;
 mod network;
 mod port;
 mod port_kinds;
@@ -11,6 +13,7 @@ mod rbac_policy;
 mod router;
 mod security_group;
 mod security_group_rule;
+mod service_provider;
 mod standard;
 mod subnet;
 mod subnetpool;
@@ -18,13 +21,16 @@ mod subnetpool;
 pub use address_scope::ADDRESS_SCOPE;
 pub use agent::AGENT;
 pub use availability_zone::AVAILABILITY_ZONE;
+pub use flavor::{FLAVOR, FLAVOR_SERVICE_PROFILE, SERVICE_PROFILE};
 pub use floating_ip::FLOATING_IP;
+pub use floating_ip_pool::FLOATING_IP_POOL;
 pub use network::NETWORK;
 pub use port::PORT;
 pub use rbac_policy::RBAC_POLICY;
 pub use router::ROUTER;
 pub use security_group::SECURITY_GROUP;
 pub use security_group_rule::SECURITY_GROUP_RULE;
+pub use service_provider::SERVICE_PROVIDER;
 pub use subnet::SUBNET;
 pub use subnetpool::{PREFIX_LIST, SUBNETPOOL};
 
@@ -42,6 +48,11 @@ pub static ALL: &[&Resource] = &[
     &ROUTER,
     &FLOATING_IP,
     &RBAC_POLICY,
+    &FLOATING_IP_POOL,
+    &FLAVOR,
+    &FLAVOR_SERVICE_PROFILE,
+    &SERVICE_PROFILE,
+    &SERVICE_PROVIDER,
     &AGENT,
     &AVAILABILITY_ZONE,
 ];

@@ -121,7 +121,11 @@ pub static ROUTER: Resource = Resource {
             .filter()
             .policy()
             .from_extension("l3-ha"),
-        Attribute::new("flavor_id", Kind::Uuid, Stored::Text("routers.flavor_id")),
+        Attribute::new("flavor_id", Kind::Uuid, Stored::Text("routers.flavor_id"))
+            .nullable()
+            .optional()
+            .sort()
+            .from_extension("l3-flavors"),
         standard::tags(),
         standard::created_at("routers.created_at"),
         standard::updated_at("routers.updated_at"),

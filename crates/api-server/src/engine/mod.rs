@@ -24,7 +24,7 @@ use crate::error::ApiError;
 use crate::query::Query;
 use crate::registry::{LookRule, Relation};
 use access_policy::Credentials;
-use api_schema::Resource;
+use api_schema::{Resource, Stored};
 use jiff::{SignedDuration, Timestamp};
 use network_model::dns;
 use place::is_visible;
@@ -41,7 +41,7 @@ fn given(api: &Api, who: &Credentials) -> Given {
     let alive_since = Timestamp::now().checked_sub(down).unwrap_or(Timestamp::UNIX_EPOCH);
     let domain = dns::with_dot(&api.network.dns_domain);
     let dot_domain = if domain.is_empty() { domain } else { format!(".{domain}") };
-    Given { alive_since, project: who.project_id.clone(), dot_domain }
+    Given { alive_since, project: who.project_id.clone(), dot_domain, related_to: None }
 }
 
 /// `{"ports": [...], "ports_links": [...]}`.
@@ -56,7 +56,8 @@ pub fn list(
     url: &str,
 ) -> Result<Vec<u8>, ApiError> {
     place.check_parent(api, snapshot, who)?;
-    list_where(api, snapshot, place.resource(), who, query, url, &|sql| place.condition(sql))
+    let given = given(api, who);
+    list_where(api, snapshot, (place.resource(), &[]), who, &given, query, url, &|sql| place.condition(sql))
 }
 
 /// The objects that another object has to do with.
@@ -76,24 +77,26 @@ pub fn related(
     if api.policy.condition(relation.policy, who) != access_policy::Condition::Always {
         return Err(ApiError::Forbidden(format!("rule:{}", relation.policy)));
     }
-    list_where(api, snapshot, relation.resource, who, query, url, &|sql| {
-        relation.condition.replace(":id", &sql.bind(canonical(id)))
+    let given = Given { related_to: Some(canonical(id)), ..given(api, who) };
+    list_where(api, snapshot, (relation.resource, relation.also), who, &given, query, url, &|sql| {
+        sql.expression(relation.condition)
     })
 }
 
+#[allow(clippy::too_many_arguments)] // All that a list depends on, from its two callers above.
 fn list_where(
     api: &Api,
     snapshot: &Snapshot<'_>,
-    resource: &'static Resource,
+    (resource, also): (&'static Resource, &'static [(&'static str, Stored)]),
     who: &Credentials,
+    given: &Given,
     query: &Query,
     url: &str,
     among: &dyn Fn(&mut Sql) -> String,
 ) -> Result<Vec<u8>, ApiError> {
     let listing = Listing::parse(resource, query, api.config.pagination_max_limit)?;
-    let shape = Shape::visible(resource, &api.policy, who, &listing.fields);
-    let given = given(api, who);
-    let mut fetch = Fetch::new(&shape, &given);
+    let shape = Shape::visible(resource, &api.policy, who, &listing.fields).with(also, &listing.fields);
+    let mut fetch = Fetch::new(&shape, given);
     let visible = fetch.sql.visible(resource, &api.policy, who);
     fetch.sql.push(&format!(" WHERE {visible}"));
     let among = among(&mut fetch.sql);
@@ -101,7 +104,7 @@ fn list_where(
     listing.write_filters(resource, &mut fetch.sql)?;
     let order = listing.order(resource);
     if let Some(marker) = &listing.marker {
-        after_marker(snapshot, resource, &order, listing.reverse, marker, &given, &mut fetch)?;
+        after_marker(snapshot, resource, &order, listing.reverse, marker, given, &mut fetch)?;
     }
     let mut directions = Vec::with_capacity(order.len());
     for (column, rises) in &order {

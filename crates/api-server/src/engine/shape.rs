@@ -88,6 +88,18 @@ impl Shape {
         })
     }
 
+    /// The same with more of each object: named values that only this list shows. `fields` are those that are asked for.
+    pub fn with(mut self, also: &'static [(&'static str, Stored)], fields: &[String]) -> Self {
+        for (name, stored) in also {
+            if (fields.is_empty() || fields.iter().any(|field| field == name))
+                && let Some(node) = self.node(*stored, &Self::everything)
+            {
+                self.fields.push(Field { key: format!("\"{name}\":"), guard: None, node });
+            }
+        }
+        self
+    }
+
     /// Everything there is, hidden or not: what policy looks at.
     pub fn everything(resource: &'static Resource) -> Self {
         Self::build(resource, &Self::everything, &mut |_, key| (key != "tenant_id").then_some(None))

@@ -8,12 +8,14 @@ use store::Value;
 /// What declarations leave open and a request fills in.
 #[derive(Debug, Clone)]
 pub struct Given {
-    /// Before that instant a heartbeat is too old.
+    /// `:alive_since`: before that instant a heartbeat is too old.
     pub alive_since: Timestamp,
-    /// The caller's project.
+    /// `:caller_project`: the caller's project.
     pub project: String,
-    /// What stands behind the name of a host: a dot and the deployment's domain, or nothing.
+    /// `:dot_domain`: what stands behind the name of a host: a dot and the deployment's domain, or nothing.
     pub dot_domain: String,
+    /// `:related_to`: of a list under an object, that object's id.
+    pub related_to: Option<String>,
 }
 
 /// A statement being built.
@@ -24,27 +26,20 @@ pub struct Sql {
     /// What its `?1`, `?2`, ... are.
     pub params: Vec<Value<'static>>,
     given: Given,
-    alive_since: Option<String>,
-    dot_domain: Option<String>,
-    project: Option<String>,
+    /// Which of the given ones have their placeholder already.
+    bound: Vec<(&'static str, String)>,
 }
 
-/// Stands in declarations for the instant before which a heartbeat is too old.
+// What stands for them in declarations.
 const ALIVE_SINCE: &str = ":alive_since";
-/// Stands in declarations for [`Given::dot_domain`].
+const CALLER_PROJECT: &str = ":caller_project";
 const DOT_DOMAIN: &str = ":dot_domain";
+const RELATED_TO: &str = ":related_to";
 
 impl Sql {
     /// An empty statement.
     pub fn new(given: &Given) -> Self {
-        Self {
-            text: String::new(),
-            params: Vec::new(),
-            given: given.clone(),
-            alive_since: None,
-            dot_domain: None,
-            project: None,
-        }
+        Self { text: String::new(), params: Vec::new(), given: given.clone(), bound: Vec::new() }
     }
 
     /// Adds a parameter; its placeholder.
@@ -60,35 +55,41 @@ impl Sql {
 
     /// An expression of a declaration, with what it leaves to us filled in.
     pub fn expression(&mut self, expression: &str) -> String {
-        let mut filled = expression.to_owned();
-        if expression.contains(ALIVE_SINCE) {
-            let placeholder = match &self.alive_since {
-                Some(placeholder) => placeholder.clone(),
-                None => self.bind(self.given.alive_since),
-            };
-            self.alive_since = Some(placeholder.clone());
-            filled = filled.replace(ALIVE_SINCE, &placeholder);
+        let mut text = expression.to_owned();
+        if !text.contains(':') {
+            return text;
         }
-        if expression.contains(DOT_DOMAIN) {
-            let placeholder = match &self.dot_domain {
-                Some(placeholder) => placeholder.clone(),
-                // PostgreSQL is to know what is put together.
-                None => format!("CAST({} AS TEXT)", self.bind(self.given.dot_domain.clone())),
-            };
-            self.dot_domain = Some(placeholder.clone());
-            filled = filled.replace(DOT_DOMAIN, &placeholder);
+        for name in [ALIVE_SINCE, CALLER_PROJECT, DOT_DOMAIN, RELATED_TO] {
+            if text.contains(name) {
+                text = text.replace(name, &self.placeholder(name));
+            }
         }
-        filled
+        text
+    }
+
+    /// The placeholder of something given.
+    fn placeholder(&mut self, name: &'static str) -> String {
+        if let Some((_, known)) = self.bound.iter().find(|(known, _)| *known == name) {
+            return known.clone();
+        }
+        let value: Value<'static> = match name {
+            ALIVE_SINCE => self.given.alive_since.into(),
+            CALLER_PROJECT => self.given.project.clone().into(),
+            DOT_DOMAIN => self.given.dot_domain.clone().into(),
+            _ => self.given.related_to.clone().map_or(Value::Null, Value::from),
+        };
+        let mut placeholder = self.bind(value);
+        if name == DOT_DOMAIN {
+            // PostgreSQL is to know what is put together.
+            placeholder = format!("CAST({placeholder} AS TEXT)");
+        }
+        self.bound.push((name, placeholder.clone()));
+        placeholder
     }
 
     /// The placeholder of the caller's project.
     fn project(&mut self) -> String {
-        let placeholder = match &self.project {
-            Some(placeholder) => placeholder.clone(),
-            None => self.bind(self.given.project.clone()),
-        };
-        self.project = Some(placeholder.clone());
-        placeholder
+        self.placeholder(CALLER_PROJECT)
     }
 
     /// 1 or 0: whether each object is shared with the caller.
@@ -182,6 +183,7 @@ impl Sql {
         }
         // A rule that asks for what the resource does not have is not met.
         let Some(column) = resource.column(name) else { return NEVER.to_owned() };
+        let column = self.expression(column);
         match expected {
             Expected::Exactly(value) => {
                 let value: Value<'static> = match value.as_str() {

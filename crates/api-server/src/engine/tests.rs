@@ -66,7 +66,7 @@ fn cloud() -> (Store, tempfile::TempDir) {
 
 /// The caller is of this project.
 fn own() -> Given {
-    Given { alive_since: Timestamp::now(), project: "own".into(), dot_domain: String::new() }
+    Given { alive_since: Timestamp::now(), project: "own".into(), dot_domain: String::new(), related_to: None }
 }
 
 fn objects(

@@ -5,7 +5,7 @@ use crate::error::ApiError;
 use api_schema::{Kind, SchemaError, resources};
 use network_model::router::InterfaceRequest;
 use network_model::subnet::Route;
-use network_store::{floating_ip, router};
+use network_store::{flavor, floating_ip, router};
 use serde_json::Value;
 
 pub(super) static RULES: &[Rules] = &[
@@ -38,6 +38,25 @@ pub(super) static RULES: &[Rules] = &[
         delete: Some(|work, id| done(floating_ip::delete(work, id.into()))),
         ..Rules::of(&resources::FLOATING_IP)
     },
+    Rules::of(&resources::FLOATING_IP_POOL),
+    Rules {
+        create: Some(|work, values| Ok(flavor::create(work, &typed("flavor", values)?)?)),
+        update: Some(|work, id, values| done(flavor::update(work, id, typed("flavor", values)?))),
+        delete: Some(|work, id| done(flavor::delete(work, id))),
+        ..Rules::of(&resources::FLAVOR)
+    },
+    Rules {
+        create: Some(|work, values| Ok(flavor::create_profile(work, &typed("service_profile", values)?)?)),
+        update: Some(|work, id, values| done(flavor::update_profile(work, id, typed("service_profile", values)?))),
+        delete: Some(|work, id| done(flavor::delete_profile(work, id))),
+        ..Rules::of(&resources::SERVICE_PROFILE)
+    },
+    Rules {
+        create: Some(|work, values| Ok(flavor::bind(work, typed("flavor_service_profile", values)?)?)),
+        delete: Some(|work, id| done(flavor::unbind(work, id))),
+        ..Rules::of(&resources::FLAVOR_SERVICE_PROFILE)
+    },
+    Rules::of(&resources::SERVICE_PROVIDER),
 ];
 
 /// `{"port_id"}` or `{"subnet_id"}`; what is no text is no UUID either.

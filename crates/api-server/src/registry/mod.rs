@@ -7,7 +7,7 @@ mod pools;
 mod security;
 
 use crate::error::ApiError;
-use api_schema::Resource;
+use api_schema::{Resource, Stored};
 use network_store::{NetworkConfig, NetworkError, Work};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -103,8 +103,10 @@ pub struct Relation {
     pub name: &'static str,
     /// What is listed.
     pub resource: &'static Resource,
-    /// Which of them: an SQL condition over the listed resource, `:id` being the object.
+    /// Which of them: an SQL condition over the listed resource, `:related_to` being the object.
     pub condition: &'static str,
+    /// What is shown of each beside its attributes, and where that comes from (`ha_state` of a router's agents).
+    pub also: &'static [(&'static str, Stored)],
     /// The policy rule of the list.
     pub policy: &'static str,
     /// `POST /v2.0/agents/ID/dhcp-networks`: brings two objects together. Its rule gets the body.

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // The helpers are tests too.
 
+mod agent_schedulers;
 mod core;
+mod flavors;
 mod floating_ips;
 mod lists;
 mod model;

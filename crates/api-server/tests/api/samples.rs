@@ -4,8 +4,13 @@ use crate::server::{ADMIN, DEMO, DEMO_PROJECT, OTHER_PROJECT, Server, id};
 use serde_json::{Value, json};
 
 /// Whose token may make such an object.
-pub fn owner(_resource: &str) -> &'static str {
-    DEMO
+pub fn owner(resource: &str) -> &'static str {
+    if is_everybodys(resource) || resource.ends_with("service_profile") { ADMIN } else { DEMO }
+}
+
+/// Whether everybody may look at such objects, though only an administrator changes them.
+pub fn is_everybodys(resource: &str) -> bool {
+    resource == "flavor"
 }
 
 /// Members of a valid POST; what it refers to is made first, by the same caller.
@@ -37,6 +42,12 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
                    "target_tenant": OTHER_PROJECT})
         }
         "router" => json!({"name": "r"}),
+        "flavor" => json!({"name": "f", "service_type": "L3_ROUTER_NAT"}),
+        "service_profile" => json!({"metainfo": "{}"}),
+        "flavor_service_profile" => {
+            let profile = server.create(token, "service_profile", json!({"metainfo": "{}"})).await;
+            json!({"id": id(&profile)})
+        }
         "floatingip" => {
             let network = server.create(ADMIN, "network", json!({"router:external": true})).await;
             let subnet = json!({"network_id": id(&network), "ip_version": 4, "cidr": "198.51.100.0/24"});
@@ -50,7 +61,7 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
 /// Members of a PUT that the owner may make.
 pub fn update(resource: &str) -> Value {
     match resource {
-        "agent" => json!({"description": "d"}),
+        "agent" | "service_profile" => json!({"description": "d"}),
         "floatingip" => json!({"description": "d"}),
         "rbac_policy" => json!({"target_tenant": DEMO_PROJECT}),
         _ => json!({"name": "renamed"}),

@@ -52,16 +52,6 @@ impl RouterKind {
             Self { .. } => device_owner::ROUTER_INTERFACE,
         }
     }
-
-    /// The name under which `service_providers` lists who makes such routers.
-    pub fn provider(self) -> &'static str {
-        match (self.distributed, self.ha) {
-            (true, true) => "dvrha",
-            (true, false) => "dvr",
-            (false, true) => "ha",
-            (false, false) => "single_node",
-        }
-    }
 }
 
 /// A free virtual router id, the first at or after `start`; none when the project has used them all.
