@@ -9,14 +9,14 @@ use std::path::Path;
 /// The floors of the house, lowest first. A crate may depend on crates of lower floors, and on those of its own floor
 /// that stand before it.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("vocabulary", &["net-types"]),
+    ("vocabulary", &["net-types", "secret"]),
     (
         "model and wire formats",
         &["network-model", "api-schema", "access-policy", "openflow", "ovsdb", "nft-rules", "host-view"],
     ),
     ("planners", &["host-plan"]),
     ("drivers and store", &["host-drivers", "store"]),
-    ("services", &["network-store", "host-services", "identity"]),
+    ("services", &["network-store", "host-services", "identity", "keystone-client"]),
     ("agent and server", &["host-agent", "host-feed", "api-server"]),
     ("lab", &["lab"]),
     ("binary", &["neutronium"]),

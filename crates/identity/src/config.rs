@@ -2,30 +2,8 @@
 
 use std::path::PathBuf;
 
+use secret::Secret;
 use serde::Deserialize;
-
-/// A password as configuration holds it: it does not show in `Debug` output.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a text that must not be shown.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
 
 /// How the built-in identity service behaves. Every field has a default.
 #[derive(Debug, Clone, Deserialize)]

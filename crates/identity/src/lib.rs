@@ -35,9 +35,10 @@ mod schema;
 mod service;
 mod token;
 
-pub use config::{IdentityConfig, Secret};
+pub use config::IdentityConfig;
 pub use error::IdentityError;
 pub use info::{InDomain, Named, Scope, TokenInfo};
+pub use secret::Secret;
 pub use service::{Clock, Identity};
 pub use token::Method;
 
