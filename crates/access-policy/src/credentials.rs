@@ -7,6 +7,12 @@ pub struct Credentials {
     pub user_id: String,
     /// The project that the token is scoped to; empty: none.
     pub project_id: String,
+    /// The domain that the token is scoped to; empty: none.
+    pub domain_id: String,
+    /// Whether the token is scoped to the system.
+    pub system_scope: bool,
+    /// Whether the project is the cloud's administrators'.
+    pub is_admin_project: bool,
     /// Names of the roles, with those that they imply.
     pub roles: Vec<String>,
     /// Roles of the service token that came along (`X-Service-Token`).
@@ -22,11 +28,20 @@ impl Credentials {
         self.service_roles.iter().any(|own| own.eq_ignore_ascii_case(role))
     }
 
+    /// Whether the token is for a domain or the system: Neutron's rules are all for projects (oslo.policy's `scope_types`,
+    /// which it enforces), so such a token may do nothing, whatever its roles.
+    pub(crate) fn is_of_another_scope(&self) -> bool {
+        self.system_scope || !self.domain_id.is_empty()
+    }
+
     /// The value that a rule names on its left side.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         match name {
             "project_id" | "tenant_id" => Some(&self.project_id),
             "user_id" => Some(&self.user_id),
+            "domain_id" => Some(&self.domain_id),
+            "system_scope" => self.system_scope.then_some("all"),
+            "is_admin_project" => Some(if self.is_admin_project { "True" } else { "False" }),
             _ => None,
         }
     }

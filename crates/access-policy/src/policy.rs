@@ -52,6 +52,9 @@ impl Policy {
 
     /// What the target must be for the caller to be allowed. A rule that does not exist is the rule `default`.
     pub fn condition(&self, name: &str, credentials: &Credentials) -> Condition {
+        if credentials.is_of_another_scope() {
+            return Condition::Never;
+        }
         self.named(name, credentials, 0)
     }
 

@@ -8,7 +8,7 @@ fn caller(project: &str, roles: &[&str]) -> Credentials {
         user_id: "u".into(),
         project_id: project.into(),
         roles: roles.iter().map(|r| (*r).to_owned()).collect(),
-        service_roles: Vec::new(),
+        ..Credentials::default()
     }
 }
 

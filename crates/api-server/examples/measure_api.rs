@@ -3,15 +3,14 @@
 //! `cargo run --release -p api-server --example measure_api -- [PORTS]`. CPU time is that of the whole process: API and database.
 
 use access_policy::Credentials;
-use api_server::{Api, ApiConfig, Authenticator, Caller};
+use api_server::{Api, ApiConfig, Authentication, Authenticator, Caller, Presented};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use network_store::{NetworkConfig, NetworkOptions};
 use serde_json::{Value, json};
-use std::future::{Future, ready};
+use std::future::ready;
 use std::io::Write;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 use tower::ServiceExt;
@@ -19,10 +18,10 @@ use tower::ServiceExt;
 struct Anyone;
 
 impl Authenticator for Anyone {
-    fn authenticate<'a>(&'a self, _: &'a str) -> Pin<Box<dyn Future<Output = Option<Caller>> + Send + 'a>> {
+    fn authenticate<'a>(&'a self, _: Presented<'a>) -> Authentication<'a> {
         let roles = ["member", "reader"].map(str::to_owned).to_vec();
         let credentials = Credentials { project_id: "p".into(), roles, ..Credentials::default() };
-        Box::pin(ready(Some(Caller { credentials })))
+        Box::pin(ready(Ok(Caller { credentials })))
     }
 }
 

@@ -1,8 +1,12 @@
-//! Who makes the request.
+//! Who makes the request: the two ways to know it, the built-in identity and an external Keystone.
 
 use access_policy::Credentials;
+use identity::Identity;
+use keystone_client::{CheckError, Scope, TokenChecker, TokenInfo};
 use std::future::Future;
 use std::pin::Pin;
+
+pub use keystone_client::Presented;
 
 /// A checked token, as far as the API cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,24 +15,86 @@ pub struct Caller {
     pub credentials: Credentials,
 }
 
-/// Checks tokens. The answer to a bad one is `None`; the API does not tell why.
-pub trait Authenticator: Send + Sync + 'static {
-    /// Who the bearer of `token` (`X-Auth-Token`) is.
-    fn authenticate<'a>(&'a self, token: &'a str) -> Pin<Box<dyn Future<Output = Option<Caller>> + Send + 'a>>;
+/// Why a request is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// The tokens are not good; the API does not tell why.
+    Unauthorized,
+    /// Whoever knows tokens cannot be asked.
+    Unavailable,
 }
 
-impl Authenticator for identity::Identity {
-    fn authenticate<'a>(&'a self, token: &'a str) -> Pin<Box<dyn Future<Output = Option<Caller>> + Send + 'a>> {
+/// What becomes of a request's tokens.
+pub type Authentication<'a> = Pin<Box<dyn Future<Output = Result<Caller, Denial>> + Send + 'a>>;
+
+/// Checks tokens.
+pub trait Authenticator: Send + Sync + 'static {
+    /// Who makes the request that brought these tokens.
+    fn authenticate<'a>(&'a self, presented: Presented<'a>) -> Authentication<'a>;
+}
+
+/// The role by which a service's token is told from a user's, where nobody has configured another.
+const SERVICE_ROLE: &str = "service";
+
+impl Authenticator for Identity {
+    fn authenticate<'a>(&'a self, presented: Presented<'a>) -> Authentication<'a> {
+        let names = |info: &identity::TokenInfo| info.role_names().map(str::to_owned).collect();
         Box::pin(async move {
-            let info = self.validate(token).ok()?;
-            Some(Caller {
+            let mut service_roles = Vec::new();
+            let mut info = self.validate(presented.token);
+            if let Some(token) = presented.service_token {
+                let service = self.validate(token).ok().filter(|service| service.has_role(SERVICE_ROLE));
+                service_roles = names(&*service.ok_or(Denial::Unauthorized)?);
+                // A service may finish what it began when the user's token was good.
+                info = info.or_else(|_| self.validate_expired(presented.token));
+            }
+            let info = info.map_err(|error| match error {
+                identity::IdentityError::Store(_) => Denial::Unavailable,
+                _ => Denial::Unauthorized,
+            })?;
+            Ok(Caller {
                 credentials: Credentials {
                     user_id: info.user.id.clone(),
                     project_id: info.project_id().unwrap_or_default().to_owned(),
-                    roles: info.role_names().map(str::to_owned).collect(),
-                    service_roles: Vec::new(),
+                    domain_id: info.scope.domain_id().unwrap_or_default().to_owned(),
+                    system_scope: false,
+                    is_admin_project: true,
+                    roles: names(&info),
+                    service_roles,
                 },
             })
         })
+    }
+}
+
+impl Authenticator for TokenChecker {
+    fn authenticate<'a>(&'a self, presented: Presented<'a>) -> Authentication<'a> {
+        Box::pin(async move {
+            let checked = self.check(presented).await.map_err(|error| match error {
+                CheckError::Invalid => Denial::Unauthorized,
+                CheckError::Unavailable(_) => Denial::Unavailable,
+            })?;
+            let service_roles = checked.service.map(|service| service.roles.clone()).unwrap_or_default();
+            Ok(Caller { credentials: credentials(&checked.user, service_roles) })
+        })
+    }
+}
+
+fn credentials(user: &TokenInfo, service_roles: Vec<String>) -> Credentials {
+    let (mut project_id, mut domain_id, mut system_scope) = (String::new(), String::new(), false);
+    match &user.scope {
+        Scope::Project(id) => project_id.clone_from(id),
+        Scope::Domain(id) => domain_id.clone_from(id),
+        Scope::System => system_scope = true,
+        Scope::Unscoped => {}
+    }
+    Credentials {
+        user_id: user.user_id.clone(),
+        project_id,
+        domain_id,
+        system_scope,
+        is_admin_project: user.is_admin_project,
+        roles: user.roles.clone(),
+        service_roles,
     }
 }

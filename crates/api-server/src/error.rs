@@ -14,6 +14,9 @@ pub enum ApiError {
     /// No token, or no good one. The text is the `WWW-Authenticate` URI.
     #[error("The request you have made requires authentication.")]
     Unauthorized(String),
+    /// Whoever knows tokens cannot be asked.
+    #[error("The Keystone service is temporarily unavailable.")]
+    IdentityUnavailable,
     /// There is nothing at this path.
     #[error("The resource could not be found.")]
     NoSuchPath,
@@ -85,6 +88,7 @@ impl ApiError {
     fn status_and_type(&self) -> (u16, &'static str) {
         match self {
             Self::Unauthorized(_) => (401, "Unauthorized"),
+            Self::IdentityUnavailable => (503, "ServiceUnavailable"),
             Self::NoSuchPath => (404, "HTTPNotFound"),
             Self::NoSuchMethod => (405, "HTTPMethodNotAllowed"),
             Self::NotFound { kind, .. } => (404, kind),
@@ -109,11 +113,14 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, kind) = self.status_and_type();
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if let Self::Unauthorized(uri) = &self {
+        if matches!(self, Self::Unauthorized(_) | Self::IdentityUnavailable) {
             // As keystonemiddleware answers, not Neutron.
-            let body = json!({"error": {"code": 401, "title": "Unauthorized", "message": self.to_string()}});
+            let title = status.canonical_reason().unwrap_or_default();
+            let body = json!({"error": {"code": status.as_u16(), "title": title, "message": self.to_string()}});
             let mut response = json_response(status, body.to_string().into_bytes());
-            if let Ok(value) = HeaderValue::from_str(&format!("Keystone uri=\"{uri}\"")) {
+            if let Self::Unauthorized(uri) = &self
+                && let Ok(value) = HeaderValue::from_str(&format!("Keystone uri=\"{uri}\""))
+            {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
             }
             return response;

@@ -1,7 +1,7 @@
 //! From an HTTP request to the engine and back.
 
 use crate::api::Api;
-use crate::auth::Caller;
+use crate::auth::{Caller, Denial, Presented};
 use crate::engine::{self, Change, Outcome, Place};
 use crate::error::{ApiError, json_response};
 use crate::path::Path;
@@ -12,6 +12,7 @@ use api_schema::Resource;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -59,23 +60,28 @@ async fn answer(api: &Arc<Api>, request: Request<Body>) -> Result<Response, ApiE
     if path == Path::Versions {
         return routes::versions::versions(&parts.method, &base);
     }
-    let who = authenticate(api, &parts.headers, &base).await?;
+    let who = authenticate(api, &parts, &base).await?;
     let body = to_bytes(body, api.config.max_request_body_size).await.map_err(|_| ApiError::TooLarge)?;
     let asked = Asked { method: parts.method, path, query, url, base, headers: parts.headers, body };
     route(api, who, asked).await
 }
 
-async fn authenticate(api: &Api, headers: &HeaderMap, base: &str) -> Result<Caller, ApiError> {
-    let token = headers.get("x-auth-token").and_then(|value| value.to_str().ok());
-    let caller = match token {
-        Some(token) => api.authenticator.authenticate(token).await,
-        None => None,
+async fn authenticate(api: &Api, parts: &Parts, base: &str) -> Result<Caller, ApiError> {
+    let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let checked = match header("x-auth-token") {
+        Some(token) => {
+            let service_token = header("x-service-token");
+            let (method, path) = (parts.method.as_str(), parts.uri.path());
+            api.authenticator.authenticate(Presented { token, service_token, method, path }).await
+        }
+        None => Err(Denial::Unauthorized),
     };
-    caller.ok_or_else(|| {
-        ApiError::Unauthorized(match api.config.www_authenticate_uri.as_str() {
+    checked.map_err(|denial| match denial {
+        Denial::Unavailable => ApiError::IdentityUnavailable,
+        Denial::Unauthorized => ApiError::Unauthorized(match api.config.www_authenticate_uri.as_str() {
             "" => format!("{base}{}", identity::PATH),
             uri => uri.to_owned(),
-        })
+        }),
     })
 }
 

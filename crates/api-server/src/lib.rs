@@ -22,7 +22,7 @@ pub mod registry;
 mod routes;
 
 pub use api::Api;
-pub use auth::{Authenticator, Caller};
+pub use auth::{Authentication, Authenticator, Caller, Denial, Presented};
 pub use config::ApiConfig;
 pub use error::ApiError;
 pub use http::router;

@@ -1,7 +1,7 @@
 //! `neutronium server`: identity, networking API and the agents' channel in one process, on one port.
 //!
 //! ```text
-//! /identity/...   identity     users, tokens, catalogue
+//! /identity/...   identity     users, tokens, catalogue (not with an external Keystone)
 //! /agent/v1/...   host-feed    the agents' watch and reports
 //! /...            api-server   networking API v2.0
 //! ```
@@ -14,12 +14,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_server::Api;
+use api_server::{Api, Authenticator};
 use axum::Router;
 use axum::serve::ListenerExt;
 use clap::Args;
 use host_feed::Feed;
 use identity::Identity;
+use keystone_client::TokenChecker;
 use network_store::NetworkConfig;
 use store::Store;
 use tokio::net::TcpListener;
@@ -28,7 +29,7 @@ use tokio::task::JoinSet;
 
 use crate::exit::{Exit, Failure, sentence};
 use crate::signals;
-use config::ServerConfig;
+use config::{IdentityProvider, ServerConfig};
 
 /// How long requests in flight may take after SIGTERM. The agents' streams never end by themselves.
 const GRACE: Duration = Duration::from_secs(1);
@@ -92,10 +93,19 @@ async fn build(config: ServerConfig) -> Result<(Router, Feed), Failure> {
         .map_err(|error| Failure::failed(format!("cannot make {}: {error}", config.state_dir.display())))?;
     let store = Store::open(config.state_dir.join("neutronium.db")).map_err(|error| failed(&error))?;
     network_store::prepare(&store).map_err(|error| failed(&error))?;
-    let identity = Identity::open(&store, config.identity, &config.state_dir).map_err(|error| failed(&error))?;
+    let (authenticator, identity): (Arc<dyn Authenticator>, Router) = match config.identity {
+        IdentityProvider::Builtin(builtin) => {
+            let identity = Identity::open(&store, builtin, &config.state_dir).map_err(|error| failed(&error))?;
+            (Arc::new(identity.clone()), identity.router())
+        }
+        IdentityProvider::Keystone(keystone) => {
+            let checker = TokenChecker::new(keystone).map_err(|error| Failure::refused(sentence(&error)))?;
+            (Arc::new(checker), Router::new())
+        }
+    };
     let network = Arc::new(NetworkConfig::new(&config.network).map_err(|error| Failure::refused(sentence(&error)))?);
     let feed = Feed::start(store.clone(), config.agents, Arc::clone(&network)).await.map_err(|error| failed(&error))?;
-    let api = Api::new(store, Arc::new(identity.clone()), config.api, network);
-    let router = identity.router().nest("/agent/v1", feed.router()).merge(api_server::router(api));
+    let api = Api::new(store, authenticator, config.api, network);
+    let router = identity.nest("/agent/v1", feed.router()).merge(api_server::router(api));
     Ok((router, feed))
 }

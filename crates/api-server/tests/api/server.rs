@@ -1,7 +1,7 @@
 //! An API over a real store in a directory of its own, called without a network.
 
 use access_policy::Credentials;
-use api_server::{Api, ApiConfig, Authenticator, Caller};
+use api_server::{Api, ApiConfig, Authentication, Authenticator, Caller, Denial, Presented};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
@@ -9,7 +9,6 @@ use network_store::{NetworkConfig, NetworkOptions};
 use serde_json::Value;
 use std::future::{Future, ready};
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use store::Store;
 use tower::ServiceExt;
@@ -26,21 +25,22 @@ pub const ADMIN_PROJECT: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 struct Names;
 
 impl Authenticator for Names {
-    fn authenticate<'a>(&'a self, token: &'a str) -> Pin<Box<dyn Future<Output = Option<Caller>> + Send + 'a>> {
+    fn authenticate<'a>(&'a self, presented: Presented<'a>) -> Authentication<'a> {
+        let token = presented.token;
         let (project, roles): (&str, &[&str]) = match token {
             ADMIN => (ADMIN_PROJECT, &["admin", "manager", "member", "reader"]),
             DEMO => (DEMO_PROJECT, &["member", "reader"]),
             READER => (DEMO_PROJECT, &["reader"]),
             OTHER => (OTHER_PROJECT, &["member", "reader"]),
-            _ => return Box::pin(ready(None)),
+            _ => return Box::pin(ready(Err(Denial::Unauthorized))),
         };
         let credentials = Credentials {
             user_id: token.to_owned(),
             project_id: project.to_owned(),
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-            service_roles: Vec::new(),
+            ..Credentials::default()
         };
-        Box::pin(ready(Some(Caller { credentials })))
+        Box::pin(ready(Ok(Caller { credentials })))
     }
 }
 

@@ -5,7 +5,9 @@
 //! listen = ["0.0.0.0:9696"]           # addresses; sockets handed over by an init system (LISTEN_FDS) come on top
 //! state_dir = "/var/lib/neutronium"   # the database and the token keys
 //!
-//! [identity]                          # identity::IdentityConfig
+//! [identity]                          # who knows users and checks tokens
+//! provider = "builtin"                # the default: this server itself; more keys: identity::IdentityConfig
+//! # provider = "keystone"             # an external Keystone; more keys: keystone_client::CheckerConfig
 //! [api]                               # api_server::ApiConfig
 //! [network]                           # network_store::NetworkOptions
 //! [ml2]                               # its type drivers and ranges, under Neutron's names
@@ -18,6 +20,7 @@ use std::path::{Path, PathBuf};
 use api_server::ApiConfig;
 use host_feed::FeedConfig;
 use identity::IdentityConfig;
+use keystone_client::CheckerConfig;
 use network_store::NetworkOptions;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -31,13 +34,21 @@ pub struct ServerConfig {
     /// Where the database is.
     pub state_dir: PathBuf,
     /// `[identity]`.
-    pub identity: IdentityConfig,
+    pub identity: IdentityProvider,
     /// `[api]`.
     pub api: ApiConfig,
     /// `[network]` and `[ml2]`.
     pub network: NetworkOptions,
     /// `[agents]`.
     pub agents: FeedConfig,
+}
+
+/// Who knows users and checks tokens.
+pub enum IdentityProvider {
+    /// This server itself.
+    Builtin(IdentityConfig),
+    /// An external Keystone.
+    Keystone(CheckerConfig),
 }
 
 /// The file as it is written.
@@ -83,8 +94,12 @@ impl ServerConfig {
                 error.span().map_or(1, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
             format!("line {line}: {}", error.message().replace('\n', " "))
         })?;
-        // The networking API hangs at the root of the port, so that is what the catalogue says.
-        file.identity.entry("network_path").or_insert_with(|| String::new().into());
+        let identity = identity(file.identity)?;
+        if let IdentityProvider::Keystone(checker) = &identity
+            && file.api.www_authenticate_uri.is_empty()
+        {
+            file.api.www_authenticate_uri.clone_from(&checker.account.auth_url);
+        }
         if !file.ml2.is_empty() {
             file.network.insert("ml2".to_owned(), file.ml2.into());
         }
@@ -97,11 +112,28 @@ impl ServerConfig {
         Ok(Self {
             listen: file.server.listen,
             state_dir: file.server.state_dir,
-            identity: section("identity", file.identity)?,
+            identity,
             api: file.api,
             network: section("network] or [ml2", file.network)?,
             agents: section("agents", file.agents)?,
         })
+    }
+}
+
+fn identity(mut table: toml::Table) -> Result<IdentityProvider, String> {
+    let provider = table.remove("provider");
+    match provider.as_ref().map_or(Some("builtin"), toml::Value::as_str) {
+        Some("builtin") => {
+            // The networking API hangs at the root of the port, so that is what the catalogue says.
+            table.entry("network_path").or_insert_with(|| String::new().into());
+            Ok(IdentityProvider::Builtin(section("identity", table)?))
+        }
+        Some("keystone") => {
+            let config: CheckerConfig = section("identity", table)?;
+            config.account.check().map_err(|error| format!("[identity]: {error}"))?;
+            Ok(IdentityProvider::Keystone(config))
+        }
+        _ => Err("[identity] provider is \"builtin\" or \"keystone\"".to_owned()),
     }
 }
 
@@ -113,11 +145,28 @@ fn section<T: DeserializeOwned>(name: &str, table: toml::Table) -> Result<T, Str
 mod tests {
     use super::*;
 
+    fn builtin(config: &ServerConfig) -> &IdentityConfig {
+        match &config.identity {
+            IdentityProvider::Builtin(builtin) => builtin,
+            IdentityProvider::Keystone(_) => panic!("keystone"),
+        }
+    }
+
+    #[test]
+    fn an_external_keystone_is_where_clients_are_sent() {
+        let keystone = "[identity]\nprovider = 'keystone'\nauth_url = 'http://k/v3'\nusername = 'u'\npassword = 'p'\n";
+        let config = ServerConfig::parse(keystone).unwrap();
+        assert!(matches!(&config.identity, IdentityProvider::Keystone(checker) if checker.account.username == "u"));
+        assert_eq!(config.api.www_authenticate_uri, "http://k/v3");
+        let config = ServerConfig::parse(&format!("{keystone}[api]\nwww_authenticate_uri = 'http://public'")).unwrap();
+        assert_eq!(config.api.www_authenticate_uri, "http://public");
+    }
+
     #[test]
     fn nothing_need_be_said() {
         let config = ServerConfig::parse("").unwrap();
         assert_eq!(config.listen, ["0.0.0.0:9696"]);
-        assert_eq!(config.identity.network_path, "");
+        assert_eq!(builtin(&config).network_path, "");
     }
 
     #[test]
@@ -130,7 +179,7 @@ mod tests {
             secret.path().display()
         );
         let config = ServerConfig::parse(&text).unwrap();
-        assert_eq!(config.identity.region, "R");
+        assert_eq!(builtin(&config).region, "R");
         assert_eq!(config.network.dns_domain, "x.");
         assert_eq!(config.network.ml2.vni_ranges, ["1:2"]);
         assert_eq!(config.api.pagination_max_limit, 5);
@@ -142,6 +191,9 @@ mod tests {
         for (text, named) in [
             ("[server]\nlistn = []", "line 2: unknown field `listn`"),
             ("[identity]\nregoin = 'x'", "[identity]: unknown field `regoin`"),
+            ("[identity]\nprovider = 'ldap'", "[identity] provider is"),
+            ("[identity]\nprovider = 'keystone'", "[identity]: auth_url is missing"),
+            ("[identity]\nprovider = 'keystone'\nregion = 'x'", "[identity]: unknown field `region`"),
             ("[ml2]\nvni = 1", "[network] or [ml2]: unknown field `vni`"),
             ("[agents]\nsecret_file = '/nowhere'", "[agents] secret_file /nowhere"),
         ] {
