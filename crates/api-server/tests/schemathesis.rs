@@ -6,11 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // The helpers are tests too.
 
 use access_policy::Credentials;
-use api_server::{Api, ApiConfig, Authenticator, Caller};
+use api_server::{Api, ApiConfig, Authentication, Authenticator, Caller, Presented};
 use network_store::{NetworkConfig, NetworkOptions};
-use std::future::{Future, ready};
+use std::future::ready;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::process::Command;
 use std::sync::Arc;
 use store::Store;
@@ -19,14 +18,14 @@ use store::Store;
 struct Admin;
 
 impl Authenticator for Admin {
-    fn authenticate<'a>(&'a self, _: &'a str) -> Pin<Box<dyn Future<Output = Option<Caller>> + Send + 'a>> {
+    fn authenticate<'a>(&'a self, _: Presented<'a>) -> Authentication<'a> {
         let credentials = Credentials {
             user_id: "admin".into(),
             project_id: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".into(),
             roles: ["admin", "manager", "member", "reader"].map(str::to_owned).into(),
             ..Credentials::default()
         };
-        Box::pin(ready(Some(Caller { credentials })))
+        Box::pin(ready(Ok(Caller { credentials })))
     }
 }
 

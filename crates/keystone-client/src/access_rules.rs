@@ -116,7 +116,7 @@ mod tests {
         let rule = AccessRule { service: "compute".into(), method: "GET".into(), path: "**".into() };
         assert!(!allow(&[rule], "network", "GET", "/v2.0/networks"));
         let rule = AccessRule { service: "network".into(), method: "GET".into(), path: "**".into() };
-        assert!(!allow(&[rule.clone()], "network", "POST", "/v2.0/networks"));
+        assert!(!allow(std::slice::from_ref(&rule), "network", "POST", "/v2.0/networks"));
         assert!(!allow(&[], "network", "GET", "/"));
         assert!(allow(&[rule], "network", "GET", "/"));
     }

@@ -6,6 +6,7 @@
 mod agent;
 mod cloud;
 mod exit;
+mod keystone;
 mod lab;
 mod print;
 mod probe;
@@ -41,6 +42,8 @@ enum Command {
     Lab(lab::Arguments),
     /// Instances in namespaces on the lab's hosts, to see what an instance would see.
     Probe(probe::Arguments),
+    /// What an external Keystone must know of Neutronium.
+    Keystone(keystone::Arguments),
     /// Prints the completion script of a shell.
     ///
     /// bash: source <(neutronium completion bash)
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Lab(arguments) => lab::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
+        Command::Keystone(arguments) => keystone::run(arguments),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "neutronium", &mut script);
