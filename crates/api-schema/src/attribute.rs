@@ -34,6 +34,19 @@ pub enum Literal {
     EmptyObject,
 }
 
+/// Where an attribute is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visible {
+    /// Wherever the object is.
+    Always,
+    /// Only where the object is shown inside another ([`Stored::Nested`]).
+    Nested,
+    /// Only where the object is asked for alone, not in lists.
+    Alone,
+    /// Nowhere.
+    Never,
+}
+
 /// What JSON null in a body means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Null {
@@ -72,9 +85,11 @@ pub enum Stored {
     Nested(Nested),
     /// Whether the object is shared with the caller's project, which depends on who asks.
     Shared(Sharing),
+    /// Objects of several resources in one list, one resource after the other (the rules of a QoS policy).
+    NestedEach(&'static [Nested]),
     /// The same for every object.
     Constant(Literal),
-    /// Not shown: only a request has it.
+    /// Not shown: only a request has it. To filter a list by it is understood and changes nothing.
     Nowhere,
 }
 
@@ -133,8 +148,8 @@ pub struct Attribute {
     pub post: Post,
     /// Whether a PUT may change it.
     pub put: bool,
-    /// Whether it is shown (policy may still hide it).
-    pub visible: bool,
+    /// Where it is shown (policy may still hide it).
+    pub visible: Visible,
     /// Whether lists can be filtered by it.
     pub filter: bool,
     /// Whether lists can be sorted by it.
@@ -156,7 +171,7 @@ impl Attribute {
             null: Null::Refused,
             post: Post::Refused,
             put: false,
-            visible: true,
+            visible: Visible::Always,
             filter: false,
             sort: false,
             policy: false,
@@ -222,7 +237,19 @@ impl Attribute {
 
     /// It is never shown.
     pub const fn hidden(mut self) -> Self {
-        self.visible = false;
+        self.visible = Visible::Never;
+        self
+    }
+
+    /// It is only shown where the object is shown inside another.
+    pub const fn nested(mut self) -> Self {
+        self.visible = Visible::Nested;
+        self
+    }
+
+    /// It is only shown where the object is asked for alone.
+    pub const fn alone(mut self) -> Self {
+        self.visible = Visible::Alone;
         self
     }
 

@@ -39,6 +39,8 @@ pub struct Resource {
     pub quota: bool,
     /// Whether the collection itself can be asked for; where it cannot, objects are known from elsewhere.
     pub listed: bool,
+    /// A policy rule that the caller must meet besides to see one alone.
+    pub show_rule: Option<&'static str>,
 }
 
 /// Error type and message of an object that is not there.
@@ -125,6 +127,7 @@ impl Resource {
         actions: &[],
         quota: false,
         listed: true,
+        show_rule: None,
     };
 
     /// The JSON key of one object.
@@ -164,6 +167,7 @@ impl Resource {
             Stored::Children(_)
             | Stored::Object(_)
             | Stored::Nested(_)
+            | Stored::NestedEach(_)
             | Stored::Shared(_)
             | Stored::Constant(_)
             | Stored::Nowhere => None,
@@ -178,10 +182,9 @@ impl Resource {
         })
     }
 
-    /// The parent of this name; `ext_parent` is the one in whose path it stands.
+    /// The parent of this name; `ext_parent` is the one in whose path it stands, or else the first.
     pub fn parent(&self, name: &str) -> Option<&Parent> {
-        let inside = self.inside.as_ref().filter(|inside| name == inside.name || name == "ext_parent");
-        inside.or_else(|| self.parents.iter().find(|parent| parent.name == name))
+        self.all_parents().find(|parent| name == parent.name || name == "ext_parent")
     }
 
     /// All that it belongs to, the one in whose path it stands first.

@@ -1,7 +1,7 @@
 //! JSON schemas of a resource: what is shown, what a POST takes, what a PUT takes.
 
 use super::{Members, type_name};
-use crate::attribute::{Attribute, Null, Post, Stored};
+use crate::attribute::{Attribute, Null, Post, Stored, Visible};
 use crate::body::literal;
 use crate::kind::{JsonType, Kind};
 use crate::{Literal, Resource};
@@ -24,7 +24,7 @@ pub fn schemas(resource: &Resource) -> Members {
 /// No member is required: `fields` leaves out what was not asked for, and policy hides what the caller may not see.
 fn shown(resource: &Resource) -> Value {
     let mut members = Members::new();
-    for attribute in resource.attributes.iter().filter(|attribute| attribute.visible) {
+    for attribute in resource.attributes.iter().filter(|attribute| attribute.visible != Visible::Never) {
         if attribute.stored != Stored::Nowhere {
             members.insert(attribute.name.to_owned(), or_null(json_type(attribute)));
         }
@@ -38,7 +38,7 @@ fn shown(resource: &Resource) -> Value {
 fn json_type(attribute: &Attribute) -> Value {
     // What is shown is not checked again; its JSON type is what clients rely on.
     match attribute.stored {
-        Stored::Children(_) | Stored::Nested(_) => json!({"type": "array"}),
+        Stored::Children(_) | Stored::Nested(_) | Stored::NestedEach(_) => json!({"type": "array"}),
         Stored::Object(_) => json!({"type": "object"}),
         _ => match attribute.kind.json() {
             JsonType::Boolean => json!({"type": "boolean"}),

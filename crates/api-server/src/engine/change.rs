@@ -108,7 +108,7 @@ impl Changing<'_> {
 
     fn create(&self, tx: &Tx<'_>, creation: Creation) -> Result<Outcome, ApiError> {
         let resource = self.resource();
-        self.place.check_parent(self.api, tx, self.who)?;
+        self.place.check_parent_exists(tx)?;
         let (mut requests, bulk) = match creation {
             Creation::One(request) => (vec![request], false),
             Creation::Bulk(requests) => (requests, true),
@@ -122,6 +122,8 @@ impl Changing<'_> {
             let project = request.values.get("project_id").and_then(Value::as_str).unwrap_or_default();
             *wanted.entry(project).or_default() += 1;
         }
+        // Whoever may not create in somebody's object hears that, as in Neutron, though it may not see the object.
+        self.place.check_parent(self.api, tx, self.who)?;
         for (project, more) in wanted.into_iter().filter(|_| resource.quota) {
             quota::check(tx, &self.api.network, resource.name, project, more)?;
         }
@@ -132,7 +134,7 @@ impl Changing<'_> {
             (Some(create), None) => values.map(|values| create(&work, values)).collect::<Result<_, _>>()?,
             (None, None) => return Err(ApiError::NoSuchMethod),
         };
-        let shape = Shape::visible(resource, &self.api.policy, self.who, &[]);
+        let shape = Shape::alone(resource, &self.api.policy, self.who, &[]);
         let mut objects = Vec::with_capacity(ids.len());
         for id in ids {
             objects.push(self.written(tx, &shape, id)?);
@@ -161,7 +163,7 @@ impl Changing<'_> {
         if !values.is_empty() || self.rules().empty_update {
             update(&self.work(tx), uuid, values)?;
         }
-        let shape = Shape::visible(resource, &self.api.policy, self.who, &[]);
+        let shape = Shape::alone(resource, &self.api.policy, self.who, &[]);
         Ok(Outcome::Done(wrapped(resource, &self.written(tx, &shape, uuid)?)))
     }
 
@@ -180,7 +182,7 @@ impl Changing<'_> {
         Ok(Outcome::Done(match action(&self.work(tx), uuid, body)? {
             Answer::Body(value) => value.to_string().into_bytes(),
             Answer::Object => {
-                let shape = Shape::visible(self.resource(), &self.api.policy, self.who, &[]);
+                let shape = Shape::alone(self.resource(), &self.api.policy, self.who, &[]);
                 wrapped(self.resource(), &self.written(tx, &shape, uuid)?)
             }
         }))

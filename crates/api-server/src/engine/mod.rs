@@ -203,8 +203,13 @@ pub fn show(
     query: &Query,
 ) -> Result<Vec<u8>, ApiError> {
     let fields: Vec<String> = query.all("fields").filter(|field| !field.is_empty()).map(str::to_owned).collect();
-    let shape = Shape::visible(place.resource(), &api.policy, who, &fields);
+    let shape = Shape::alone(place.resource(), &api.policy, who, &fields);
     let (_, object) = place.look(api, snapshot, who, &shape, id)?;
+    if let Some(rule) = place.resource().show_rule
+        && api.policy.condition(rule, who) != access_policy::Condition::Always
+    {
+        return Err(ApiError::Forbidden(format!("rule:{rule}")));
+    }
     Ok(wrapped(place.resource(), &object))
 }
 

@@ -80,6 +80,17 @@ impl Place {
         }
     }
 
+    /// The object that it is inside must be there at all.
+    pub fn check_parent_exists(&self, snapshot: &Snapshot<'_>) -> Result<(), ApiError> {
+        let Some((parent, id)) = self.parent() else { return Ok(()) };
+        let Some(declared) = resources::find(parent.name) else { return Ok(()) };
+        let sql = format!("SELECT 1 FROM {table} WHERE {table}.id = ?1", table = parent.table);
+        match snapshot.exists(&sql, &[id.as_str().into()])? {
+            true => Ok(()),
+            false => Err(ApiError::not_found(declared, &id)),
+        }
+    }
+
     /// One object here, by what the path names it, if the caller may see it: its id and its JSON.
     pub fn look(
         &self,

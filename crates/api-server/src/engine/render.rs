@@ -132,8 +132,8 @@ impl<'a> Fetch<'a> {
 struct Hole {
     position: usize,
     object: usize,
-    /// The source, and which of its lists.
-    source: (usize, usize),
+    /// The sources, and which of the lists of each.
+    sources: (Range<usize>, usize),
 }
 
 fn write_node(
@@ -161,7 +161,9 @@ fn write_node(
             _ => out.extend_from_slice(b"null"),
         },
         Node::Constant(json) => out.extend_from_slice(json.as_bytes()),
-        Node::Source(source, list) => holes.push(Hole { position: out.len(), object, source: (*source, *list) }),
+        Node::Sources(sources, list) => {
+            holes.push(Hole { position: out.len(), object, sources: (sources.clone(), *list) });
+        }
         Node::Object(present, members) => {
             if row.value(present + 1)? == Value::Null {
                 out.extend_from_slice(b"null");
@@ -227,8 +229,14 @@ fn fill(page: Rendered, holes: &[Hole], sources: &[Vec<Lists>]) -> Rendered {
             filled.bytes.extend_from_slice(page.bytes.get(copied..hole.position).unwrap_or_default());
             copied = hole.position;
             filled.bytes.push(b'[');
-            if let Some(lists) = sources.get(hole.source.0).and_then(|lists| lists.get(hole.source.1)) {
-                filled.bytes.extend_from_slice(lists.of(hole.object));
+            let (range, list) = &hole.sources;
+            let several = sources.get(range.clone()).unwrap_or_default().iter();
+            let rows = several.filter_map(|lists| lists.get(*list)).map(|lists| lists.of(hole.object));
+            for (position, rows) in rows.filter(|rows| !rows.is_empty()).enumerate() {
+                if position > 0 {
+                    filled.bytes.push(b',');
+                }
+                filled.bytes.extend_from_slice(rows);
             }
             filled.bytes.push(b']');
         }

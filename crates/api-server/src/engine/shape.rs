@@ -1,7 +1,8 @@
 //! What of a resource a caller gets to see, as a plan for reading rows and writing JSON.
 
 use access_policy::{Condition, Credentials, Policy};
-use api_schema::{Attribute, Children, Nested, Resource, Sharing, Stored, body, resources};
+use api_schema::{Attribute, Children, Nested, Resource, Sharing, Stored, Visible, body, resources};
+use std::ops::Range;
 
 /// The plan of one object's JSON.
 #[derive(Debug)]
@@ -55,8 +56,8 @@ pub enum Node {
     Json(usize),
     /// Written here already.
     Constant(String),
-    /// From [`Shape::sources`], and which of the lists that are read there.
-    Source(usize, usize),
+    /// From [`Shape::sources`], and which of the lists that are read there: all of these in one list.
+    Sources(Range<usize>, usize),
     /// An object, or null while the column is NULL.
     Object(usize, Vec<(String, Node)>),
 }
@@ -71,11 +72,27 @@ pub enum Source {
 }
 
 impl Shape {
-    /// What the caller may see; of that, only `fields` if any are named.
+    /// What the caller may see of an object in a list; of that, only `fields` if any are named.
     pub fn visible(resource: &'static Resource, policy: &Policy, who: &Credentials, fields: &[String]) -> Self {
+        Self::seen(resource, policy, who, fields, Visible::Always)
+    }
+
+    /// What the caller may see of an object that was asked for alone.
+    pub fn alone(resource: &'static Resource, policy: &Policy, who: &Credentials, fields: &[String]) -> Self {
+        Self::seen(resource, policy, who, fields, Visible::Alone)
+    }
+
+    fn seen(
+        resource: &'static Resource,
+        policy: &Policy,
+        who: &Credentials,
+        fields: &[String],
+        how: Visible,
+    ) -> Self {
         let whole = policy.condition(&format!("get_{}", resource.rule()), who);
-        Self::build(resource, &|nested| Self::visible(nested, policy, who, &[]), &mut |attribute, key| {
-            if !attribute.visible || (!fields.is_empty() && !fields.iter().any(|field| field == key)) {
+        Self::build(resource, &|nested| Self::seen(nested, policy, who, &[], Visible::Nested), &mut |attribute, key| {
+            let here = attribute.visible == Visible::Always || attribute.visible == how;
+            if !here || (!fields.is_empty() && !fields.iter().any(|field| field == key)) {
                 return None;
             }
             match policy.condition_or_always(&format!("get_{}:{}", resource.rule(), attribute.name), who) {
@@ -141,7 +158,7 @@ impl Shape {
 
     fn source(&mut self, source: Source) -> Node {
         self.sources.push(source);
-        Node::Source(self.sources.len() - 1, 0)
+        Node::Sources(self.sources.len() - 1..self.sources.len(), 0)
     }
 
     /// Lists made of the same rows are read together.
@@ -153,7 +170,7 @@ impl Shape {
                 })
             {
                 lists.push(children);
-                return Node::Source(position, lists.len() - 1);
+                return Node::Sources(position..position + 1, lists.len() - 1);
             }
         }
         self.source(Source::Rows(vec![children]))
@@ -174,6 +191,13 @@ impl Shape {
             Stored::Nested(what) => {
                 let resource = resources::find(what.resource)?;
                 self.source(Source::Nested(what, Box::new(nested(resource))))
+            }
+            Stored::NestedEach(several) => {
+                let first = self.sources.len();
+                for what in several {
+                    self.sources.push(Source::Nested(*what, Box::new(nested(resources::find(what.resource)?))));
+                }
+                Node::Sources(first..self.sources.len(), 0)
             }
             Stored::Object(object) => {
                 let present = self.column(object.present);
