@@ -64,6 +64,8 @@ pub enum Null {
 pub enum Stored {
     /// A text, or NULL.
     Text(&'static str),
+    /// A text that is left out while NULL: only for members of an [`Object`].
+    OptionalText(&'static str),
     /// A number, or NULL.
     Integer(&'static str),
     /// A number, or NULL, shown as a string of digits.

@@ -158,6 +158,7 @@ impl Resource {
     pub fn column(&self, name: &str) -> Option<&'static str> {
         match self.attribute(name)?.stored {
             Stored::Text(sql)
+            | Stored::OptionalText(sql)
             | Stored::Integer(sql)
             | Stored::IntegerText(sql)
             | Stored::Boolean(sql)

@@ -343,6 +343,25 @@ errors! {
     /// The port has a floating IP that the caller may not take away.
     InUse FipAssociated { port_id: PortId } =
         "Unable to complete the operation on port {port_id} because the port still has an associated floating IP.";
+
+    // --- quality of service
+    /// No such policy, or not for this caller.
+    NotFound QosPolicyNotFound { policy_id: Uuid } = "QoS policy {policy_id} could not be found.";
+    /// No such rule in the policy.
+    NotFound QosRuleNotFound { rule_id: Uuid, policy_id: Uuid } = "QoS rule {rule_id} for policy {policy_id} could not be found.";
+    /// A project has one default policy.
+    Conflict QoSPolicyDefaultAlreadyExists { project_id: String } = "A default QoS policy exists for project {project_id}.";
+    /// Something has the policy.
+    InUse QosPolicyInUse { policy_id: Uuid, object_type: &'static str, object_id: Uuid } =
+        "QoS Policy {policy_id} is used by {object_type} {object_id}.";
+    /// What the port is plugged into knows no such rules.
+    Conflict QosRuleNotSupported { rule_type: &'static str, port_id: Uuid } = "Rule {rule_type} is not supported by port {port_id}";
+    /// A limit below a guarantee, or the like.
+    Conflict QoSRuleParameterConflict { rule_value: String, policy_id: Uuid, existing_rule: &'static str, existing_value: String } =
+        "Unable to add the rule with value {rule_value} to the policy {policy_id} as the existing rule of type {existing_rule} has value {existing_value}.";
+    /// The policy has such a rule already.
+    Conflict QoSRulesConflict { new_rule_type: &'static str, rule_id: Uuid, policy_id: Uuid } =
+        "Rule {new_rule_type} conflicts with rule {rule_id} which already exists in QoS Policy {policy_id}.";
     /// It contradicts what is there, in words.
     Conflict Conflict { msg: String } = "{msg}";
 }

@@ -16,6 +16,7 @@ pub mod mac;
 pub mod port;
 pub mod prefix_set;
 pub mod pvlan;
+pub mod qos;
 pub mod quota;
 pub mod router;
 pub mod security_group;

@@ -1,6 +1,7 @@
 //! What requests on floating IPs do, and how other resources touch them.
 
 use crate::port::{self, PortCreate, addresses};
+use crate::qos::attach;
 use crate::request::nullable;
 use crate::{NetworkError, Work, network, subnet};
 use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SubnetId};
@@ -13,6 +14,7 @@ use network_model::{ModelError, device_owner, router::Caller};
 use serde::Deserialize;
 use std::net::IpAddr;
 use store::{Operation, Snapshot, params};
+use uuid::Uuid;
 
 /// A checked POST body.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +27,7 @@ pub struct FloatingIpCreate {
     pub subnet_id: Option<SubnetId>,
     pub port_id: Option<PortId>,
     pub fixed_ip_address: Option<IpAddr>,
+    pub qos_policy_id: Option<Uuid>,
     pub router_id: Option<RouterId>,
 }
 
@@ -38,6 +41,8 @@ pub struct FloatingIpUpdate {
     pub port_id: Option<Option<PortId>>,
     #[serde(deserialize_with = "nullable")]
     pub fixed_ip_address: Option<Option<IpAddr>>,
+    #[serde(deserialize_with = "nullable")]
+    pub qos_policy_id: Option<Option<Uuid>>,
     #[serde(deserialize_with = "nullable")]
     pub router_id: Option<Option<RouterId>>,
 }
@@ -99,6 +104,9 @@ pub fn create(work: &Work<'_>, request: &FloatingIpCreate) -> Result<FloatingIpI
         port: None,
     };
     associate(work, &row, wanted, request.router_id)?;
+    if request.qos_policy_id.is_some() {
+        attach::change_floating_ip(work, id.0, request.qos_policy_id)?;
+    }
     work.log("floatingip", id, Operation::Create, None)?;
     Ok(id)
 }
@@ -111,6 +119,9 @@ pub fn update(work: &Work<'_>, id: FloatingIpId, request: FloatingIpUpdate) -> R
     let port_id = request.port_id.or(row.port.filter(|_| request.router_id.is_some()).map(Some));
     let wanted = association(port_id, request.fixed_ip_address.flatten(), row.port, is_empty)?;
     associate(work, &row, wanted, request.router_id.flatten())?;
+    if let Some(policy) = request.qos_policy_id {
+        attach::change_floating_ip(work, id.0, policy)?;
+    }
     work.set("floating_ips", id.0, "description", request.description)?;
     work.touch("floating_ips", id.0)?;
     work.log("floatingip", id, Operation::Update, None)

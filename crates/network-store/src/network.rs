@@ -1,5 +1,6 @@
 //! What requests on networks do.
 
+use crate::qos::attach;
 use crate::segment::{self, Used};
 use crate::{NetworkError, Work, agent, floating_ip, ha_network, port, rbac, security_group, subnet};
 use net_types::{NetworkId, PortId, SubnetId};
@@ -8,6 +9,7 @@ use network_model::segment::{ProviderAttributes, Segment};
 use network_model::{ModelError, pvlan, subnet::check_mtu};
 use serde::Deserialize;
 use store::{Operation, Snapshot, StoreError, params};
+use uuid::Uuid;
 
 use crate::request::nullable;
 
@@ -37,6 +39,7 @@ pub struct NetworkCreate {
     pub physical_network: Option<String>,
     #[serde(rename = "provider:segmentation_id")]
     pub segmentation_id: Option<i64>,
+    pub qos_policy_id: Option<Uuid>,
 }
 
 impl NetworkCreate {
@@ -59,6 +62,7 @@ impl NetworkCreate {
             network_type: None,
             physical_network: None,
             segmentation_id: None,
+            qos_policy_id: None,
         }
     }
 }
@@ -85,6 +89,8 @@ pub struct NetworkUpdate {
     pub physical_network: Option<Option<String>>,
     #[serde(rename = "provider:segmentation_id", deserialize_with = "nullable")]
     pub segmentation_id: Option<Option<i64>>,
+    #[serde(deserialize_with = "nullable")]
+    pub qos_policy_id: Option<Option<Uuid>>,
 }
 
 /// What other rules ask of a network.
@@ -100,12 +106,14 @@ pub struct Network {
     /// An administrator has taken it off a DHCP agent: only hands schedule it.
     pub dhcp_hold: bool,
     pub pvlan: bool,
+    pub qos_policy_id: Option<Uuid>,
 }
 
 /// The network, or that it is not there.
 pub fn get(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Network, NetworkError> {
     let found = snapshot.query_opt(
-        "SELECT project_id, name, mtu, external, port_security_enabled, dhcp_hold, pvlan FROM networks WHERE id = ?1",
+        "SELECT project_id, name, mtu, external, port_security_enabled, dhcp_hold, pvlan, qos_policy_id
+         FROM networks WHERE id = ?1",
         params![id.0],
         |row| {
             Ok(Network {
@@ -117,6 +125,7 @@ pub fn get(snapshot: &Snapshot<'_>, id: NetworkId) -> Result<Network, NetworkErr
                 port_security_enabled: row.get(4)?,
                 dhcp_hold: row.get(5)?,
                 pvlan: row.get(6)?,
+                qos_policy_id: row.parse_opt(7)?,
             })
         },
     )?;
@@ -203,6 +212,9 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
         rbac::allow_everybody(work, rbac::kind("network")?, id.0, action)?;
     }
     if !request.project_id.is_empty() {
+        if let Some(policy) = attach::of_new_network(work, &request.project_id, request.qos_policy_id)? {
+            work.set("networks", id.0, "qos_policy_id", Some(policy))?;
+        }
         security_group::ensure_default(work, &request.project_id)?;
     }
     if request.ha {
@@ -265,6 +277,9 @@ pub fn update(work: &Work<'_>, id: NetworkId, request: NetworkUpdate) -> Result<
     work.set("networks", id.0, "is_default", request.is_default)?;
     work.set("networks", id.0, "port_security_enabled", request.port_security_enabled)?;
     work.set("networks", id.0, "dns_domain", request.dns_domain)?;
+    if let Some(policy) = request.qos_policy_id {
+        attach::change_network(work, id, policy)?;
+    }
     work.touch("networks", id.0)?;
     work.log("network", id, Operation::Update, None)
 }

@@ -8,6 +8,7 @@ mod protection;
 pub use dhcp_options::DhcpOption;
 pub use protection::Pair;
 
+use crate::qos::attach;
 use crate::request::nullable;
 use crate::{NetworkError, Work, floating_ip, network, subnet, tag};
 use binding::DeviceMac;
@@ -21,6 +22,7 @@ use protection::Protection;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{Operation, Snapshot, params};
+use uuid::Uuid;
 
 /// A checked POST body, or what the server itself asks for.
 #[derive(Debug, Clone, Deserialize)]
@@ -57,6 +59,7 @@ pub struct PortCreate {
     pub pvlan_type: Option<String>,
     pub pvlan_community: Option<String>,
     pub tags: Vec<String>,
+    pub qos_policy_id: Option<Uuid>,
 }
 
 impl PortCreate {
@@ -90,6 +93,7 @@ impl PortCreate {
             pvlan_type: None,
             pvlan_community: None,
             tags: Vec::new(),
+            qos_policy_id: None,
         }
     }
 }
@@ -132,6 +136,8 @@ pub struct PortUpdate {
     pub pvlan_type: Option<Option<String>>,
     #[serde(deserialize_with = "nullable")]
     pub pvlan_community: Option<Option<String>>,
+    #[serde(deserialize_with = "nullable")]
+    pub qos_policy_id: Option<Option<Uuid>>,
 }
 
 /// What rules ask of a port.
@@ -279,6 +285,7 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
     if !request.tags.is_empty() {
         tag::add(work, "ports", id.0, &request.tags)?;
     }
+    attach::of_new_port(work, id, request.qos_policy_id, network.qos_policy_id)?;
     if request.device_owner != device_owner::DHCP {
         network::end_dhcp_hold(work, &network)?;
     }
@@ -372,6 +379,11 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
     change_place(work, &port, &network, protection.port_security, &request)?;
     protection.write(work, id)?;
     binding.write(work, &port)?;
+    match request.qos_policy_id {
+        Some(policy) => attach::change_port(work, id, policy)?,
+        None if request.binding_vnic_type.is_some() => attach::follow_port(work, id)?,
+        None => {}
+    }
     dhcp_options::write(work, id, request.extra_dhcp_opts.as_deref().unwrap_or_default())?;
     work.set("ports", id.0, "mac_address", Some(mac.to_string()))?;
     write_plain(work, id, request)?;

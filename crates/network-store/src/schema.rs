@@ -22,4 +22,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/0013-rbac-pools", sql: include_str!("schema/rbac_pools.sql") },
     Migration { name: "network/port-attributes", sql: include_str!("schema/port_attributes.sql") },
     Migration { name: "network/flavor", sql: include_str!("schema/flavor.sql") },
+    Migration { name: "network/qos", sql: include_str!("schema/qos.sql") },
 ];

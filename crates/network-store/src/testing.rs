@@ -124,7 +124,7 @@ pub fn router_request(gateway: Option<NetworkId>) -> RouterCreate {
 
 /// A gateway on a network, of which nothing else is said.
 pub fn gateway_info(network_id: NetworkId) -> GatewayInfo {
-    GatewayInfo { network_id, external_fixed_ips: Vec::new(), enable_snat: None }
+    GatewayInfo { network_id, external_fixed_ips: Vec::new(), enable_snat: None, qos_policy_id: None }
 }
 
 /// A floating IP of [`ME`] of which only the network is said.
@@ -137,6 +137,7 @@ pub fn floating_ip_request(floating_network_id: NetworkId) -> FloatingIpCreate {
         subnet_id: None,
         port_id: None,
         fixed_ip_address: None,
+        qos_policy_id: None,
         router_id: None,
     }
 }

@@ -28,7 +28,8 @@ pub static AGENT: Resource = Resource {
         // :alive_since is bound by the engine: the instant before which a heartbeat is too old (agent_down_time).
         Attribute::new("alive", Kind::Boolean, Stored::Boolean("(agents.heartbeat_timestamp >= :alive_since)")).sort(),
         Attribute::new("configurations", Kind::Object, Stored::Json("agents.configurations")),
-        Attribute::new("resources_synced", Kind::Boolean, Stored::Boolean("agents.resources_synced")),
+        Attribute::new("resources_synced", Kind::Boolean, Stored::Boolean("agents.resources_synced"))
+            .from_extension("agent-resources-synced"),
         Attribute::new("description", Kind::Text(255), Stored::Text("agents.description")).nullable().put().sort(),
         Attribute::new("availability_zone", Kind::Text(255), Stored::Text("agents.availability_zone"))
             .filter()

@@ -67,6 +67,7 @@ pub static FLOATING_IP: Resource = Resource {
         Attribute::new("dns_domain", Kind::DnsDomain, Stored::Constant(Literal::Text("")))
             .default(Literal::Text(""))
             .from_extension("dns-integration"),
+        standard::qos_policy_id("floating_ips.qos_policy_id", "qos-fip"),
         standard::tags(),
         standard::created_at("floating_ips.created_at"),
         standard::updated_at("floating_ips.updated_at"),

@@ -9,6 +9,9 @@ mod floating_ip_pool;
 mod network;
 mod port;
 mod port_kinds;
+mod qos_policy;
+mod qos_rule;
+mod qos_rule_type;
 mod rbac_policy;
 mod router;
 mod security_group;
@@ -26,6 +29,13 @@ pub use floating_ip::FLOATING_IP;
 pub use floating_ip_pool::FLOATING_IP_POOL;
 pub use network::NETWORK;
 pub use port::PORT;
+pub use qos_policy::QOS_POLICY;
+pub use qos_rule::{
+    ALIAS_BANDWIDTH_LIMIT_RULE, ALIAS_DSCP_MARKING_RULE, ALIAS_MINIMUM_BANDWIDTH_RULE, ALIAS_MINIMUM_PACKET_RATE_RULE,
+    QOS_BANDWIDTH_LIMIT_RULE, QOS_DSCP_MARKING_RULE, QOS_MINIMUM_BANDWIDTH_RULE, QOS_MINIMUM_PACKET_RATE_RULE,
+    QOS_PACKET_RATE_LIMIT_RULE,
+};
+pub use qos_rule_type::QOS_RULE_TYPE;
 pub use rbac_policy::RBAC_POLICY;
 pub use router::ROUTER;
 pub use security_group::SECURITY_GROUP;
@@ -53,6 +63,17 @@ pub static ALL: &[&Resource] = &[
     &FLAVOR_SERVICE_PROFILE,
     &SERVICE_PROFILE,
     &SERVICE_PROVIDER,
+    &QOS_POLICY,
+    &QOS_BANDWIDTH_LIMIT_RULE,
+    &QOS_DSCP_MARKING_RULE,
+    &QOS_MINIMUM_BANDWIDTH_RULE,
+    &QOS_MINIMUM_PACKET_RATE_RULE,
+    &QOS_PACKET_RATE_LIMIT_RULE,
+    &ALIAS_BANDWIDTH_LIMIT_RULE,
+    &ALIAS_DSCP_MARKING_RULE,
+    &ALIAS_MINIMUM_BANDWIDTH_RULE,
+    &ALIAS_MINIMUM_PACKET_RATE_RULE,
+    &QOS_RULE_TYPE,
     &AGENT,
     &AVAILABILITY_ZONE,
 ];

@@ -115,6 +115,7 @@ pub static NETWORK: Resource = Resource {
             .default(Literal::Bool(false))
             .hidden()
             .from_extension("network_ha"),
+        standard::qos_policy_id("networks.qos_policy_id", "qos"),
         standard::tags(),
         standard::created_at("networks.created_at"),
         standard::updated_at("networks.updated_at"),

@@ -209,6 +209,15 @@ pub static PORT: Resource = Resource {
             .put()
             .filter()
             .from_extension("pvlan"),
+        standard::qos_policy_id("ports.qos_policy_id", "qos"),
+        Attribute::new(
+            "qos_network_policy_id",
+            Kind::Uuid,
+            Stored::Text("(SELECT networks.qos_policy_id FROM networks WHERE networks.id = ports.network_id)"),
+        )
+        .from_extension("qos-port-network-policy"),
+        Attribute::new("resource_request", Kind::Object, Stored::Json("ports.resource_request"))
+            .from_extension("port-resource-request"),
         standard::tags().default(Literal::EmptyList),
         standard::created_at("ports.created_at"),
         standard::updated_at("ports.updated_at"),

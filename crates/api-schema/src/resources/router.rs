@@ -27,10 +27,11 @@ const GATEWAY: Object = Object {
             }),
         ),
         ("enable_snat", Stored::Boolean("routers.enable_snat")),
+        ("qos_policy_id", Stored::OptionalText("routers.gateway_qos_policy_id")),
     ],
 };
 
-/// `{"network_id", "external_fixed_ips", "enable_snat"}`, the first required; null and `{}` mean no gateway.
+/// `{"network_id", "external_fixed_ips", "enable_snat", "qos_policy_id"}`, the first required; null and `{}` mean no gateway.
 const GATEWAY_INFO: Custom = Custom { name: "external gateway", json: JsonType::Object, parse: gateway_info };
 
 fn gateway_info(value: Value) -> Result<Value, Refusal> {
@@ -39,11 +40,19 @@ fn gateway_info(value: Value) -> Result<Value, Refusal> {
         Value::Object(members) => members,
         other => return Err(Refusal::Check(format!("'{}' is not a dictionary", python_display(&other)))),
     };
-    let known = [("network_id", Kind::Uuid), ("external_fixed_ips", Kind::FixedIps), ("enable_snat", Kind::Boolean)];
+    let known = [
+        ("network_id", Kind::Uuid),
+        ("external_fixed_ips", Kind::FixedIps),
+        ("enable_snat", Kind::Boolean),
+        ("qos_policy_id", Kind::Uuid),
+    ];
     let mut info = Map::new();
     for (name, kind) in known {
         match members.remove(name) {
             Some(Value::Null) if name == "external_fixed_ips" => {}
+            Some(Value::Null) if name == "qos_policy_id" => {
+                info.insert(name.to_owned(), Value::Null);
+            }
             Some(member) => {
                 info.insert(name.to_owned(), kind.parse(member)?);
             }

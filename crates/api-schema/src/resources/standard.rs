@@ -36,6 +36,16 @@ pub const fn status(column: &'static str) -> Attribute {
     Attribute::new("status", Kind::Text(16), Stored::Text(column)).sort()
 }
 
+/// `qos_policy_id`: which QoS policy it has.
+pub const fn qos_policy_id(column: &'static str, alias: &'static str) -> Attribute {
+    Attribute::new("qos_policy_id", Kind::Uuid, Stored::Text(column))
+        .nullable()
+        .default(Literal::Null)
+        .put()
+        .policy()
+        .from_extension(alias)
+}
+
 /// `tags`; `id` is the column of the object's id.
 pub const fn tags() -> Attribute {
     const TAGS: Children = Children { table: "tags", owner: "object_id", fields: &[("", "tag")], order: "tag" };

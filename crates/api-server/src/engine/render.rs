@@ -95,7 +95,7 @@ impl<'a> Fetch<'a> {
         for (position, source) in self.shape.sources.iter().enumerate() {
             // Objects without the member ask for no rows.
             let mut objects: Vec<usize> =
-                holes.iter().filter(|hole| hole.source.0 == position).map(|hole| hole.object).collect();
+                holes.iter().filter(|hole| hole.sources.0.contains(&position)).map(|hole| hole.object).collect();
             objects.dedup();
             sources.push(Lists::read(snapshot, source, &page.keys, &objects, self.given)?);
         }
@@ -145,7 +145,9 @@ fn write_node(
 ) -> Result<(), StoreError> {
     // Column 0 is the key.
     match node {
-        Node::Text(column) | Node::Integer(column) => write_value(row.value(column + 1)?, out),
+        Node::Text(column) | Node::OptionalText(column) | Node::Integer(column) => {
+            write_value(row.value(column + 1)?, out)
+        }
         Node::IntegerText(column) => match row.value(column + 1)? {
             Value::Integer(number) => out.extend_from_slice(format!("\"{number}\"").as_bytes()),
             _ => out.extend_from_slice(b"null"),
@@ -170,8 +172,14 @@ fn write_node(
                 return Ok(());
             }
             out.push(b'{');
-            for (position, (key, member)) in members.iter().enumerate() {
-                if position > 0 {
+            let mut first = true;
+            for (key, member) in members {
+                if let Node::OptionalText(column) = member
+                    && row.value(column + 1)? == Value::Null
+                {
+                    continue;
+                }
+                if !std::mem::take(&mut first) {
                     out.push(b',');
                 }
                 out.extend_from_slice(key.as_bytes());

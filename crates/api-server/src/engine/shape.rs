@@ -42,6 +42,8 @@ pub struct Field {
 pub enum Node {
     /// String or null.
     Text(usize),
+    /// String, or no such member.
+    OptionalText(usize),
     /// Number or null.
     Integer(usize),
     /// Number as a string, or null.
@@ -82,13 +84,7 @@ impl Shape {
         Self::seen(resource, policy, who, fields, Visible::Alone)
     }
 
-    fn seen(
-        resource: &'static Resource,
-        policy: &Policy,
-        who: &Credentials,
-        fields: &[String],
-        how: Visible,
-    ) -> Self {
+    fn seen(resource: &'static Resource, policy: &Policy, who: &Credentials, fields: &[String], how: Visible) -> Self {
         let whole = policy.condition(&format!("get_{}", resource.rule()), who);
         Self::build(resource, &|nested| Self::seen(nested, policy, who, &[], Visible::Nested), &mut |attribute, key| {
             let here = attribute.visible == Visible::Always || attribute.visible == how;
@@ -179,6 +175,7 @@ impl Shape {
     fn node(&mut self, stored: Stored, nested: &dyn Fn(&'static Resource) -> Self) -> Option<Node> {
         Some(match stored {
             Stored::Text(sql) => Node::Text(self.column(sql)),
+            Stored::OptionalText(sql) => Node::OptionalText(self.column(sql)),
             Stored::Integer(sql) => Node::Integer(self.column(sql)),
             Stored::IntegerText(sql) => Node::IntegerText(self.column(sql)),
             Stored::Boolean(sql) => Node::Boolean(self.column(sql)),

@@ -4,6 +4,7 @@ mod agents;
 mod l2;
 mod l3;
 mod pools;
+mod qos;
 mod security;
 
 use crate::error::ApiError;
@@ -88,7 +89,7 @@ pub struct BeforeList {
 }
 
 /// The resources of each area.
-static AREAS: &[&[Rules]] = &[l2::RULES, pools::RULES, security::RULES, l3::RULES, agents::RULES];
+static AREAS: &[&[Rules]] = &[l2::RULES, pools::RULES, security::RULES, l3::RULES, qos::RULES, agents::RULES];
 
 /// All resources.
 pub fn all() -> impl Iterator<Item = &'static Rules> {

@@ -12,6 +12,7 @@ mod openapi;
 mod plans;
 mod port_attributes;
 mod ports;
+mod qos;
 mod quotas;
 mod rbac;
 mod router_kinds;

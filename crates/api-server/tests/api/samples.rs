@@ -1,11 +1,16 @@
 //! A valid body of each resource: what the walk begins with.
 
-use crate::server::{ADMIN, DEMO, DEMO_PROJECT, OTHER_PROJECT, Server, id};
+use crate::server::{ADMIN, DEMO, DEMO_PROJECT, MANAGER, OTHER_PROJECT, Server, id};
 use serde_json::{Value, json};
 
 /// Whose token may make such an object.
 pub fn owner(resource: &str) -> &'static str {
-    if is_everybodys(resource) || resource.ends_with("service_profile") { ADMIN } else { DEMO }
+    match resource {
+        everybodys if is_everybodys(everybodys) => ADMIN,
+        profile if profile.ends_with("service_profile") => ADMIN,
+        qos if qos.starts_with("qos_") => MANAGER,
+        _ => DEMO,
+    }
 }
 
 /// Whether everybody may look at such objects, though only an administrator changes them.
@@ -54,6 +59,12 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
             server.create(ADMIN, "subnet", subnet).await;
             json!({"floating_network_id": id(&network)})
         }
+        "qos_policy" => json!({"name": "p"}),
+        "qos_bandwidth_limit_rule" => json!({"max_kbps": 1000, "max_burst_kbps": 100, "direction": "ingress"}),
+        "qos_dscp_marking_rule" => json!({"dscp_mark": 26}),
+        "qos_minimum_bandwidth_rule" => json!({"min_kbps": 500}),
+        "qos_minimum_packet_rate_rule" => json!({"min_kpps": 5, "direction": "any"}),
+        "qos_packet_rate_limit_rule" => json!({"max_kpps": 5}),
         other => panic!("write a sample of {other}"),
     }
 }
@@ -64,6 +75,11 @@ pub fn update(resource: &str) -> Value {
         "agent" | "service_profile" => json!({"description": "d"}),
         "floatingip" => json!({"description": "d"}),
         "rbac_policy" => json!({"target_tenant": DEMO_PROJECT}),
+        "qos_bandwidth_limit_rule" | "alias_bandwidth_limit_rule" => json!({"max_kbps": 2000}),
+        "qos_dscp_marking_rule" | "alias_dscp_marking_rule" => json!({"dscp_mark": 10}),
+        "qos_minimum_bandwidth_rule" | "alias_minimum_bandwidth_rule" => json!({"direction": "ingress"}),
+        "qos_minimum_packet_rate_rule" | "alias_minimum_packet_rate_rule" => json!({"min_kpps": 6}),
+        "qos_packet_rate_limit_rule" => json!({"max_kpps": 6}),
         _ => json!({"name": "renamed"}),
     }
 }

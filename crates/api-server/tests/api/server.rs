@@ -15,6 +15,7 @@ use tower::ServiceExt;
 
 pub const ADMIN: &str = "admin";
 pub const DEMO: &str = "demo";
+pub const MANAGER: &str = "demo-manager";
 pub const OTHER: &str = "other";
 pub const READER: &str = "demo-reader";
 pub const DEMO_PROJECT: &str = "11111111111111111111111111111111";
@@ -30,6 +31,7 @@ impl Authenticator for Names {
         let (project, roles): (&str, &[&str]) = match token {
             ADMIN => (ADMIN_PROJECT, &["admin", "manager", "member", "reader"]),
             DEMO => (DEMO_PROJECT, &["member", "reader"]),
+            MANAGER => (DEMO_PROJECT, &["manager", "member", "reader"]),
             READER => (DEMO_PROJECT, &["reader"]),
             OTHER => (OTHER_PROJECT, &["member", "reader"]),
             _ => return Box::pin(ready(Err(Denial::Unauthorized))),

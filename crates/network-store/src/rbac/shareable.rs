@@ -71,6 +71,17 @@ pub const ALL: &[Shareable] = &[
             sql: "SELECT address_scope_id FROM subnetpools WHERE id = ?1 AND address_scope_id IS NOT NULL",
         }),
     },
+    Shareable {
+        object_type: "qos_policy",
+        table: "qos_policies",
+        stands_in: None,
+        actions: &[(
+            SHARED,
+            "SELECT project_id FROM networks WHERE qos_policy_id = ?1 UNION SELECT project_id FROM ports WHERE qos_policy_id = ?1
+             UNION SELECT project_id FROM floating_ips WHERE qos_policy_id = ?1
+             UNION SELECT project_id FROM routers WHERE gateway_qos_policy_id = ?1",
+        )],
+    },
 ];
 
 /// The kind of this `object_type`.

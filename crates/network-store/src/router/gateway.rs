@@ -2,12 +2,15 @@
 
 use super::has_floating_ips;
 use crate::port::{self, PortCreate, PortUpdate};
+use crate::qos::attach;
+use crate::request::nullable;
 use crate::{NetworkError, Work, network, subnet};
 use net_types::{NetworkId, PortId};
 use network_model::fixed_ips::FixedIpRequest;
 use network_model::{device_owner, router::Router};
 use serde::Deserialize;
 use store::params;
+use uuid::Uuid;
 
 /// `external_gateway_info` of a checked body.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,6 +20,8 @@ pub struct GatewayInfo {
     #[serde(default)]
     pub external_fixed_ips: Vec<FixedIpRequest>,
     pub enable_snat: Option<bool>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub qos_policy_id: Option<Option<Uuid>>,
 }
 
 /// Gives the router this gateway, or none.
@@ -32,6 +37,10 @@ pub(super) fn set(work: &Work<'_>, router: &Router, info: Option<GatewayInfo>) -
         router.check_gateway_change(wanted, has_floating_ips(work.tx, router.id)?)?;
         write(work, router, None)?;
         port::remove(work, port.id)?;
+    }
+    // Without a gateway there is nothing that a policy could be of.
+    if let Some(policy) = info.as_ref().map_or(Some(None), |info| info.qos_policy_id) {
+        attach::change_gateway(work, router.id.0, policy)?;
     }
     if let Some(info) = info {
         match current.filter(|port| port.network_id == info.network_id) {
