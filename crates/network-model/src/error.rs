@@ -362,6 +362,15 @@ errors! {
     /// The policy has such a rule already.
     Conflict QoSRulesConflict { new_rule_type: &'static str, rule_id: Uuid, policy_id: Uuid } =
         "Rule {new_rule_type} conflicts with rule {rule_id} which already exists in QoS Policy {policy_id}.";
+
+    // --- metering
+    /// A rule that names both kinds of prefixes, or none.
+    BadRequest Invalid { reason: &'static str } = "{reason}";
+    /// No such rule of a label.
+    NotFound MeteringLabelRuleNotFound { rule_id: Uuid } = "Metering label rule '{rule_id}' does not exist.";
+    /// Another rule of the label counts some of the same traffic.
+    Conflict MeteringLabelRuleOverlaps { remote_ip_prefix: String } =
+        "Metering label rule with remote_ip_prefix '{remote_ip_prefix}' overlaps another.";
     /// It contradicts what is there, in words.
     Conflict Conflict { msg: String } = "{msg}";
 }

@@ -13,6 +13,7 @@ pub mod free_addresses;
 pub mod in_use;
 pub mod ip_range;
 pub mod mac;
+pub mod metering;
 pub mod port;
 pub mod prefix_set;
 pub mod pvlan;

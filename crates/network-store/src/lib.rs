@@ -17,6 +17,7 @@ pub mod flavor;
 pub mod floating_ip;
 pub mod ha_network;
 pub mod l3_agent;
+pub mod metering;
 pub mod network;
 pub mod port;
 pub mod qos;

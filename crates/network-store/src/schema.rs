@@ -23,4 +23,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/port-attributes", sql: include_str!("schema/port_attributes.sql") },
     Migration { name: "network/flavor", sql: include_str!("schema/flavor.sql") },
     Migration { name: "network/qos", sql: include_str!("schema/qos.sql") },
+    Migration { name: "network/metering", sql: include_str!("schema/metering.sql") },
 ];

@@ -6,6 +6,8 @@ mod availability_zone;
 mod flavor;
 mod floating_ip;
 mod floating_ip_pool;
+mod metering_label;
+mod metering_label_rule;
 mod network;
 mod port;
 mod port_kinds;
@@ -27,6 +29,8 @@ pub use availability_zone::AVAILABILITY_ZONE;
 pub use flavor::{FLAVOR, FLAVOR_SERVICE_PROFILE, SERVICE_PROFILE};
 pub use floating_ip::FLOATING_IP;
 pub use floating_ip_pool::FLOATING_IP_POOL;
+pub use metering_label::METERING_LABEL;
+pub use metering_label_rule::METERING_LABEL_RULE;
 pub use network::NETWORK;
 pub use port::PORT;
 pub use qos_policy::QOS_POLICY;
@@ -74,6 +78,8 @@ pub static ALL: &[&Resource] = &[
     &ALIAS_MINIMUM_BANDWIDTH_RULE,
     &ALIAS_MINIMUM_PACKET_RATE_RULE,
     &QOS_RULE_TYPE,
+    &METERING_LABEL,
+    &METERING_LABEL_RULE,
     &AGENT,
     &AVAILABILITY_ZONE,
 ];

@@ -3,6 +3,7 @@
 mod agents;
 mod l2;
 mod l3;
+mod metering;
 mod pools;
 mod qos;
 mod security;
@@ -89,7 +90,8 @@ pub struct BeforeList {
 }
 
 /// The resources of each area.
-static AREAS: &[&[Rules]] = &[l2::RULES, pools::RULES, security::RULES, l3::RULES, qos::RULES, agents::RULES];
+static AREAS: &[&[Rules]] =
+    &[l2::RULES, pools::RULES, security::RULES, l3::RULES, qos::RULES, metering::RULES, agents::RULES];
 
 /// All resources.
 pub fn all() -> impl Iterator<Item = &'static Rules> {

@@ -7,6 +7,7 @@ mod core;
 mod flavors;
 mod floating_ips;
 mod lists;
+mod metering;
 mod model;
 mod openapi;
 mod plans;

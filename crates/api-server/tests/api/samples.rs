@@ -8,7 +8,7 @@ pub fn owner(resource: &str) -> &'static str {
     match resource {
         everybodys if is_everybodys(everybodys) => ADMIN,
         profile if profile.ends_with("service_profile") => ADMIN,
-        qos if qos.starts_with("qos_") => MANAGER,
+        managed if managed.starts_with("qos_") || managed.starts_with("metering_") => MANAGER,
         _ => DEMO,
     }
 }
@@ -65,6 +65,11 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
         "qos_minimum_bandwidth_rule" => json!({"min_kbps": 500}),
         "qos_minimum_packet_rate_rule" => json!({"min_kpps": 5, "direction": "any"}),
         "qos_packet_rate_limit_rule" => json!({"max_kpps": 5}),
+        "metering_label" => json!({"name": "m", "description": "d"}),
+        "metering_label_rule" => {
+            let label = server.create(token, "metering_label", json!({})).await;
+            json!({"metering_label_id": id(&label), "direction": "ingress", "remote_ip_prefix": "192.0.2.0/24"})
+        }
         other => panic!("write a sample of {other}"),
     }
 }
