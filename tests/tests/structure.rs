@@ -17,7 +17,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("planners", &["host-plan"]),
     ("drivers and store", &["host-drivers", "store"]),
     ("services", &["network-store", "host-services", "identity", "keystone-client"]),
-    ("agent and server", &["host-agent", "host-feed", "api-server"]),
+    ("agent and server", &["host-agent", "host-feed", "nova-notifier", "api-server"]),
     ("lab", &["lab"]),
     ("binary", &["neutronium"]),
 ];

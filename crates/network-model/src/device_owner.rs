@@ -1,5 +1,7 @@
 //! What `device_owner` of a port means to the rules. (The attribute is free text: Nova writes `compute:nova`.)
 
+/// What the owners of instances' ports begin with; the instance's zone follows.
+pub const COMPUTE_PREFIX: &str = "compute:";
 /// An interface of a router on a subnet.
 pub const ROUTER_INTERFACE: &str = "network:router_interface";
 /// The interface of a router on its external network.

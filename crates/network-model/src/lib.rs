@@ -14,6 +14,7 @@ pub mod in_use;
 pub mod ip_range;
 pub mod mac;
 pub mod metering;
+pub mod nova_event;
 pub mod port;
 pub mod prefix_set;
 pub mod pvlan;

@@ -1,5 +1,6 @@
 //! What the operator decides about networks, under Neutron's option names.
 
+use crate::nova::NovaEvents;
 use net_types::{IpNet, MacAddr};
 use network_model::router::RouterKind;
 use network_model::segment::{SegmentConfig, SegmentTypes};
@@ -76,6 +77,8 @@ pub struct NetworkConfig {
     pub agent_down_time: u32,
     /// See [`NetworkOptions::quotas`].
     pub quotas: BTreeMap<String, i64>,
+    /// What Nova is told; nothing as long as nobody sets it (`[nova]` of the server's configuration).
+    pub nova: NovaEvents,
 }
 
 impl NetworkConfig {
@@ -110,6 +113,7 @@ impl NetworkConfig {
             l3_ha_net_cidr,
             agent_down_time: options.agent_down_time,
             quotas: options.quotas.clone(),
+            nova: NovaEvents::default(),
         })
     }
 

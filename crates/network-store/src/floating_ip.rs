@@ -3,7 +3,7 @@
 use crate::port::{self, PortCreate, addresses};
 use crate::qos::attach;
 use crate::request::nullable;
-use crate::{NetworkError, Work, network, subnet};
+use crate::{NetworkError, Work, network, nova, subnet};
 use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SubnetId};
 use network_model::fixed_ips::FixedIp;
 use network_model::floating_ip::{
@@ -108,6 +108,7 @@ pub fn create(work: &Work<'_>, request: &FloatingIpCreate) -> Result<FloatingIpI
         attach::change_floating_ip(work, id.0, request.qos_policy_id)?;
     }
     work.log("floatingip", id, Operation::Create, None)?;
+    tell_nova(work, id, None)?;
     Ok(id)
 }
 
@@ -124,7 +125,8 @@ pub fn update(work: &Work<'_>, id: FloatingIpId, request: FloatingIpUpdate) -> R
     }
     work.set("floating_ips", id.0, "description", request.description)?;
     work.touch("floating_ips", id.0)?;
-    work.log("floatingip", id, Operation::Update, None)
+    work.log("floatingip", id, Operation::Update, None)?;
+    tell_nova(work, id, row.port)
 }
 
 /// Removes a floating IP and its port.
@@ -133,7 +135,19 @@ pub fn delete(work: &Work<'_>, id: FloatingIpId) -> Result<(), NetworkError> {
     work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
     work.tx.execute("DELETE FROM floating_ips WHERE id = ?1", params![id.0])?;
     port::remove(work, row.floating_port)?;
-    work.log("floatingip", id, Operation::Delete, None)
+    work.log("floatingip", id, Operation::Delete, None)?;
+    tell_nova(work, id, row.port)
+}
+
+/// The instances that a floating IP led to and leads to now see other addresses.
+fn tell_nova(work: &Work<'_>, id: FloatingIpId, before: Option<PortId>) -> Result<(), NetworkError> {
+    if !work.config.nova.data {
+        return Ok(());
+    }
+    let sql = "SELECT port_id FROM floating_ips WHERE id = ?1";
+    let now: Option<PortId> = work.tx.query_opt(sql, params![id.0], |row| row.parse_opt(0))?.flatten();
+    let left = before.filter(|port| Some(*port) != now);
+    left.into_iter().chain(now).try_for_each(|port| nova::changed(work, port))
 }
 
 fn associate(work: &Work<'_>, row: &Row, wanted: Association, by_router: Option<RouterId>) -> Result<(), NetworkError> {

@@ -19,6 +19,7 @@ pub mod ha_network;
 pub mod l3_agent;
 pub mod metering;
 pub mod network;
+pub mod nova;
 pub mod port;
 pub mod qos;
 pub mod quota;

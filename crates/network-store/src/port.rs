@@ -10,7 +10,7 @@ pub use protection::Pair;
 
 use crate::qos::attach;
 use crate::request::nullable;
-use crate::{NetworkError, Work, floating_ip, network, subnet, tag};
+use crate::{NetworkError, Work, floating_ip, network, nova, subnet, tag};
 use binding::DeviceMac;
 use net_types::{MacAddr, NetworkId, PortId, SecurityGroupId};
 use network_model::binding::is_unplugged;
@@ -339,6 +339,7 @@ fn check_dns_name(work: &Work<'_>, name: Option<&str>) -> Result<(), NetworkErro
 
 /// Changes a port.
 pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), NetworkError> {
+    let before = nova::before(work, id)?;
     let port = get(work.tx, id)?;
     let network = network::get(work.tx, port.network_id)?;
     let owner = request.device_owner.as_deref().unwrap_or(&port.device_owner);
@@ -388,6 +389,7 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
     work.set("ports", id.0, "mac_address", Some(mac.to_string()))?;
     write_plain(work, id, request)?;
     work.touch("ports", id.0)?;
+    nova::after_update(work, before.as_ref())?;
     if binding.host != port.binding_host {
         // The host that loses the port must hear of it too.
         log(work, id, Operation::Update, network.id, &port.binding_host)?;
@@ -472,6 +474,7 @@ pub fn delete(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
     };
     let held = work.tx.exists(holder, params![id.0, &port.device_id])?;
     check_port_deletion(&PortUse { id, device_owner: port.device_owner }, held)?;
+    nova::deleting(work, id)?;
     remove(work, id)
 }
 
@@ -503,10 +506,12 @@ pub fn changed(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
 
 /// Sets a port's status; what it is already is not written again, so that nobody is woken for nothing.
 pub fn set_status(work: &Work<'_>, id: PortId, status: &str) -> Result<bool, NetworkError> {
+    let before = nova::before(work, id)?;
     let changed =
         work.tx.execute("UPDATE ports SET status = ?2 WHERE id = ?1 AND status <> ?2", params![id.0, status])?;
     if changed > 0 {
         self::changed(work, id)?;
+        nova::after_status(work, before.as_ref())?;
     }
     Ok(changed > 0)
 }

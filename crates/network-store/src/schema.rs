@@ -24,4 +24,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/flavor", sql: include_str!("schema/flavor.sql") },
     Migration { name: "network/qos", sql: include_str!("schema/qos.sql") },
     Migration { name: "network/metering", sql: include_str!("schema/metering.sql") },
+    Migration { name: "network/nova-event", sql: include_str!("schema/nova_event.sql") },
 ];

@@ -1,12 +1,14 @@
 //! A small cloud for the tests of this crate: a real store, and units of work by whom one likes.
 
-use crate::floating_ip::FloatingIpCreate;
+use crate::floating_ip::{self, FloatingIpCreate};
 use crate::network::NetworkCreate;
+use crate::nova::NovaEvents;
 use crate::port::PortCreate;
-use crate::router::{GatewayInfo, RouterCreate};
+use crate::router::{self, GatewayInfo, RouterCreate};
 use crate::subnet::SubnetCreate;
 use crate::{Caller, NetworkConfig, NetworkError, NetworkOptions, Work, network, port, subnet};
-use net_types::{IpNet, NetworkId, PortId, SubnetId};
+use net_types::{FloatingIpId, IpNet, NetworkId, PortId, SubnetId};
+use network_model::router::InterfaceRequest;
 use std::net::IpAddr;
 use std::sync::Arc;
 use store::Store;
@@ -23,10 +25,16 @@ pub struct Cloud {
 
 impl Cloud {
     pub fn new() -> Self {
+        Self::telling_nova(NovaEvents::default())
+    }
+
+    /// One that writes down what Nova must hear.
+    pub fn telling_nova(events: NovaEvents) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("test.db")).unwrap();
         crate::prepare(&store).unwrap();
-        let config = Arc::new(NetworkConfig::new(&NetworkOptions::default()).unwrap());
+        let config = NetworkConfig::new(&NetworkOptions::default()).unwrap();
+        let config = Arc::new(NetworkConfig { nova: events, ..config });
         Self { store, config, _folder: folder }
     }
 
@@ -75,6 +83,22 @@ impl Cloud {
     /// A port of [`ME`] with whatever addresses it gets.
     pub fn port(&self, network_id: NetworkId) -> PortId {
         self.by(ME, move |work| port::create(work, PortCreate::of_service(network_id, ME, "", ""))).unwrap()
+    }
+
+    /// A port behind a router, and a floating IP of the router's external network that leads nowhere yet.
+    pub fn routed_port_and_floating_ip(&self) -> (PortId, FloatingIpId) {
+        let (inside, outside) = (self.network(false), self.network(true));
+        let subnet = self.subnet(inside, "10.0.0.0/24");
+        self.subnet(outside, "192.0.2.0/24");
+        let port = self.port(inside);
+        let floating_ip = self
+            .by(ME, move |work| {
+                let id = router::create(work, router_request(Some(outside)))?;
+                router::add_interface(work, id, InterfaceRequest::Subnet(subnet))?;
+                floating_ip::create(work, &floating_ip_request(outside))
+            })
+            .unwrap();
+        (port, floating_ip)
     }
 
     /// The addresses of a port.

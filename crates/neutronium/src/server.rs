@@ -10,7 +10,7 @@
 mod config;
 mod listen;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use host_feed::Feed;
 use identity::Identity;
 use keystone_client::TokenChecker;
 use network_store::NetworkConfig;
+use nova_notifier::Notifier;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -56,8 +57,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 async fn serve(config: ServerConfig) -> Result<(), Failure> {
     let end = signals::end()?;
     let listeners = listen::all(&config.listen).map_err(Failure::failed)?;
-    // The feed lives as long as its handle.
-    let (router, _feed) = build(config).await?;
+    // What runs besides answering requests ends with its handle.
+    let (router, _background) = build(config).await?;
 
     let (stop, stopped) = watch::channel(false);
     let mut servers = JoinSet::new();
@@ -87,7 +88,19 @@ fn quick(listener: TcpListener) -> impl axum::serve::Listener<Io = tokio::net::T
     })
 }
 
-async fn build(config: ServerConfig) -> Result<(Router, Feed), Failure> {
+/// What runs besides answering requests.
+struct Background {
+    _feed: Feed,
+    _notifier: Option<Notifier>,
+}
+
+/// The server's name among those on its database, the same after a restart.
+fn name(state_dir: &Path) -> String {
+    let host = nix::unistd::gethostname().map(|host| host.to_string_lossy().into_owned()).unwrap_or_default();
+    format!("{host}:{}", std::path::absolute(state_dir).unwrap_or_else(|_| state_dir.to_owned()).display())
+}
+
+async fn build(config: ServerConfig) -> Result<(Router, Background), Failure> {
     let failed = |error: &dyn std::error::Error| Failure::failed(sentence(error));
     std::fs::create_dir_all(&config.state_dir)
         .map_err(|error| Failure::failed(format!("cannot make {}: {error}", config.state_dir.display())))?;
@@ -103,9 +116,14 @@ async fn build(config: ServerConfig) -> Result<(Router, Feed), Failure> {
             (Arc::new(checker), Router::new())
         }
     };
-    let network = Arc::new(NetworkConfig::new(&config.network).map_err(|error| Failure::refused(sentence(&error)))?);
+    let network = NetworkConfig::new(&config.network).map_err(|error| Failure::refused(sentence(&error)))?;
+    let network = Arc::new(NetworkConfig { nova: config.nova.events(), ..network });
+    let notifier = (config.nova.enabled)
+        .then(|| Notifier::start(store.clone(), &config.nova, name(&config.state_dir)))
+        .transpose()
+        .map_err(|error| Failure::refused(sentence(&error)))?;
     let feed = Feed::start(store.clone(), config.agents, Arc::clone(&network)).await.map_err(|error| failed(&error))?;
     let api = Api::new(store, authenticator, config.api, network);
     let router = identity.nest("/agent/v1", feed.router()).merge(api_server::router(api));
-    Ok((router, feed))
+    Ok((router, Background { _feed: feed, _notifier: notifier }))
 }

@@ -13,6 +13,8 @@
 //! [ml2]                               # its type drivers and ranges, under Neutron's names
 //! [agents]                            # host_feed::FeedConfig
 //! secret_file = "/etc/neutronium/agents.secret"
+//! [nova]                              # nova_notifier::NovaConfig
+//! enabled = true
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use host_feed::FeedConfig;
 use identity::IdentityConfig;
 use keystone_client::CheckerConfig;
 use network_store::NetworkOptions;
+use nova_notifier::NovaConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -41,6 +44,8 @@ pub struct ServerConfig {
     pub network: NetworkOptions,
     /// `[agents]`.
     pub agents: FeedConfig,
+    /// `[nova]`.
+    pub nova: NovaConfig,
 }
 
 /// Who knows users and checks tokens.
@@ -61,6 +66,7 @@ struct ServerFile {
     network: toml::Table,
     ml2: toml::Table,
     agents: toml::Table,
+    nova: toml::Table,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +115,11 @@ impl ServerConfig {
                 std::fs::read_to_string(path).map_err(|error| format!("[agents] secret_file {path}: {error}"))?;
             file.agents.insert("secret".to_owned(), secret.trim().into());
         }
+        let mut nova: NovaConfig = section("nova", file.nova)?;
+        if let IdentityProvider::Keystone(checker) = &identity {
+            nova = nova.or_as(&checker.account);
+        }
+        nova.check().map_err(|error| format!("[nova]: {error}"))?;
         Ok(Self {
             listen: file.server.listen,
             state_dir: file.server.state_dir,
@@ -116,6 +127,7 @@ impl ServerConfig {
             api: file.api,
             network: section("network] or [ml2", file.network)?,
             agents: section("agents", file.agents)?,
+            nova,
         })
     }
 }
@@ -158,6 +170,8 @@ mod tests {
         let config = ServerConfig::parse(keystone).unwrap();
         assert!(matches!(&config.identity, IdentityProvider::Keystone(checker) if checker.account.username == "u"));
         assert_eq!(config.api.www_authenticate_uri, "http://k/v3");
+        let config = ServerConfig::parse(&format!("{keystone}[nova]\nenabled = true")).unwrap();
+        assert_eq!(config.nova.account.username, "u", "Nova's is the same");
         let config = ServerConfig::parse(&format!("{keystone}[api]\nwww_authenticate_uri = 'http://public'")).unwrap();
         assert_eq!(config.api.www_authenticate_uri, "http://public");
     }
@@ -194,6 +208,7 @@ mod tests {
             ("[identity]\nprovider = 'ldap'", "[identity] provider is"),
             ("[identity]\nprovider = 'keystone'", "[identity]: auth_url is missing"),
             ("[identity]\nprovider = 'keystone'\nregion = 'x'", "[identity]: unknown field `region`"),
+            ("[nova]\nenabled = true", "[nova]: auth_url is missing"),
             ("[ml2]\nvni = 1", "[network] or [ml2]: unknown field `vni`"),
             ("[agents]\nsecret_file = '/nowhere'", "[agents] secret_file /nowhere"),
         ] {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the configured allowance covers only functions marked as tests")]
 
 mod http;
+mod nova;
 mod processes;
 
 use processes::{ADMIN_PASSWORD, Admin, Keystone, Middleware, PROGRAM, Server, by_password, project, run, sign_in};

@@ -156,9 +156,14 @@ pub struct Server {
 impl Server {
     /// Starts it with these sections besides `[server]`, and reads from its log where it listens.
     pub fn start(folder: &Path, sections: &str) -> Self {
+        Self::start_at("127.0.0.1:0", folder, sections)
+    }
+
+    /// Starts it at an address.
+    pub fn start_at(address: &str, folder: &Path, sections: &str) -> Self {
         let config = folder.join("server.toml");
         let state = folder.join("state");
-        let server = format!("[server]\nlisten = ['127.0.0.1:0']\nstate_dir = '{}'\n", state.display());
+        let server = format!("[server]\nlisten = ['{address}']\nstate_dir = '{}'\n", state.display());
         std::fs::write(&config, server + sections).unwrap();
         let mut command = Command::new(PROGRAM);
         command.args(["server", "--config"]).arg(&config).env("NEUTRONIUM_LOG", "debug");
