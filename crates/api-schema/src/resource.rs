@@ -48,7 +48,7 @@ pub struct Resource {
 pub struct NotFound {
     /// `PortNotFound`.
     pub kind: &'static str,
-    /// What stands before the id: "Port ".
+    /// What stands before the id: "Port "; with `{parent}` as below.
     pub before: &'static str,
     /// What stands behind: " could not be found."; `{parent}` in it is the id of the object in whose path it stands.
     pub after: &'static str,
@@ -62,7 +62,8 @@ impl NotFound {
 
     /// The whole message; `parent` is the id of the object in whose path it stands.
     pub fn message(&self, id: &str, parent: Option<&str>) -> String {
-        format!("{}{id}{}", self.before, self.after.replace("{parent}", parent.unwrap_or_default()))
+        let filled = |text: &str| text.replace("{parent}", parent.unwrap_or_default());
+        format!("{}{id}{}", filled(self.before), filled(self.after))
     }
 }
 

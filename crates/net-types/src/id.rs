@@ -65,6 +65,8 @@ ids! {
     SecurityGroupId = "security group id";
     /// Id of a security group rule.
     SecurityGroupRuleId = "security group rule id";
+    /// Id of a trunk.
+    TrunkId = "trunk id";
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! of these is retried. (Two requests racing for one row is the store's error, and the store's retry.)
 
 use net_types::{
-    FloatingIpId, IpNet, MacAddr, NetworkId, PortId, RouterId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
+    FloatingIpId, IpNet, MacAddr, NetworkId, PortId, RouterId, SecurityGroupId, SecurityGroupRuleId, SubnetId, TrunkId,
 };
 use std::net::IpAddr;
 use uuid::Uuid;
@@ -371,6 +371,48 @@ errors! {
     /// Another rule of the label counts some of the same traffic.
     Conflict MeteringLabelRuleOverlaps { remote_ip_prefix: String } =
         "Metering label rule with remote_ip_prefix '{remote_ip_prefix}' overlaps another.";
+
+    // --- trunks and bindings
+    /// No such trunk, or not for this caller.
+    NotFound TrunkNotFound { trunk_id: TrunkId } = "Trunk {trunk_id} could not be found.";
+    /// The port is not in the trunk.
+    NotFound SubPortNotFound { trunk_id: TrunkId, port_id: PortId } = "SubPort {port_id} on trunk {trunk_id} could not be found.";
+    /// The port is in a trunk.
+    InUse TrunkPortInUse { port_id: PortId } = "Port {port_id} is in use by another trunk.";
+    /// The port is a parent, or plugged in.
+    InUse ParentPortInUse { port_id: PortId } =
+        "Port {port_id} is currently in use and is not eligible for use as a parent port.";
+    /// The tag is another subport's.
+    InUse DuplicateSubPort { segmentation_type: &'static str, segmentation_id: u16, trunk_id: TrunkId } =
+        "segmentation_type {segmentation_type} and segmentation_id {segmentation_id} already in use on trunk {trunk_id}.";
+    /// The parent could not carry the subport's packets.
+    Conflict SubPortMtuGreaterThanTrunkPortMtu { port_mtu: u32, port_id: PortId, trunk_mtu: u32, trunk_id: PortId } =
+        "MTU {port_mtu} of subport {port_id} cannot be greater than MTU {trunk_mtu} of trunk {trunk_id}.";
+    /// The port is a trunk's parent.
+    InUse PortInUseAsTrunkParent { port_id: PortId, trunk_id: TrunkId } =
+        "Port {port_id} is currently a parent port for trunk {trunk_id}.";
+    /// The port is in a trunk.
+    InUse PortInUseAsSubPort { port_id: PortId, trunk_id: TrunkId } =
+        "Port {port_id} is currently a subport for trunk {trunk_id}.";
+    /// The trunk's parent is plugged in.
+    InUse TrunkInUse { trunk_id: TrunkId } = "Trunk {trunk_id} is currently in use.";
+    /// The trunk is switched off.
+    Conflict TrunkDisabled { trunk_id: TrunkId } = "Trunk {trunk_id} is currently disabled.";
+    /// A host could not realise the trunk.
+    Conflict TrunkInErrorState { trunk_id: TrunkId } =
+        "Trunk {trunk_id} is in error state. Attempt to resolve the error condition before proceeding.";
+    /// The port has no binding for the host.
+    NotFound PortBindingNotFound { port_id: PortId, host: String } =
+        "Binding for port {port_id} for host {host} could not be found.";
+    /// The binding is in use already.
+    Conflict PortBindingAlreadyActive { port_id: PortId, host: String } =
+        "Binding for port {port_id} on host {host} is already active.";
+    /// The port has a binding for the host.
+    Conflict PortBindingAlreadyExists { port_id: PortId, host: String } =
+        "Binding for port {port_id} on host {host} already exists.";
+    /// The host cannot take the port.
+    Conflict PortBindingError { port_id: PortId, host: String } =
+        "Binding for port {port_id} on host {host} could not be created or updated.";
     /// It contradicts what is there, in words.
     Conflict Conflict { msg: String } = "{msg}";
 }

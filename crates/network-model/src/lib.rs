@@ -25,6 +25,7 @@ pub mod security_group;
 pub mod segment;
 pub mod subnet;
 pub mod subnet_pool;
+pub mod trunk;
 
 pub use error::{Fault, ModelError};
 pub use ip_range::IpRange;

@@ -33,6 +33,7 @@ pub mod segment;
 pub mod subnet;
 pub mod subnetpool;
 pub mod tag;
+pub mod trunk;
 mod work;
 
 pub use config::{NetworkConfig, NetworkOptions};

@@ -2,6 +2,7 @@
 
 pub mod addresses;
 mod binding;
+pub mod bindings;
 mod dhcp_options;
 mod protection;
 
@@ -10,7 +11,7 @@ pub use protection::Pair;
 
 use crate::qos::attach;
 use crate::request::nullable;
-use crate::{NetworkError, Work, floating_ip, network, nova, subnet, tag};
+use crate::{NetworkError, Work, floating_ip, network, nova, subnet, tag, trunk};
 use binding::DeviceMac;
 use net_types::{MacAddr, NetworkId, PortId, SecurityGroupId};
 use network_model::binding::is_unplugged;
@@ -379,7 +380,7 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
     let protection = Protection::of_changed(work, &port, asked)?;
     change_place(work, &port, &network, protection.port_security, &request)?;
     protection.write(work, id)?;
-    binding.write(work, &port)?;
+    let rebound = binding.write(work, &port)?;
     match request.qos_policy_id {
         Some(policy) => attach::change_port(work, id, policy)?,
         None if request.binding_vnic_type.is_some() => attach::follow_port(work, id)?,
@@ -389,6 +390,9 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
     work.set("ports", id.0, "mac_address", Some(mac.to_string()))?;
     write_plain(work, id, request)?;
     work.touch("ports", id.0)?;
+    if rebound {
+        trunk::follow_parent(work, id, &binding.host)?;
+    }
     nova::after_update(work, before.as_ref())?;
     if binding.host != port.binding_host {
         // The host that loses the port must hear of it too.
@@ -468,6 +472,7 @@ fn changed_mac(
 /// Removes a port at a client's wish: not one that a router or floating IP holds.
 pub fn delete(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
     let port = get(work.tx, id)?;
+    trunk::check_port_deletion(work.tx, id)?;
     let holder = match port.device_owner.as_str() {
         device_owner::FLOATING_IP => "SELECT 1 FROM floating_ips WHERE floating_port_id = ?1 OR id = ?2",
         _ => "SELECT 1 FROM routers WHERE id = ?2 OR gateway_port_id = ?1",

@@ -25,4 +25,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/qos", sql: include_str!("schema/qos.sql") },
     Migration { name: "network/metering", sql: include_str!("schema/metering.sql") },
     Migration { name: "network/nova-event", sql: include_str!("schema/nova_event.sql") },
+    Migration { name: "network/trunk", sql: include_str!("schema/trunk.sql") },
 ];

@@ -10,6 +10,7 @@ mod metering_label;
 mod metering_label_rule;
 mod network;
 mod port;
+mod port_binding;
 mod port_kinds;
 mod qos_policy;
 mod qos_rule;
@@ -22,6 +23,7 @@ mod service_provider;
 mod standard;
 mod subnet;
 mod subnetpool;
+mod trunk;
 
 pub use address_scope::ADDRESS_SCOPE;
 pub use agent::AGENT;
@@ -33,6 +35,7 @@ pub use metering_label::METERING_LABEL;
 pub use metering_label_rule::METERING_LABEL_RULE;
 pub use network::NETWORK;
 pub use port::PORT;
+pub use port_binding::PORT_BINDING;
 pub use qos_policy::QOS_POLICY;
 pub use qos_rule::{
     ALIAS_BANDWIDTH_LIMIT_RULE, ALIAS_DSCP_MARKING_RULE, ALIAS_MINIMUM_BANDWIDTH_RULE, ALIAS_MINIMUM_PACKET_RATE_RULE,
@@ -47,6 +50,7 @@ pub use security_group_rule::SECURITY_GROUP_RULE;
 pub use service_provider::SERVICE_PROVIDER;
 pub use subnet::SUBNET;
 pub use subnetpool::{PREFIX_LIST, SUBNETPOOL};
+pub use trunk::{SUBPORT_LIST, TRUNK};
 
 use crate::Resource;
 
@@ -61,6 +65,8 @@ pub static ALL: &[&Resource] = &[
     &SECURITY_GROUP_RULE,
     &ROUTER,
     &FLOATING_IP,
+    &PORT_BINDING,
+    &TRUNK,
     &RBAC_POLICY,
     &FLOATING_IP_POOL,
     &FLAVOR,

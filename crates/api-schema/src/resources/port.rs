@@ -1,7 +1,7 @@
 //! Ports: where a device meets a network, with its addresses, its protection, and the host it is bound to.
 
 use super::{port_kinds, standard};
-use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Parent, Resource, Stored};
+use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Object, Parent, Resource, Stored};
 
 const ADDRESSES: &str = "fixed_ips JOIN ports AS named ON named.id = fixed_ips.port_id";
 const FIXED_IPS: Children = Children {
@@ -52,9 +52,31 @@ const ADDRESS_PAIRS: Children = Children {
     fields: &[("mac_address", "mac_address"), ("ip_address", "ip_address")],
     order: "ip_address",
 };
+const TRUNK_DETAILS: Object = Object {
+    present: TRUNK_ID,
+    members: &[
+        ("trunk_id", Stored::Text(TRUNK_ID)),
+        (
+            "sub_ports",
+            Stored::Children(Children {
+                table: "trunk_subports JOIN trunks ON trunks.id = trunk_subports.trunk_id
+                        JOIN ports AS subport ON subport.id = trunk_subports.port_id",
+                owner: "trunks.port_id",
+                fields: &[
+                    ("segmentation_id", "trunk_subports.segmentation_id"),
+                    ("segmentation_type", "trunk_subports.segmentation_type"),
+                    ("port_id", "trunk_subports.port_id"),
+                    ("mac_address", "subport.mac_address"),
+                ],
+                order: "trunk_subports.segmentation_id",
+            }),
+        ),
+    ],
+};
+const TRUNK_ID: &str = "(SELECT trunks.id FROM trunks WHERE trunks.port_id = ports.id)";
 const NUMA_POLICIES: &[&str] = &["required", "preferred", "socket", "legacy"];
 const PVLAN_TYPES: &[&str] = &["isolated", "promiscuous", "community"];
-const VNIC_TYPES: &[&str] = &[
+pub(super) const VNIC_TYPES: &[&str] = &[
     "normal",
     "direct",
     "macvtap",
@@ -218,6 +240,7 @@ pub static PORT: Resource = Resource {
         .from_extension("qos-port-network-policy"),
         Attribute::new("resource_request", Kind::Object, Stored::Json("ports.resource_request"))
             .from_extension("port-resource-request"),
+        Attribute::new("trunk_details", Kind::Object, Stored::Object(TRUNK_DETAILS)).from_extension("trunk-details"),
         standard::tags().default(Literal::EmptyList),
         standard::created_at("ports.created_at"),
         standard::updated_at("ports.updated_at"),

@@ -181,9 +181,10 @@ impl Changing<'_> {
         self.check_policy(tx, name, &object, &Map::new(), &[])?;
         Ok(Outcome::Done(match action(&self.work(tx), uuid, body)? {
             Answer::Body(value) => value.to_string().into_bytes(),
-            Answer::Object => {
+            shown @ (Answer::Object | Answer::Bare) => {
                 let shape = Shape::alone(self.resource(), &self.api.policy, self.who, &[]);
-                wrapped(self.resource(), &self.written(tx, &shape, uuid)?)
+                let object = self.written(tx, &shape, uuid)?;
+                if matches!(shown, Answer::Bare) { object } else { wrapped(self.resource(), &object) }
             }
         }))
     }

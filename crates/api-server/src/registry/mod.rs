@@ -7,6 +7,7 @@ mod metering;
 mod pools;
 mod qos;
 mod security;
+mod trunks;
 
 use crate::error::ApiError;
 use api_schema::{Resource, Stored};
@@ -77,6 +78,8 @@ pub enum Answer {
     Body(Value),
     /// The object, as it now is.
     Object,
+    /// The same, without its name around it.
+    Bare,
 }
 
 /// Something that a project has without having made it, and that its first list makes (the default security group).
@@ -91,7 +94,7 @@ pub struct BeforeList {
 
 /// The resources of each area.
 static AREAS: &[&[Rules]] =
-    &[l2::RULES, pools::RULES, security::RULES, l3::RULES, qos::RULES, metering::RULES, agents::RULES];
+    &[l2::RULES, pools::RULES, security::RULES, l3::RULES, qos::RULES, metering::RULES, agents::RULES, trunks::RULES];
 
 /// All resources.
 pub fn all() -> impl Iterator<Item = &'static Rules> {

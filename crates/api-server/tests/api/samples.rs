@@ -1,11 +1,13 @@
 //! A valid body of each resource: what the walk begins with.
 
-use crate::server::{ADMIN, DEMO, DEMO_PROJECT, MANAGER, OTHER_PROJECT, Server, id};
+use crate::server::{ADMIN, DEMO, DEMO_PROJECT, MANAGER, OTHER_PROJECT, SERVICE, Server, add_l2_agent, id};
+use api_schema::Resource;
 use serde_json::{Value, json};
 
 /// Whose token may make such an object.
 pub fn owner(resource: &str) -> &'static str {
     match resource {
+        "port_binding" => SERVICE,
         everybodys if is_everybodys(everybodys) => ADMIN,
         profile if profile.ends_with("service_profile") => ADMIN,
         managed if managed.starts_with("qos_") || managed.starts_with("metering_") => MANAGER,
@@ -16,6 +18,21 @@ pub fn owner(resource: &str) -> &'static str {
 /// Whether everybody may look at such objects, though only an administrator changes them.
 pub fn is_everybodys(resource: &str) -> bool {
     resource == "flavor"
+}
+
+/// Who may say everything that there is to say of such an object.
+pub fn powerful(resource: &str) -> &'static str {
+    if owner(resource) == SERVICE { SERVICE } else { ADMIN }
+}
+
+/// Members of a valid POST of what such an object stands in.
+pub async fn around(server: &Server, token: &str, resource: &Resource) -> Value {
+    let parent = resource.inside.as_ref().map_or("", |inside| inside.name);
+    let mut sample = create(server, token, parent).await;
+    if resource.name == "port_binding" {
+        sample["device_owner"] = json!("compute:nova");
+    }
+    sample
 }
 
 /// Members of a valid POST; what it refers to is made first, by the same caller.
@@ -53,6 +70,15 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
             let profile = server.create(token, "service_profile", json!({"metainfo": "{}"})).await;
             json!({"id": id(&profile)})
         }
+        "trunk" => {
+            let network = server.create(token, "network", json!({})).await;
+            let parent = server.create(token, "port", json!({"network_id": id(&network)})).await;
+            json!({"port_id": id(&parent)})
+        }
+        "port_binding" => {
+            add_l2_agent(server, "destination", json!({"tunnel_types": ["vxlan"]})).await;
+            json!({"host": "destination"})
+        }
         "floatingip" => {
             let network = server.create(ADMIN, "network", json!({"router:external": true})).await;
             let subnet = json!({"network_id": id(&network), "ip_version": 4, "cidr": "198.51.100.0/24"});
@@ -85,6 +111,7 @@ pub fn update(resource: &str) -> Value {
         "qos_minimum_bandwidth_rule" | "alias_minimum_bandwidth_rule" => json!({"direction": "ingress"}),
         "qos_minimum_packet_rate_rule" | "alias_minimum_packet_rate_rule" => json!({"min_kpps": 6}),
         "qos_packet_rate_limit_rule" => json!({"max_kpps": 6}),
+        "port_binding" => json!({"profile": {"a": 1}}),
         _ => json!({"name": "renamed"}),
     }
 }

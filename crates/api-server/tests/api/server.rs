@@ -17,6 +17,8 @@ pub const ADMIN: &str = "admin";
 pub const DEMO: &str = "demo";
 pub const MANAGER: &str = "demo-manager";
 pub const OTHER: &str = "other";
+/// Another part of OpenStack, with an administrator's rights.
+pub const SERVICE: &str = "nova";
 pub const READER: &str = "demo-reader";
 pub const DEMO_PROJECT: &str = "11111111111111111111111111111111";
 pub const OTHER_PROJECT: &str = "22222222222222222222222222222222";
@@ -30,6 +32,7 @@ impl Authenticator for Names {
         let token = presented.token;
         let (project, roles): (&str, &[&str]) = match token {
             ADMIN => (ADMIN_PROJECT, &["admin", "manager", "member", "reader"]),
+            SERVICE => (ADMIN_PROJECT, &["service", "admin", "manager", "member", "reader"]),
             DEMO => (DEMO_PROJECT, &["member", "reader"]),
             MANAGER => (DEMO_PROJECT, &["manager", "member", "reader"]),
             READER => (DEMO_PROJECT, &["reader"]),

@@ -117,13 +117,20 @@ impl Change {
         }
     }
 
-    pub fn write(&self, work: &Work<'_>, port: &Port) -> Result<(), NetworkError> {
+    /// Writes it; whether the port is bound anew.
+    pub fn write(&self, work: &Work<'_>, port: &Port) -> Result<bool, NetworkError> {
         if !self.anew {
             if self.profile != port.binding_profile {
                 let profile = Value::Object(self.profile.clone()).to_string();
                 work.set("ports", port.id.0, "binding_profile", Some(profile))?;
             }
-            return Ok(());
+            return Ok(false);
+        }
+        if self.host != port.binding_host {
+            work.tx.execute(
+                "DELETE FROM port_bindings WHERE port_id = ?1 AND host = ?2",
+                params![port.id.0, &self.host],
+            )?;
         }
         let bound = of(work, port.network_id, &self.host, &self.vnic_type, &self.profile)?;
         work.tx.execute(
@@ -138,7 +145,7 @@ impl Change {
                 bound.vif_details.to_string()
             ],
         )?;
-        Ok(())
+        Ok(true)
     }
 }
 
