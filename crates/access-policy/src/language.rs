@@ -27,13 +27,20 @@ pub enum Rule {
         /// The constant.
         value: String,
     },
+    /// `True:%(shared)s` or `'compute:nova':%(device_owner)s`: something of the target is a constant.
+    Literal {
+        /// The constant, as Python shows it.
+        value: String,
+        /// The target's key.
+        target: String,
+    },
     /// `field:networks:shared=True`: something of the target is a constant.
     Field {
         /// The collection whose field is meant.
         collection: String,
         /// The field.
         field: String,
-        /// What it must be; `~^network:` means a beginning.
+        /// What it must be; `~network:` and `~^network:` mean a beginning.
         expected: String,
     },
     /// All hold.
@@ -58,7 +65,8 @@ pub enum PolicyError {
         /// The word.
         word: String,
     },
-    /// A check is not of the form `kind:match`, or uses what we do not know (regular expressions beyond a fixed beginning).
+    /// A check is not of the form `kind:match`, or uses what we do not know: regular expressions beyond a fixed beginning,
+    /// roles that the target names, questions to other servers (`http:`).
     #[error("rule '{rule}': cannot read the check '{check}'")]
     Check {
         /// The whole text.
@@ -198,11 +206,17 @@ fn check(word: &str) -> Option<Rule> {
         "!" => return Some(Rule::Never),
         _ => {}
     }
-    let (kind, rest) = word.split_once(':')?;
+    let (kind, rest) = split(word)?;
     if kind.is_empty() || rest.is_empty() {
         return None;
     }
+    let target = rest.strip_prefix("%(").and_then(|key| key.strip_suffix(")s"));
+    if let Some(value) = literal(kind) {
+        return Some(Rule::Literal { value, target: target?.to_owned() });
+    }
     Some(match kind {
+        "role" | "service_roles" | "rule" if rest.contains("%(") => return None,
+        "http" | "https" => return None,
         "role" => Rule::Role(rest.to_owned()),
         "service_roles" => Rule::ServiceRole(rest.to_owned()),
         "rule" => Rule::Reference(rest.to_owned()),
@@ -210,14 +224,36 @@ fn check(word: &str) -> Option<Rule> {
             let (collection, comparison) = rest.split_once(':')?;
             let (field, expected) = comparison.split_once('=')?;
             let plain = |text: &str| !text.contains(['*', '+', '?', '[', '(', '|', '\\', '$', '.']);
-            if expected.strip_prefix('~').is_some_and(|pattern| !pattern.starts_with('^') || !plain(pattern)) {
+            if expected.strip_prefix('~').is_some_and(|pattern| !plain(pattern)) {
                 return None;
             }
             Rule::Field { collection: collection.to_owned(), field: field.to_owned(), expected: expected.to_owned() }
         }
-        caller => match rest.strip_prefix("%(").and_then(|key| key.strip_suffix(")s")) {
+        caller => match target {
             Some(target) => Rule::Matches { caller: caller.to_owned(), target: target.to_owned() },
             None => Rule::Constant { caller: caller.to_owned(), value: rest.to_owned() },
         },
     })
+}
+
+/// At the first colon that is not inside quotes.
+fn split(word: &str) -> Option<(&str, &str)> {
+    let quoted = word.chars().next().filter(|first| matches!(first, '\'' | '"'));
+    let from = match quoted {
+        Some(quote) => word.get(1..)?.find(quote)? + 2,
+        None => 0,
+    };
+    let colon = from + word.get(from..)?.find(':')?;
+    Some((word.get(..colon)?, word.get(colon + 1..)?))
+}
+
+/// A Python literal, as Python shows it.
+fn literal(kind: &str) -> Option<String> {
+    for quote in ['\'', '"'] {
+        if let Some(inner) = kind.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
+            return Some(inner.to_owned());
+        }
+    }
+    let constant = matches!(kind, "True" | "False" | "None") || kind.parse::<i64>().is_ok();
+    constant.then(|| kind.to_owned())
 }

@@ -3,7 +3,7 @@
 //! **What for.** Every action has a rule, every attribute that needs one has a rule of its own (`update_port:fixed_ips`).
 //! The default rules are Neutron's secure-RBAC ones, as text in the same language in which operators override them.
 //!
-//! **In:** rules, [`Credentials`]. **Out:** a [`Condition`] upon the target, with everything about the caller already decided:
+//! **In:** rules, an operator's file, [`Credentials`]. **Out:** a [`Condition`] upon the target, with everything about the caller already decided:
 //! often just "always" or "never". A condition is held against one object in memory ([`Condition::holds`]), or turned into
 //! SQL by whoever lists, so that lists and single objects obey one rule.
 //! **May not:** know resources, SQL or HTTP.
@@ -18,13 +18,15 @@
 mod condition;
 mod credentials;
 mod defaults;
+mod file;
 mod language;
 mod policy;
 
 pub use condition::{Condition, Expected, Target};
 pub use credentials::Credentials;
+pub use file::PolicyFileError;
 pub use language::{PolicyError, Rule};
-pub use policy::Policy;
+pub use policy::{Listed, Policy};
 
 #[cfg(test)]
 mod tests;

@@ -3,17 +3,37 @@
 use crate::condition::{Condition, Expected};
 use crate::credentials::Credentials;
 use crate::defaults;
-use crate::language::{PolicyError, Rule};
+use crate::file::{self, PolicyFileError};
+use crate::language::Rule;
 use std::collections::HashMap;
 
 /// Named rules.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    rules: HashMap<String, Rule>,
+    rules: HashMap<String, Source>,
+}
+
+/// A rule with what it was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub rule: Rule,
+    pub text: String,
+    pub from_file: bool,
+}
+
+/// A rule as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed<'a> {
+    /// `create_network`.
+    pub name: &'a str,
+    /// In oslo.policy's language.
+    pub check: &'a str,
+    /// Whether the operator's file says it.
+    pub from_file: bool,
 }
 
 /// How many references may lead to each other; a circle ends here and denies.
-const DEPTH: usize = 16;
+pub(crate) const DEPTH: usize = 16;
 
 impl Policy {
     /// Neutron's default rules.
@@ -21,15 +41,45 @@ impl Policy {
         let mut policy = Self::default();
         for rule in defaults::all() {
             // A default that cannot be read denies; a test holds that there is none.
-            policy.rules.insert(rule.name.into(), rule.check.parse().unwrap_or(Rule::Never));
+            let source = Source {
+                rule: rule.check.parse().unwrap_or(Rule::Never),
+                text: rule.check.to_owned(),
+                from_file: false,
+            };
+            policy.rules.insert(rule.name.into(), source);
         }
         policy
     }
 
-    /// Replaces or adds one rule, as an operator's policy file does.
-    pub fn set(&mut self, name: &str, text: &str) -> Result<(), PolicyError> {
-        self.rules.insert(name.to_owned(), text.parse()?);
-        Ok(())
+    /// Neutron's rules, with those of an operator's file over them.
+    pub fn with_file(text: &str) -> Result<Self, PolicyFileError> {
+        let mut policy = Self::neutron();
+        let mut own: HashMap<String, Source> = HashMap::new();
+        let mut order = Vec::new();
+        for (name, source) in file::read(text)? {
+            order.push(name.clone());
+            own.insert(name, source);
+        }
+        // Under its former name a rule counts as long as the present one is not in the file.
+        for rule in defaults::all() {
+            if let Some(source) = rule.former.filter(|_| !own.contains_key(rule.name)).and_then(|name| own.get(name)) {
+                policy.rules.insert(rule.name.to_owned(), source.clone());
+            }
+        }
+        policy.rules.extend(own);
+        file::check(&policy.rules, &order)?;
+        Ok(policy)
+    }
+
+    /// All rules, by name.
+    pub fn rules(&self) -> Vec<Listed<'_>> {
+        let mut rules: Vec<Listed<'_>> = self
+            .rules
+            .iter()
+            .map(|(name, source)| Listed { name, check: &source.text, from_file: source.from_file })
+            .collect();
+        rules.sort_unstable_by_key(|rule| rule.name);
+        rules
     }
 
     /// Whether a rule of this name exists.
@@ -68,7 +118,7 @@ impl Policy {
             return Condition::Never;
         }
         match self.rules.get(name).or_else(|| self.rules.get("default")) {
-            Some(rule) => self.reduce(rule, credentials, depth),
+            Some(source) => self.reduce(&source.rule, credentials, depth),
             None => Condition::Never,
         }
     }
@@ -81,6 +131,12 @@ impl Policy {
             Rule::Role(role) => decided(credentials.has_role(role)),
             Rule::ServiceRole(role) => decided(credentials.has_service_role(role)),
             Rule::Reference(name) => self.named(name, credentials, depth + 1),
+            // Who is an administrator is a rule itself.
+            Rule::Constant { caller, value } if caller == "is_admin" => {
+                let is_admin = self.named("context_is_admin", credentials, depth + 1) == Condition::Always;
+                decided(value == if is_admin { "True" } else { "False" })
+            }
+            Rule::Literal { value, target } => Condition::Equals { key: project(target), value: value.clone() },
             Rule::Constant { caller, value } => decided(credentials.value(caller) == Some(value)),
             Rule::Matches { caller, target } => match credentials.value(caller) {
                 // Without a project nothing is one's own, not even what belongs to nobody.
@@ -90,8 +146,8 @@ impl Policy {
             Rule::Field { collection, field, expected } => Condition::Field {
                 collection: collection.clone(),
                 field: field.clone(),
-                expected: match expected.strip_prefix("~^") {
-                    Some(prefix) => Expected::Prefix(prefix.to_owned()),
+                expected: match expected.strip_prefix('~') {
+                    Some(prefix) => Expected::Prefix(prefix.trim_start_matches('^').to_owned()),
                     None => Expected::Exactly(expected.clone()),
                 },
             },
