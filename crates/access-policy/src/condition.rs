@@ -120,3 +120,32 @@ impl Condition {
         }
     }
 }
+
+impl std::fmt::Display for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let joined = |f: &mut std::fmt::Formatter<'_>, conditions: &[Self], by: &str| {
+            for (position, condition) in conditions.iter().enumerate() {
+                f.write_str(if position > 0 { by } else { "" })?;
+                match condition {
+                    Self::All(_) | Self::Any(_) => write!(f, "({condition})")?,
+                    other => write!(f, "{other}")?,
+                }
+            }
+            Ok(())
+        };
+        match self {
+            Self::Always => f.write_str("always"),
+            Self::Never => f.write_str("never"),
+            Self::Equals { key, value } => write!(f, "{key} is {value}"),
+            Self::Field { collection, field, expected: Expected::Exactly(value) } => {
+                write!(f, "{collection}:{field} is {value}")
+            }
+            Self::Field { collection, field, expected: Expected::Prefix(prefix) } => {
+                write!(f, "{collection}:{field} begins with {prefix}")
+            }
+            Self::All(conditions) => joined(f, conditions, " and "),
+            Self::Any(conditions) => joined(f, conditions, " or "),
+            Self::Not(inner) => write!(f, "not ({inner})"),
+        }
+    }
+}

@@ -147,6 +147,9 @@ impl Policy {
                 collection: collection.clone(),
                 field: field.clone(),
                 expected: match expected.strip_prefix('~') {
+                    // Booleans in any spelling of the case, as Neutron converts them.
+                    None if expected.eq_ignore_ascii_case("true") => Expected::Exactly("True".to_owned()),
+                    None if expected.eq_ignore_ascii_case("false") => Expected::Exactly("False".to_owned()),
                     Some(prefix) => Expected::Prefix(prefix.trim_start_matches('^').to_owned()),
                     None => Expected::Exactly(expected.clone()),
                 },

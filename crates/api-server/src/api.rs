@@ -4,7 +4,7 @@ use crate::auth::Authenticator;
 use crate::config::ApiConfig;
 use access_policy::Policy;
 use network_store::NetworkConfig;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use store::Store;
 
 /// The API's state; shared by all requests.
@@ -30,5 +30,38 @@ impl Api {
         network: Arc<NetworkConfig>,
     ) -> Arc<Self> {
         Arc::new(Self { store, authenticator, policy: Policy::neutron(), config, network })
+    }
+    /// The same with other rules of policy.
+    pub fn with_policy(&self, policy: Policy) -> Arc<Self> {
+        Arc::new(Self {
+            store: self.store.clone(),
+            authenticator: Arc::clone(&self.authenticator),
+            policy,
+            config: self.config.clone(),
+            network: Arc::clone(&self.network),
+        })
+    }
+}
+
+/// The API as it is now. Policy can change while it runs; a request keeps the one that it began with.
+#[derive(Clone)]
+pub struct Current(Arc<RwLock<Arc<Api>>>);
+
+impl Current {
+    /// The API for one request.
+    pub(crate) fn get(&self) -> Arc<Api> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on these rules hold.
+    pub fn set_policy(&self, policy: Policy) {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *current = current.with_policy(policy);
+    }
+}
+
+impl From<Arc<Api>> for Current {
+    fn from(api: Arc<Api>) -> Self {
+        Self(Arc::new(RwLock::new(api)))
     }
 }

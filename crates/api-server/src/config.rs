@@ -12,10 +12,18 @@ pub struct ApiConfig {
     pub pagination_max_limit: i64,
     /// Where clients get tokens: the URI in the `WWW-Authenticate` header of a 401; empty: from this very server.
     pub www_authenticate_uri: String,
+    /// The operator's rules in place of the default ones, YAML or JSON in oslo.policy's language; empty: none. It is read again
+    /// when it changes and on SIGHUP.
+    pub policy_file: String,
 }
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self { max_request_body_size: 114_688, pagination_max_limit: -1, www_authenticate_uri: String::new() }
+        Self {
+            max_request_body_size: 114_688,
+            pagination_max_limit: -1,
+            www_authenticate_uri: String::new(),
+            policy_file: String::new(),
+        }
     }
 }

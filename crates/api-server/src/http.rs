@@ -1,6 +1,6 @@
 //! From an HTTP request to the engine and back.
 
-use crate::api::Api;
+use crate::api::{Api, Current};
 use crate::auth::{Caller, Denial, Presented};
 use crate::engine::{self, Change, Outcome, Place};
 use crate::error::{ApiError, json_response};
@@ -20,8 +20,8 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 /// The API as an axum router; it takes every path that is left to it.
-pub fn router(api: Arc<Api>) -> Router {
-    Router::new().route("/openapi.json", get(routes::openapi::show)).fallback(handle).with_state(api)
+pub fn router(api: impl Into<Current>) -> Router {
+    Router::new().route("/openapi.json", get(routes::openapi::show)).fallback(handle).with_state(api.into())
 }
 
 /// A request, taken apart.
@@ -37,8 +37,8 @@ pub(crate) struct Asked {
     pub body: Bytes,
 }
 
-async fn handle(State(api): State<Arc<Api>>, request: Request<Body>) -> Response {
-    let mut response = match answer(&api, request).await {
+async fn handle(State(current): State<Current>, request: Request<Body>) -> Response {
+    let mut response = match answer(&current.get(), request).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };

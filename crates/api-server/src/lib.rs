@@ -21,7 +21,7 @@ mod query;
 pub mod registry;
 mod routes;
 
-pub use api::Api;
+pub use api::{Api, Current};
 pub use auth::{Authentication, Authenticator, Caller, Denial, Presented};
 pub use config::ApiConfig;
 pub use error::ApiError;

@@ -8,6 +8,7 @@ mod cloud;
 mod exit;
 mod keystone;
 mod lab;
+mod policy;
 mod print;
 mod probe;
 mod server;
@@ -44,6 +45,8 @@ enum Command {
     Probe(probe::Arguments),
     /// What an external Keystone must know of Neutronium.
     Keystone(keystone::Arguments),
+    /// The rules of who may do what: shows them, and says what they mean for somebody.
+    Policy(policy::Arguments),
     /// Prints the completion script of a shell.
     ///
     /// bash: source <(neutronium completion bash)
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Lab(arguments) => lab::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
         Command::Keystone(arguments) => keystone::run(arguments),
+        Command::Policy(arguments) => policy::run(arguments),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "neutronium", &mut script);

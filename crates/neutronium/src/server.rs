@@ -7,14 +7,16 @@
 //! ```
 //! They meet here and nowhere else: each gets the store and its part of the configuration.
 
-mod config;
+pub mod config;
 mod listen;
+pub mod policy;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_server::{Api, Authenticator};
+use access_policy::Policy;
+use api_server::{Api, Authenticator, Current};
 use axum::Router;
 use axum::serve::ListenerExt;
 use clap::Args;
@@ -123,7 +125,14 @@ async fn build(config: ServerConfig) -> Result<(Router, Background), Failure> {
         .transpose()
         .map_err(|error| Failure::refused(sentence(&error)))?;
     let feed = Feed::start(store.clone(), config.agents, Arc::clone(&network)).await.map_err(|error| failed(&error))?;
-    let api = Api::new(store, authenticator, config.api, network);
+    let rules = policy::File::of(&config.api);
+    let policy = rules.as_ref().map_or_else(|| Ok(Policy::neutron()), policy::File::read).map_err(Failure::refused)?;
+    let api = Api::new(store, authenticator, config.api, network).with_policy(policy);
+    let api = Current::from(api);
+    if let Some(rules) = rules {
+        let api = api.clone();
+        tokio::spawn(rules.follow(signals::reload()?, move |policy| api.set_policy(policy)));
+    }
     let router = identity.nest("/agent/v1", feed.router()).merge(api_server::router(api));
     Ok((router, Background { _feed: feed, _notifier: notifier }))
 }

@@ -17,3 +17,8 @@ pub fn end() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
         }
     })
 }
+
+/// Hears SIGHUP: read again what can be read again. To be called inside a runtime.
+pub fn reload() -> Result<tokio::signal::unix::Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(|error| Failure::failed(format!("cannot hear signals: {error}")))
+}

@@ -174,7 +174,8 @@ impl Sql {
     }
 
     fn of_attribute(&mut self, resource: &Resource, name: &str, expected: &Expected) -> String {
-        if let Some(Stored::Shared(sharing)) = resource.attribute(name).map(|attribute| attribute.stored) {
+        let stored = resource.attribute(name).map(|attribute| attribute.stored);
+        if let Some(Stored::Shared(sharing)) = stored {
             return match expected {
                 Expected::Exactly(value) if value == "True" => self.is_shared(sharing, true),
                 Expected::Exactly(value) if value == "False" => self.is_shared(sharing, false),
@@ -186,10 +187,13 @@ impl Sql {
         let column = self.expression(column);
         match expected {
             Expected::Exactly(value) => {
-                let value: Value<'static> = match value.as_str() {
-                    "True" => true.into(),
-                    "False" => false.into(),
-                    text => text.to_owned().into(),
+                let value: Value<'static> = match (stored, value.as_str()) {
+                    (Some(Stored::Boolean(_)), "True") => true.into(),
+                    (Some(Stored::Boolean(_)), "False") => false.into(),
+                    // A number or a truth value is equal to no other text.
+                    (Some(Stored::Integer(_)), text) => text.parse::<i64>().map_or(Value::Null, Value::from),
+                    (Some(Stored::Boolean(_)), _) => Value::Null,
+                    (_, text) => text.to_owned().into(),
                 };
                 let placeholder = self.bind(value);
                 format!("{column} = {placeholder}")

@@ -11,6 +11,7 @@ mod metering;
 mod model;
 mod openapi;
 mod plans;
+mod policy;
 mod port_attributes;
 mod port_bindings;
 mod ports;

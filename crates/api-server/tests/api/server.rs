@@ -1,6 +1,6 @@
 //! An API over a real store in a directory of its own, called without a network.
 
-use access_policy::Credentials;
+use access_policy::{Credentials, Policy};
 use api_server::{Api, ApiConfig, Authentication, Authenticator, Caller, Denial, Presented};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -91,16 +91,25 @@ impl Server {
     }
 
     pub fn with(options: &NetworkOptions) -> Self {
-        Self::over(options, |path| Store::open(path).unwrap())
+        Self::built(options, |path| Store::open(path).unwrap(), Policy::neutron())
+    }
+
+    /// One with an operator's policy file.
+    pub fn ruled(policy: &str) -> Self {
+        Self::built(&options(), |path| Store::open(path).unwrap(), Policy::with_file(policy).unwrap())
     }
 
     /// One whose store is opened so.
     pub fn over(options: &NetworkOptions, open: impl FnOnce(&Path) -> Store) -> Self {
+        Self::built(options, open, Policy::neutron())
+    }
+
+    fn built(options: &NetworkOptions, open: impl FnOnce(&Path) -> Store, policy: Policy) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = open(&directory.path().join("neutronium.db"));
         network_store::prepare(&store).unwrap();
         let network = Arc::new(NetworkConfig::new(options).unwrap());
-        let api = Api::new(store.clone(), Arc::new(Names), ApiConfig::default(), network);
+        let api = Api::new(store.clone(), Arc::new(Names), ApiConfig::default(), network).with_policy(policy);
         Self { router: api_server::router(api), store, _directory: directory }
     }
 
