@@ -50,6 +50,9 @@ pub enum JsonType {
     Object,
 }
 
+/// The protocols with ports, or nearly so, that the network's own translations know by name.
+pub const TRANSPORT_PROTOCOLS: &[&str] = &["dccp", "icmp", "ipv6-icmp", "sctp", "tcp", "udp"];
+
 /// What values an attribute takes.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {

@@ -20,5 +20,5 @@ pub mod resources;
 
 pub use attribute::{Attribute, Children, Literal, Nested, Null, Object, Post, Sharing, Stored, Visible};
 pub use error::SchemaError;
-pub use kind::{Custom, JsonType, Kind, Refusal, python_display};
+pub use kind::{Custom, JsonType, Kind, Refusal, TRANSPORT_PROTOCOLS, python_display};
 pub use resource::{Action, Methods, NotFound, Parent, Resource};

@@ -16,6 +16,7 @@ pub mod mac;
 pub mod metering;
 pub mod nova_event;
 pub mod port;
+pub mod port_forwarding;
 pub mod prefix_set;
 pub mod pvlan;
 pub mod qos;

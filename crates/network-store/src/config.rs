@@ -30,6 +30,8 @@ pub struct NetworkOptions {
     pub max_l3_agents_per_router: usize,
     /// The subnet of every project's HA network.
     pub l3_ha_net_cidr: String,
+    /// Connection tracking helpers that routers may have, and the protocols of each.
+    pub allowed_conntrack_helpers: BTreeMap<String, Vec<String>>,
     /// An agent is alive while its last heartbeat is younger, seconds.
     pub agent_down_time: u32,
     /// Limits for projects that have none of their own, by resource (`port = 500`); -1: none. Neutron's `quota_port` and so on.
@@ -47,11 +49,32 @@ impl Default for NetworkOptions {
             router_distributed: false,
             l3_ha: false,
             max_l3_agents_per_router: 3,
+            allowed_conntrack_helpers: conntrack_helpers(),
             l3_ha_net_cidr: "169.254.192.0/18".to_owned(),
             agent_down_time: 75,
             quotas: BTreeMap::new(),
         }
     }
+}
+
+/// The helpers of the kernel that Neutron allows.
+fn conntrack_helpers() -> BTreeMap<String, Vec<String>> {
+    let known: [(&str, &[&str]); 10] = [
+        ("amanda", &["tcp"]),
+        ("ftp", &["tcp"]),
+        ("h323", &["udp", "tcp"]),
+        ("irc", &["tcp"]),
+        ("netbios-ns", &["udp"]),
+        ("pptp", &["tcp"]),
+        ("sane", &["tcp"]),
+        ("sip", &["udp", "tcp"]),
+        ("snmp", &["udp"]),
+        ("tftp", &["udp"]),
+    ];
+    let owned = |(name, protocols): (&str, &[&str])| {
+        (name.to_owned(), protocols.iter().map(|protocol| (*protocol).to_owned()).collect())
+    };
+    known.into_iter().map(owned).collect()
 }
 
 /// The options, read and checked.
@@ -73,6 +96,8 @@ pub struct NetworkConfig {
     pub max_l3_agents_per_router: usize,
     /// See [`NetworkOptions::l3_ha_net_cidr`].
     pub l3_ha_net_cidr: IpNet,
+    /// See [`NetworkOptions::allowed_conntrack_helpers`].
+    pub allowed_conntrack_helpers: BTreeMap<String, Vec<String>>,
     /// See [`NetworkOptions::agent_down_time`].
     pub agent_down_time: u32,
     /// See [`NetworkOptions::quotas`].
@@ -111,6 +136,7 @@ impl NetworkConfig {
             router_kind: RouterKind { distributed: options.router_distributed, ha: options.l3_ha },
             max_l3_agents_per_router: options.max_l3_agents_per_router,
             l3_ha_net_cidr,
+            allowed_conntrack_helpers: options.allowed_conntrack_helpers.clone(),
             agent_down_time: options.agent_down_time,
             quotas: options.quotas.clone(),
             nova: NovaEvents::default(),

@@ -3,7 +3,7 @@
 use crate::port::{self, PortCreate, addresses};
 use crate::qos::attach;
 use crate::request::nullable;
-use crate::{NetworkError, Work, network, nova, subnet};
+use crate::{NetworkError, Work, network, nova, port_forwarding, subnet};
 use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SubnetId};
 use network_model::fixed_ips::FixedIp;
 use network_model::floating_ip::{
@@ -48,16 +48,18 @@ pub struct FloatingIpUpdate {
 }
 
 /// A floating IP as it is, or is about to be.
-struct Row {
-    floating_ip: FloatingIp,
+pub(crate) struct Row {
+    pub floating_ip: FloatingIp,
+    pub port: Option<PortId>,
+    pub router: Option<RouterId>,
     project_id: String,
     floating_port: PortId,
-    port: Option<PortId>,
 }
 
-fn get(snapshot: &Snapshot<'_>, id: FloatingIpId) -> Result<Row, NetworkError> {
+/// The floating IP, or that it is not there.
+pub(crate) fn get(snapshot: &Snapshot<'_>, id: FloatingIpId) -> Result<Row, NetworkError> {
     let found = snapshot.query_opt(
-        "SELECT floating_ip_address, floating_network_id, project_id, floating_port_id, port_id
+        "SELECT floating_ip_address, floating_network_id, project_id, floating_port_id, port_id, router_id
          FROM floating_ips WHERE id = ?1",
         params![id.0],
         |row| {
@@ -66,6 +68,7 @@ fn get(snapshot: &Snapshot<'_>, id: FloatingIpId) -> Result<Row, NetworkError> {
                 project_id: row.get(2)?,
                 floating_port: row.parse(3)?,
                 port: row.parse_opt(4)?,
+                router: row.parse_opt(5)?,
             })
         },
     )?;
@@ -102,6 +105,7 @@ pub fn create(work: &Work<'_>, request: &FloatingIpCreate) -> Result<FloatingIpI
         project_id: request.project_id.clone(),
         floating_port,
         port: None,
+        router: None,
     };
     associate(work, &row, wanted, request.router_id)?;
     if request.qos_policy_id.is_some() {
@@ -132,6 +136,7 @@ pub fn update(work: &Work<'_>, id: FloatingIpId, request: FloatingIpUpdate) -> R
 /// Removes a floating IP and its port.
 pub fn delete(work: &Work<'_>, id: FloatingIpId) -> Result<(), NetworkError> {
     let row = get(work.tx, id)?;
+    port_forwarding::check_none(work, id)?;
     work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
     work.tx.execute("DELETE FROM floating_ips WHERE id = ?1", params![id.0])?;
     port::remove(work, row.floating_port)?;
@@ -156,6 +161,8 @@ fn associate(work: &Work<'_>, row: &Row, wanted: Association, by_router: Option<
         Association::Unchanged => Ok(()),
         Association::None => disassociate(work, id),
         Association::To { port_id, fixed_ip_address, already } => {
+            port_forwarding::check_none(work, id)?;
+            port_forwarding::check_port(work, port_id)?;
             let (target, router) = target(work, row, port_id, fixed_ip_address, by_router)?;
             if !already {
                 let taken = work.tx.exists(
@@ -176,9 +183,12 @@ fn associate(work: &Work<'_>, row: &Row, wanted: Association, by_router: Option<
     }
 }
 
+/// A floating IP with port forwardings stays on their router.
 fn disassociate(work: &Work<'_>, id: FloatingIpId) -> Result<(), NetworkError> {
     work.tx.execute(
-        "UPDATE floating_ips SET port_id = NULL, fixed_ip_address = NULL, router_id = NULL, status = 'DOWN' WHERE id = ?1",
+        "UPDATE floating_ips SET port_id = NULL, fixed_ip_address = NULL, status = 'DOWN',
+             router_id = CASE WHEN EXISTS (SELECT 1 FROM port_forwardings WHERE floatingip_id = ?1) THEN router_id END
+         WHERE id = ?1",
         params![id.0],
     )?;
     Ok(())
@@ -228,7 +238,7 @@ fn requested_router(work: &Work<'_>, router: RouterId, network: NetworkId) -> Re
 }
 
 /// The router between a subnet and an external network.
-fn router_between(
+pub(crate) fn router_between(
     work: &Work<'_>,
     port_id: PortId,
     subnet_id: SubnetId,

@@ -11,6 +11,7 @@
 pub mod address_scope;
 pub mod agent;
 mod config;
+pub mod conntrack_helper;
 pub mod dhcp_agent;
 mod error;
 pub mod flavor;
@@ -21,6 +22,7 @@ pub mod metering;
 pub mod network;
 pub mod nova;
 pub mod port;
+pub mod port_forwarding;
 pub mod qos;
 pub mod quota;
 pub mod rbac;

@@ -11,7 +11,7 @@ pub use protection::Pair;
 
 use crate::qos::attach;
 use crate::request::nullable;
-use crate::{NetworkError, Work, floating_ip, network, nova, subnet, tag, trunk};
+use crate::{NetworkError, Work, floating_ip, network, nova, port_forwarding, subnet, tag, trunk};
 use binding::DeviceMac;
 use net_types::{MacAddr, NetworkId, PortId, SecurityGroupId};
 use network_model::binding::is_unplugged;
@@ -369,6 +369,7 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
         floating_ip::check_port_addresses(work, id, &ips)?;
         work.tx.execute("DELETE FROM fixed_ips WHERE port_id = ?1", params![id.0])?;
         addresses::write(work, network.id, id, &ips)?;
+        port_forwarding::after_address_loss(work, id, &ips)?;
     }
 
     let asked = protection::Asked {
@@ -487,6 +488,7 @@ pub fn delete(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
 pub fn remove(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
     let port = get(work.tx, id)?;
     floating_ip::disassociate_port(work, id)?;
+    port_forwarding::after_address_loss(work, id, &[])?;
     addresses::give_back(work, &addresses::of_port(work.tx, id)?)?;
     work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
     work.tx.execute("DELETE FROM ports WHERE id = ?1", params![id.0])?;

@@ -218,7 +218,7 @@ fn remove_ports(work: &Work<'_>, id: RouterId, owner: &str) -> Result<(), Networ
 }
 
 /// Raises the revision and notes the change. What an administrator took off its agent is scheduled again.
-fn changed(work: &Work<'_>, id: RouterId) -> Result<(), NetworkError> {
+pub(crate) fn changed(work: &Work<'_>, id: RouterId) -> Result<(), NetworkError> {
     work.tx.execute(
         "UPDATE routers SET revision_number = revision_number + 1, updated_at = ?2, schedule_hold = 0 WHERE id = ?1",
         params![id.0, work.now],

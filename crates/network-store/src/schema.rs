@@ -26,4 +26,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/metering", sql: include_str!("schema/metering.sql") },
     Migration { name: "network/nova-event", sql: include_str!("schema/nova_event.sql") },
     Migration { name: "network/trunk", sql: include_str!("schema/trunk.sql") },
+    Migration { name: "network/port-forwarding", sql: include_str!("schema/port_forwarding.sql") },
 ];

@@ -60,6 +60,8 @@ pub static FLOATING_IP: Resource = Resource {
         standard::status("floating_ips.status"),
         standard::description("floating_ips.description"),
         Attribute::new("port_details", Kind::Object, Stored::Object(PORT_DETAILS)).from_extension("fip-port-details"),
+        Attribute::new("port_forwardings", Kind::Object, Stored::Children(super::port_forwarding::OF_FLOATING_IP))
+            .from_extension("expose-port-forwarding-in-fip"),
         // They are for an external DNS service, and without one nothing keeps them.
         Attribute::new("dns_name", Kind::DnsRelativeName, Stored::Constant(Literal::Text("")))
             .default(Literal::Text(""))

@@ -3,6 +3,7 @@
 mod address_scope;
 mod agent;
 mod availability_zone;
+mod conntrack_helper;
 mod flavor;
 mod floating_ip;
 mod floating_ip_pool;
@@ -11,6 +12,7 @@ mod metering_label_rule;
 mod network;
 mod port;
 mod port_binding;
+mod port_forwarding;
 mod port_kinds;
 mod qos_policy;
 mod qos_rule;
@@ -28,6 +30,7 @@ mod trunk;
 pub use address_scope::ADDRESS_SCOPE;
 pub use agent::AGENT;
 pub use availability_zone::AVAILABILITY_ZONE;
+pub use conntrack_helper::CONNTRACK_HELPER;
 pub use flavor::{FLAVOR, FLAVOR_SERVICE_PROFILE, SERVICE_PROFILE};
 pub use floating_ip::FLOATING_IP;
 pub use floating_ip_pool::FLOATING_IP_POOL;
@@ -36,6 +39,7 @@ pub use metering_label_rule::METERING_LABEL_RULE;
 pub use network::NETWORK;
 pub use port::PORT;
 pub use port_binding::PORT_BINDING;
+pub use port_forwarding::PORT_FORWARDING;
 pub use qos_policy::QOS_POLICY;
 pub use qos_rule::{
     ALIAS_BANDWIDTH_LIMIT_RULE, ALIAS_DSCP_MARKING_RULE, ALIAS_MINIMUM_BANDWIDTH_RULE, ALIAS_MINIMUM_PACKET_RATE_RULE,
@@ -69,6 +73,8 @@ pub static ALL: &[&Resource] = &[
     &TRUNK,
     &RBAC_POLICY,
     &FLOATING_IP_POOL,
+    &PORT_FORWARDING,
+    &CONNTRACK_HELPER,
     &FLAVOR,
     &FLAVOR_SERVICE_PROFILE,
     &SERVICE_PROFILE,

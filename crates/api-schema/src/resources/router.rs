@@ -135,6 +135,8 @@ pub static ROUTER: Resource = Resource {
             .optional()
             .sort()
             .from_extension("l3-flavors"),
+        Attribute::new("conntrack_helpers", Kind::Object, Stored::Children(super::conntrack_helper::OF_ROUTER))
+            .from_extension("expose-l3-conntrack-helper"),
         standard::tags(),
         standard::created_at("routers.created_at"),
         standard::updated_at("routers.updated_at"),

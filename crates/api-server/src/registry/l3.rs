@@ -5,7 +5,7 @@ use crate::error::ApiError;
 use api_schema::{Kind, SchemaError, resources};
 use network_model::router::InterfaceRequest;
 use network_model::subnet::Route;
-use network_store::{flavor, floating_ip, router};
+use network_store::{conntrack_helper, flavor, floating_ip, port_forwarding, router};
 use serde_json::Value;
 
 pub(super) static RULES: &[Rules] = &[
@@ -39,6 +39,18 @@ pub(super) static RULES: &[Rules] = &[
         ..Rules::of(&resources::FLOATING_IP)
     },
     Rules::of(&resources::FLOATING_IP_POOL),
+    Rules {
+        create: Some(|work, values| Ok(port_forwarding::create(work, &typed("port_forwarding", values)?)?)),
+        update: Some(|work, id, values| done(port_forwarding::update(work, id, typed("port_forwarding", values)?))),
+        delete: Some(|work, id| done(port_forwarding::delete(work, id))),
+        ..Rules::of(&resources::PORT_FORWARDING)
+    },
+    Rules {
+        create: Some(|work, values| Ok(conntrack_helper::create(work, &typed("conntrack_helper", values)?)?)),
+        update: Some(|work, id, values| done(conntrack_helper::update(work, id, typed("conntrack_helper", values)?))),
+        delete: Some(|work, id| done(conntrack_helper::delete(work, id))),
+        ..Rules::of(&resources::CONNTRACK_HELPER)
+    },
     Rules {
         create: Some(|work, values| Ok(flavor::create(work, &typed("flavor", values)?)?)),
         update: Some(|work, id, values| done(flavor::update(work, id, typed("flavor", values)?))),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // The helpers are tests too.
 
 mod agent_schedulers;
+mod conntrack_helpers;
 mod core;
 mod flavors;
 mod floating_ips;
@@ -14,6 +15,7 @@ mod plans;
 mod policy;
 mod port_attributes;
 mod port_bindings;
+mod port_forwardings;
 mod ports;
 mod qos;
 mod quotas;

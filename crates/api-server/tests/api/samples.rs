@@ -64,6 +64,22 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
                    "target_tenant": OTHER_PROJECT})
         }
         "router" => json!({"name": "r"}),
+        // Of the floating IP that there is: its network must be within the port's reach.
+        "port_forwarding" => {
+            let floating_ips = server.get(token, "/v2.0/floatingips").await.expect(200);
+            let network = &floating_ips["floatingips"][0]["floating_network_id"];
+            let router = json!({"external_gateway_info": {"network_id": network}});
+            let router = server.create(token, "router", router).await;
+            let inside = server.create(token, "network", json!({})).await;
+            let subnet = json!({"network_id": id(&inside), "ip_version": 4, "cidr": "10.3.0.0/24"});
+            let subnet = server.create(token, "subnet", subnet).await;
+            let add = format!("/v2.0/routers/{}/add_router_interface", id(&router));
+            server.put(token, &add, json!({"subnet_id": id(&subnet)})).await.expect(200);
+            let port = server.create(token, "port", json!({"network_id": id(&inside)})).await;
+            json!({"internal_port_id": id(&port), "internal_ip_address": port["fixed_ips"][0]["ip_address"],
+                   "protocol": "tcp", "internal_port": 80, "external_port": 8080})
+        }
+        "conntrack_helper" => json!({"protocol": "udp", "port": 69, "helper": "tftp"}),
         "flavor" => json!({"name": "f", "service_type": "L3_ROUTER_NAT"}),
         "service_profile" => json!({"metainfo": "{}"}),
         "flavor_service_profile" => {
@@ -103,6 +119,8 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
 /// Members of a PUT that the owner may make.
 pub fn update(resource: &str) -> Value {
     match resource {
+        "conntrack_helper" => json!({"port": 6969}),
+        "port_forwarding" => json!({"internal_port": 81}),
         "agent" | "service_profile" => json!({"description": "d"}),
         "floatingip" => json!({"description": "d"}),
         "rbac_policy" => json!({"target_tenant": DEMO_PROJECT}),

@@ -174,10 +174,15 @@ fn remaining(port: &RouterPort, gone: &[SubnetId]) -> Vec<FixedIpRequest> {
     kept.map(|address| exactly(FixedIp { subnet_id: address.subnet_id, ip_address: address.ip_address })).collect()
 }
 
-/// The fixed addresses that floating IPs on this router lead to.
+/// The fixed addresses that floating IPs on this router lead to, whole or by port forwardings.
 fn floating_ip_targets(work: &Work<'_>, id: RouterId) -> Result<Vec<FixedIp>, NetworkError> {
     Ok(work.tx.query(
         "SELECT fixed_ips.subnet_id, fixed_ips.ip_address
+         FROM floating_ips JOIN port_forwardings ON port_forwardings.floatingip_id = floating_ips.id
+             JOIN fixed_ips ON fixed_ips.port_id = port_forwardings.internal_port_id
+                 AND fixed_ips.ip_address = port_forwardings.internal_ip_address
+         WHERE floating_ips.router_id = ?1
+         UNION SELECT fixed_ips.subnet_id, fixed_ips.ip_address
          FROM floating_ips JOIN fixed_ips ON fixed_ips.port_id = floating_ips.port_id
              AND fixed_ips.ip_address = floating_ips.fixed_ip_address
          WHERE floating_ips.router_id = ?1",
