@@ -181,7 +181,41 @@ errors! {
     BadRequest IllegalSubnetPoolIpVersionAssociationToAddressScope { subnetpool_id: Uuid, address_scope_id: Uuid, ip_version: u8 } =
         "Illegal subnetpool association: subnetpool {subnetpool_id} cannot associate with address scope {address_scope_id} because subnetpool ip_version is not {ip_version}.";
 
+    // --- segments
+    /// No such segment, or not for this caller.
+    NotFound SegmentNotFound { segment_id: Uuid } = "Segment {segment_id} could not be found.";
+    /// Subnets or ports are on the segment.
+    InUse SegmentInUse { segment_id: Uuid, reason: String } = "Segment '{segment_id}' cannot be deleted: {reason}.";
+    /// The segment is another network's.
+    BadRequest NetworkIdsDontMatch { subnet_network: NetworkId, segment_id: Uuid } =
+        "The subnet's network id, '{subnet_network}', doesn't match the network_id of segment '{segment_id}'";
+    /// All of a network's subnets are on segments, or none is.
+    BadRequest SubnetsNotAllAssociatedWithSegments { network_id: NetworkId } =
+        "All of the subnets on network '{network_id}' must either all be associated with segments or all not associated with any segment.";
+    /// Which segment would it be?
+    BadRequest NoUpdateSubnetWhenMultipleSegmentsOnNetwork { network_id: NetworkId } =
+        "The network '{network_id}' has multiple segments, it is only possible to associate an existing subnet with a segment on networks with a single segment.";
+    /// A subnet stays on its segment.
+    BadRequest SubnetSegmentAssociationChangeNotAllowed =
+        "A subnet that is already associated with a segment cannot have its segment association changed.";
+    /// The host is on no segment that has a subnet.
+    Conflict HostNotConnectedToAnySegment { host: String, network_id: NetworkId } =
+        "Host {host} is not connected to any segments on routed provider network '{network_id}'.  It should be connected to one.";
+    /// The port's addresses are of another segment than the host's.
+    Conflict HostNotCompatibleWithFixedIps { host: String, port_id: PortId } =
+        "Host {host} is not connected to a segment where the existing fixed_ips on port {port_id} will function given the routed network topology.";
+    /// A port is on one segment.
+    BadRequest FixedIpsSubnetsNotOnSameSegment = "Cannot allocate addresses from different segments.";
+    /// A network is described by one segment or by several, not by both.
+    BadRequest SegmentsSetInConjunctionWithProviders =
+        "Segments and provider values cannot both be set.";
+    /// The same segment twice.
+    BadRequest SegmentsContainDuplicateEntry = "Duplicate segment entry in request.";
+
     // --- ports and their addresses
+    /// No subnet of the network is for such devices.
+    Conflict IpAddressGenerationFailureNoMatchingSubnet { network_id: NetworkId, service_type: String } =
+        "No valid service subnet for the given device owner, network {network_id}, service type {service_type}.";
     /// No such port, or not for this caller.
     NotFound PortNotFound { port_id: PortId } = "Port {port_id} could not be found.";
     /// Another port of the network has this MAC address.

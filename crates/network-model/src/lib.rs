@@ -4,6 +4,7 @@
 //! and words ([`ModelError`]). Nothing here may do I/O, read a clock or draw a random number: randomness is a parameter.
 
 pub mod binding;
+pub mod candidates;
 pub mod device_owner;
 pub mod dns;
 mod error;

@@ -7,6 +7,7 @@
 mod allocate;
 mod config;
 mod mtu;
+pub mod routed;
 mod validate;
 
 pub use allocate::UsedSegments;

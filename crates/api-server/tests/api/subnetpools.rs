@@ -263,3 +263,27 @@ async fn a_subnet_can_wait_for_a_delegated_prefix() {
     assert_eq!(made["subnet"]["cidr"], "::/64");
     assert_eq!(made["subnet"]["subnetpool_id"], "prefix_delegation");
 }
+
+#[tokio::test]
+async fn entries_share_scopes_and_pools() {
+    let server = Server::new();
+    let entry = |kind: &str, object: &Value, target: &str| {
+        json!({"rbac_policy": {"object_type": kind, "object_id": object["id"], "action": "access_as_shared",
+                               "target_tenant": target}})
+    };
+    let other = crate::server::OTHER_PROJECT;
+    let scope = server.create(DEMO, "address_scope", json!({"ip_version": 4})).await;
+    let own = pool(&server, DEMO, json!({"address_scope_id": id(&scope)})).await;
+    let refused = server.post(DEMO, "/v2.0/rbac-policies", entry("subnetpool", &own, other)).await.error();
+    assert!(refused.starts_with("400 "), "{refused}");
+    server.post(DEMO, "/v2.0/rbac-policies", entry("address_scope", &scope, other)).await.expect(201);
+    let shared = server.post(DEMO, "/v2.0/rbac-policies", entry("subnetpool", &own, other)).await.expect(201);
+    let seen = server.get(OTHER, &format!("/v2.0/subnetpools/{}", id(&own))).await.expect(200);
+    assert_eq!(seen["subnetpool"]["shared"], true);
+    let subnet = cut(&server, OTHER, &own, json!({})).await.expect(201);
+    let path = format!("/v2.0/rbac-policies/{}", id(&shared["rbac_policy"]));
+    assert_eq!(server.delete(DEMO, &path).await.status, 409, "a subnet depends on it");
+    server.delete(OTHER, &format!("/v2.0/subnets/{}", id(&subnet["subnet"]))).await.expect(204);
+    server.delete(DEMO, &path).await.expect(204);
+    assert_eq!(server.get(OTHER, &format!("/v2.0/subnetpools/{}", id(&own))).await.status, 404);
+}
