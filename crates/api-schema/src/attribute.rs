@@ -80,6 +80,8 @@ pub enum Stored {
     Json(&'static str),
     /// Rows of another table that belong to the object.
     Children(Children),
+    /// Rows of another table, shown as a list while the expression is not NULL, and as null otherwise.
+    ChildrenIf(&'static str, Children),
     /// A JSON object of its own (`external_gateway_info`).
     Object(Object),
     /// Objects of another resource that belong to this one, each shown as that resource shows it (the rules of a security

@@ -167,6 +167,7 @@ impl Resource {
             | Stored::AgentTime(sql)
             | Stored::Json(sql) => Some(sql),
             Stored::Children(_)
+            | Stored::ChildrenIf(..)
             | Stored::Object(_)
             | Stored::Nested(_)
             | Stored::NestedEach(_)

@@ -2,7 +2,7 @@
 
 use crate::row::PortRow;
 use crate::topology::{Topology, remote_groups};
-use host_view::{Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Port, RemotePort, Router, TunnelPeer};
+use host_view::{Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Network, Port, RemotePort, Router, TunnelPeer};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId};
 use network_model::device_owner;
 use std::collections::BTreeSet;
@@ -49,9 +49,11 @@ fn as_hosts_know_it(port: &Port) -> Port {
 /// A network with a port here: itself, its subnets and, when it is tunnelled, who else is on it and where.
 fn add_network(topology: &Topology, host: &str, id: &NetworkId, view: &mut HostView) {
     let Some(row) = topology.network(id) else { return };
-    view.networks.insert(*id, row.clone());
+    let segment = row.segment_of(topology.host(host));
+    view.networks.insert(*id, Network { segment: segment.clone(), ..row.network.clone() });
     view.subnets.extend(topology.subnets_of(id).map(|(id, subnet)| (*id, subnet.clone())));
-    if row.segment.tunnel_key().is_none() {
+    let network = row;
+    if segment.tunnel_key().is_none() {
         return;
     }
     for (port_id, port) in topology.ports_of_network(id) {
@@ -60,6 +62,10 @@ fn add_network(topology: &Topology, host: &str, id: &NetworkId, view: &mut HostV
             continue;
         }
         let Some(row) = topology.host(other) else { continue };
+        // On another segment it is no neighbour.
+        if network.segment_of(Some(row)) != segment {
+            continue;
+        }
         let Some(address) = row.tunnel_address else { continue };
         view.tunnel_peers.entry(other.clone()).or_insert_with(|| TunnelPeer {
             address,

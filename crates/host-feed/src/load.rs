@@ -2,7 +2,7 @@
 //!
 //! Both take the same way; the only difference is a `WHERE`.
 
-use crate::row::{FloatingIpRow, HostRow, PortRow, RouterRow, RowChange};
+use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterRow, RowChange};
 use host_view::{
     AddressPair, Direction, EtherType, FixedIp, HostRoute, Network, Port, Remote, RuleMatch, SecurityGroup,
     SecurityGroupRule, Segment, Subnet,
@@ -124,10 +124,10 @@ fn malformed(index: usize, expected: &'static str, found: impl Display) -> Store
 fn networks(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {
     let (sql, params) = select(
         "SELECT n.id, n.mtu, n.admin_state_up, n.external, s.network_type, s.physical_network, s.segmentation_id
-         FROM networks n JOIN network_segments s ON s.network_id = n.id AND s.position = 0",
+         FROM networks n JOIN network_segments s ON s.network_id = n.id",
         "n.id",
         id,
-        "",
+        "ORDER BY n.id, s.position",
     );
     snapshot.for_each(&sql, &params, |row| {
         let id: NetworkId = row.parse(0)?;
@@ -138,10 +138,13 @@ fn networks(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>
                 return Ok(());
             }
         };
-        rows.push(RowChange::Network(
-            id,
-            Some(Network { segment, mtu: row.get(1)?, admin_state_up: row.get(2)?, external: row.get(3)? }),
-        ));
+        match rows.last_mut() {
+            Some(RowChange::Network(before, Some(network))) if *before == id => network.further.push(segment),
+            _ => {
+                let network = Network { segment, mtu: row.get(1)?, admin_state_up: row.get(2)?, external: row.get(3)? };
+                rows.push(RowChange::Network(id, Some(NetworkRow { network, further: Vec::new() })));
+            }
+        }
         Ok(())
     })
 }
@@ -421,10 +424,12 @@ fn host_row(configurations: &serde_json::Value) -> HostRow {
         configurations.get(key).and_then(|value| value.as_str()).and_then(|text| text.parse().ok())
     }
     let types = configurations.get("tunnel_types").and_then(|value| value.as_array());
+    let mappings = configurations.get("bridge_mappings").and_then(|value| value.as_object());
     HostRow {
         tunnel_address: text(configurations, "tunneling_ip"),
         endpoint_mac: text(configurations, "endpoint_mac"),
         tunnel_types: types.into_iter().flatten().filter_map(|kind| kind.as_str()?.parse().ok()).collect(),
+        physical_networks: mappings.into_iter().flatten().map(|(name, _)| name.clone()).collect(),
     }
 }
 

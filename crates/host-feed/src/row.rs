@@ -1,6 +1,6 @@
 //! Rows as the feed needs them: typed, without what hosts do not care about.
 
-use host_view::{HostRoute, Network, Port, SecurityGroup, Subnet};
+use host_view::{HostRoute, Network, Port, SecurityGroup, Segment, Subnet};
 use net_types::{FloatingIpId, MacAddr, NetworkId, NetworkType, PortId, RouterId, SecurityGroupId, SubnetId};
 use network_model::device_owner;
 use std::collections::BTreeSet;
@@ -74,13 +74,52 @@ pub struct HostRow {
     pub endpoint_mac: Option<MacAddr>,
     /// Tunnel types that it takes part in.
     pub tunnel_types: BTreeSet<NetworkType>,
+    /// Physical networks that it has bridges to.
+    pub physical_networks: BTreeSet<String>,
+}
+
+impl HostRow {
+    /// Whether it can take part in a segment, as port binding decides it.
+    fn reaches(&self, segment: &Segment) -> bool {
+        match segment {
+            Segment::Local => true,
+            Segment::Flat { physical_network } | Segment::Vlan { physical_network, .. } => {
+                self.physical_networks.contains(physical_network)
+            }
+            Segment::Vxlan { .. } => self.tunnel_types.contains(&NetworkType::Vxlan),
+            Segment::Geneve { .. } => self.tunnel_types.contains(&NetworkType::Geneve),
+            Segment::Gre { .. } => self.tunnel_types.contains(&NetworkType::Gre),
+        }
+    }
+}
+
+/// A network's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkRow {
+    /// As most hosts are told of it: with its first segment.
+    pub network: Network,
+    /// Its further segments, in order.
+    pub further: Vec<Segment>,
+}
+
+impl NetworkRow {
+    /// The segment by which a host takes part: the first that it reaches.
+    pub fn segment_of(&self, host: Option<&HostRow>) -> &Segment {
+        let all = std::iter::once(&self.network.segment).chain(&self.further);
+        let reached = |segment: &&Segment| host.is_some_and(|host| host.reaches(segment));
+        // With one segment there is no choice; what cannot be bound there is not bound at all.
+        if self.further.is_empty() {
+            return &self.network.segment;
+        }
+        all.into_iter().find(reached).unwrap_or(&self.network.segment)
+    }
 }
 
 /// The new state of one row (and of the rows that belong to it); none: it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowChange {
     /// A network.
-    Network(NetworkId, Option<Network>),
+    Network(NetworkId, Option<NetworkRow>),
     /// A subnet.
     Subnet(SubnetId, Option<Subnet>),
     /// A port.

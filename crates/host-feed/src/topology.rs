@@ -3,15 +3,15 @@
 //! In: [`RowChange`]s, one at a time. Out: look-ups for `compute` and `affected`. Pure: who reads the rows
 //! from the store is `load`.
 
-use crate::row::{FloatingIpRow, HostRow, PortRow, RouterRow, RowChange};
-use host_view::{Network, SecurityGroup, Subnet};
+use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterRow, RowChange};
+use host_view::{SecurityGroup, Subnet};
 use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All rows that matter, and their indexes.
 #[derive(Debug, Default)]
 pub struct Topology {
-    networks: BTreeMap<NetworkId, Network>,
+    networks: BTreeMap<NetworkId, NetworkRow>,
     subnets: BTreeMap<SubnetId, Subnet>,
     ports: BTreeMap<PortId, PortRow>,
     groups: BTreeMap<SecurityGroupId, SecurityGroup>,
@@ -115,7 +115,7 @@ impl<K: Ord + Clone> Tally<K> {
 
 impl Topology {
     /// A network.
-    pub fn network(&self, id: &NetworkId) -> Option<&Network> {
+    pub fn network(&self, id: &NetworkId) -> Option<&NetworkRow> {
         self.networks.get(id)
     }
 
@@ -234,7 +234,7 @@ impl Topology {
         }
     }
 
-    fn put_network(&mut self, id: NetworkId, row: Option<Network>) {
+    fn put_network(&mut self, id: NetworkId, row: Option<NetworkRow>) {
         match row {
             Some(row) => self.networks.insert(id, row),
             None => self.networks.remove(&id),

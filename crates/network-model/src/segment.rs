@@ -29,5 +29,15 @@ pub struct Segment {
     pub segmentation_id: Option<u32>,
 }
 
+impl Segment {
+    /// Whether something is left to choose.
+    pub fn is_partial(&self) -> bool {
+        match self.network_type {
+            NetworkType::Local | NetworkType::Flat => false,
+            _ => self.segmentation_id.is_none(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

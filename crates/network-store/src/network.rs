@@ -2,7 +2,7 @@
 
 use crate::qos::attach;
 use crate::segment::{self, Used};
-use crate::{NetworkError, Work, agent, floating_ip, ha_network, port, rbac, security_group, subnet};
+use crate::{NetworkConfig, NetworkError, Work, agent, floating_ip, ha_network, port, rbac, security_group, subnet};
 use net_types::{NetworkId, PortId, SubnetId};
 use network_model::in_use::{self, PortUse};
 use network_model::segment::{ProviderAttributes, Segment};
@@ -40,6 +40,19 @@ pub struct NetworkCreate {
     #[serde(rename = "provider:segmentation_id")]
     pub segmentation_id: Option<i64>,
     pub qos_policy_id: Option<Uuid>,
+    pub segments: Option<Vec<ProviderSegment>>,
+}
+
+/// One of several segments of a new network.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)] // The members of the declaration.
+pub struct ProviderSegment {
+    #[serde(rename = "provider:network_type")]
+    pub network_type: Option<String>,
+    #[serde(rename = "provider:physical_network")]
+    pub physical_network: Option<String>,
+    #[serde(rename = "provider:segmentation_id")]
+    pub segmentation_id: Option<i64>,
 }
 
 impl NetworkCreate {
@@ -63,6 +76,7 @@ impl NetworkCreate {
             physical_network: None,
             segmentation_id: None,
             qos_policy_id: None,
+            segments: None,
         }
     }
 }
@@ -149,11 +163,61 @@ pub(crate) fn get_visible(work: &Work<'_>, id: NetworkId) -> Result<Network, Net
 }
 
 /// A number that is out of every range is refused by the range check of the network's type, in that type's words.
-fn segmentation_id(given: i64) -> u32 {
+pub(crate) fn segmentation_id(given: i64) -> u32 {
     u32::try_from(given).unwrap_or(u32::MAX)
 }
 
-/// Makes a network and takes its segment.
+/// Chooses what shall carry a new network: one segment, or the several that the request describes.
+fn new_segments(work: &Work<'_>, request: &NetworkCreate) -> Result<Vec<Segment>, NetworkError> {
+    let one = ProviderAttributes {
+        network_type: request.network_type.clone(),
+        physical_network: request.physical_network.clone(),
+        segmentation_id: request.segmentation_id.map(segmentation_id),
+    };
+    let mut used = Used::new(work.tx);
+    let Some(several) = request.segments.as_ref().filter(|several| !several.is_empty()) else {
+        return Ok(vec![segment::choose(work, &one, request.external, &request.project_id, &mut used)?]);
+    };
+    if one.any() {
+        return Err(ModelError::SegmentsSetInConjunctionWithProviders.into());
+    }
+    let asked: Vec<ProviderAttributes> = several
+        .iter()
+        .map(|segment| ProviderAttributes {
+            network_type: segment.network_type.clone(),
+            physical_network: segment.physical_network.clone(),
+            segmentation_id: segment.segmentation_id.map(segmentation_id),
+        })
+        .collect();
+    check_different(work.config, &asked)?;
+    for one in &asked {
+        let chosen = segment::choose(work, one, request.external, &request.project_id, &mut used)?;
+        used.chosen.push(chosen);
+    }
+    Ok(used.chosen)
+}
+
+/// Of several segments those that leave nothing open must differ.
+fn check_different(config: &NetworkConfig, asked: &[ProviderAttributes]) -> Result<(), NetworkError> {
+    let mut seen: Vec<Segment> = Vec::with_capacity(asked.len());
+    for one in asked {
+        let segment = config.segments.validate(one)?;
+        if seen.contains(&segment) && !segment.is_partial() {
+            return Err(ModelError::SegmentsContainDuplicateEntry.into());
+        }
+        seen.push(segment);
+    }
+    Ok(())
+}
+
+/// The smallest MTU that all of the segments have, unless a smaller one is asked for.
+fn mtu_of(work: &Work<'_>, segments: &[Segment], asked: u32) -> Result<u32, NetworkError> {
+    let config = work.config.segments.mtu();
+    let mtus = segments.iter().map(|segment| config.of_network(segment, asked));
+    Ok(mtus.collect::<Result<Vec<_>, _>>()?.into_iter().min().unwrap_or(asked))
+}
+
+/// Makes a network and takes its segments.
 pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, NetworkError> {
     let id = NetworkId(work.new_id());
     if request.is_default {
@@ -165,15 +229,8 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
     for zone in &request.availability_zone_hints {
         agent::check_zone(work.tx, agent::DHCP_AGENT, zone)?;
     }
-    let asked = ProviderAttributes {
-        network_type: request.network_type,
-        physical_network: request.physical_network,
-        segmentation_id: request.segmentation_id.map(segmentation_id),
-    };
-    // The upper bits: the lower ones have made the id.
-    let start = ((work.random)() >> 96) as u32;
-    let segment = work.config.segments.choose(&asked, request.external, start, &mut Used(work.tx))?;
-    let mtu = work.config.segments.mtu().of_network(&segment, request.mtu)?;
+    let segments = new_segments(work, &request)?;
+    let mtu = mtu_of(work, &segments, request.mtu)?;
     work.tx.execute(
         "INSERT INTO networks (id, project_id, name, description, admin_state_up, status, mtu, external, is_default,
              port_security_enabled, vlan_transparent, availability_zone_hints, dns_domain, pvlan, revision_number,
@@ -195,17 +252,12 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
             work.now
         ],
     )?;
-    work.tx.execute(
-        "INSERT INTO network_segments (id, network_id, position, network_type, physical_network, segmentation_id)
-         VALUES (?1, ?2, 0, ?3, ?4, ?5)",
-        params![
-            work.new_id(),
-            id.0,
-            segment.network_type.as_str(),
-            segment.physical_network.as_deref(),
-            segment.segmentation_id
-        ],
-    )?;
+    for (position, segment) in (0..).zip(&segments) {
+        segment::insert(work, id, position, segment)?;
+    }
+    if segments.len() > 1 {
+        segment::note_count(work, id)?;
+    }
     for (_, action) in
         [(request.shared, rbac::SHARED), (request.external, rbac::EXTERNAL)].iter().filter(|(yes, _)| *yes)
     {
@@ -246,17 +298,16 @@ pub fn update(work: &Work<'_>, id: NetworkId, request: NetworkUpdate) -> Result<
     if provider {
         change_segment(work, id, &request)?;
     }
-    let segment = segment::of_network(work.tx, id)?;
-    let mtu = match (request.mtu, &segment) {
-        (Some(asked), Some(segment)) => {
-            let mtu = work.config.segments.mtu().of_network(segment, asked)?;
+    let mtu = match request.mtu {
+        Some(asked) => {
+            let mtu = mtu_of(work, &segment::of_network(work.tx, id)?, asked)?;
             let versions =
                 work.tx
                     .query("SELECT ip_version FROM subnets WHERE network_id = ?1", params![id.0], |row| row.get(0))?;
             check_mtu(id, mtu, versions)?;
             Some(mtu)
         }
-        _ => None,
+        None => None,
     };
     if let Some(shared) = request.shared {
         set_shared(work, &network, shared)?;
@@ -358,8 +409,10 @@ fn has_gateways(work: &Work<'_>, id: NetworkId) -> Result<bool, StoreError> {
 }
 
 fn change_segment(work: &Work<'_>, id: NetworkId, request: &NetworkUpdate) -> Result<(), NetworkError> {
-    let Some(current) = segment::of_network(work.tx, id)? else {
-        return Err(ModelError::NetworkNotFound { net_id: id }.into());
+    let segments = segment::of_network(work.tx, id)?;
+    let [current] = segments.as_slice() else {
+        let error_message = "Provider network attributes can be updated only of networks with one segment".to_owned();
+        return Err(ModelError::InvalidInput { error_message }.into());
     };
     // Saying again what is so changes nothing.
     let same_type = request.network_type.as_deref().is_none_or(|kind| kind == current.network_type.as_str());
@@ -369,9 +422,9 @@ fn change_segment(work: &Work<'_>, id: NetworkId, request: &NetworkUpdate) -> Re
         return Ok(());
     }
     let asked = Some(asked).filter(|_| same_type && same_physnet).flatten();
-    let changed: Segment = work.config.segments.change_vlan_id(&current, asked, &mut Used(work.tx))?;
+    let changed: Segment = work.config.segments.change_vlan_id(current, asked, &mut Used::new(work.tx))?;
     work.tx.execute(
-        "UPDATE network_segments SET segmentation_id = ?2 WHERE network_id = ?1 AND position = 0",
+        "UPDATE network_segments SET segmentation_id = ?2 WHERE network_id = ?1",
         params![id.0, changed.segmentation_id],
     )?;
     Ok(())

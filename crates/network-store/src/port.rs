@@ -3,6 +3,7 @@
 pub mod addresses;
 mod binding;
 pub mod bindings;
+mod candidates;
 mod dhcp_options;
 mod protection;
 
@@ -13,6 +14,7 @@ use crate::qos::attach;
 use crate::request::nullable;
 use crate::{NetworkError, Work, floating_ip, network, nova, port_forwarding, subnet, tag, trunk};
 use binding::DeviceMac;
+use candidates::Choice;
 use net_types::{MacAddr, NetworkId, PortId, SecurityGroupId};
 use network_model::binding::is_unplugged;
 use network_model::fixed_ips::{Addressing, FixedIpRequest, check_router_port_change, plan_change, plan_new};
@@ -213,9 +215,11 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
         Some(mac) => mac,
         None => new_mac(work, network.id)?,
     };
-    let subnets = subnet::of_network(work.tx, network.id)?;
-    let addressing = Addressing { net_id: network.id, subnets: &subnets, device_owner: &request.device_owner, mac };
     check_subnets(work.tx, request.fixed_ips.as_deref())?;
+    let candidates = Choice::new(work, network.id, &request.device_owner, &host)?.of(request.fixed_ips.as_deref())?;
+    let ip_allocation = candidates::ip_allocation(&candidates, request.fixed_ips.as_deref());
+    let subnets = candidates.subnets();
+    let addressing = Addressing { net_id: network.id, subnets: &subnets, device_owner: &request.device_owner, mac };
     let ips = addresses::take(work, network.id, &plan_new(&addressing, request.fixed_ips.as_deref())?)?;
     let protection = Protection::of_new(
         work,
@@ -280,6 +284,9 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
             place.community.as_deref()
         ],
     )?;
+    if ip_allocation != "immediate" {
+        work.set("ports", id.0, "ip_allocation", Some(ip_allocation))?;
+    }
     addresses::write(work, network.id, id, &ips)?;
     protection.write(work, id)?;
     dhcp_options::write(work, id, &request.extra_dhcp_opts.unwrap_or_default())?;
@@ -296,6 +303,11 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
 
 fn log(work: &Work<'_>, id: PortId, what: Operation, network: NetworkId, host: &str) -> Result<(), NetworkError> {
     work.log("port", id, what, Some(json!({"network_id": network, "host": host})))
+}
+
+/// Whether the port's addresses wait for its host.
+fn is_deferred(snapshot: &Snapshot<'_>, id: PortId) -> Result<bool, NetworkError> {
+    Ok(snapshot.exists("SELECT 1 FROM ports WHERE id = ?1 AND ip_allocation = 'deferred'", params![id.0])?)
 }
 
 /// Subnets that a request names must exist, whatever network they are of.
@@ -357,10 +369,24 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
     let mac = changed_mac(work, &port, &request, &binding)?;
 
     let current = addresses::of_port(work.tx, id)?;
-    let subnets = subnet::of_network(work.tx, network.id)?;
     check_subnets(work.tx, request.fixed_ips.as_deref())?;
+    let choice = Choice::new(work, network.id, owner, &binding.host)?;
+    let subnets = match &request.fixed_ips {
+        Some(entries) => choice.of(Some(entries))?.subnets(),
+        None => {
+            choice.check_host(&port, &current)?;
+            choice.all()
+        }
+    };
     let addressing = Addressing { net_id: network.id, subnets: &subnets, device_owner: owner, mac };
-    let change = plan_change(&addressing, &current, request.fixed_ips.as_deref(), mac != port.mac_address)?;
+    let mut change = plan_change(&addressing, &current, request.fixed_ips.as_deref(), mac != port.mac_address)?;
+    let waited =
+        port.binding_host.is_empty() && !binding.host.is_empty() && current.is_empty() && request.fixed_ips.is_none();
+    if waited && is_deferred(work.tx, id)? {
+        // Now that there is a host, there is a segment.
+        let subnets = choice.of(None)?.subnets();
+        change.add = plan_new(&Addressing { subnets: &subnets, ..addressing }, None)?;
+    }
     check_router_port_change(id, owner, &subnets, &change)?;
     let mut ips = change.keep.clone();
     if !change.remove.is_empty() || !change.add.is_empty() {

@@ -27,4 +27,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/nova-event", sql: include_str!("schema/nova_event.sql") },
     Migration { name: "network/trunk", sql: include_str!("schema/trunk.sql") },
     Migration { name: "network/port-forwarding", sql: include_str!("schema/port_forwarding.sql") },
+    Migration { name: "network/segment", sql: include_str!("schema/segment.sql") },
 ];

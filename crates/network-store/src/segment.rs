@@ -1,19 +1,48 @@
-//! Segments in the store: which ids are used, and what carries a network.
+//! Segments in the store: which ids are used, what carries a network, and what requests on segments do.
 
-use crate::NetworkError;
-use net_types::{NetworkId, NetworkType};
-use network_model::segment::{Segment, UsedSegments};
+mod requests;
+pub(crate) mod routed;
+
+pub use requests::{SegmentCreate, SegmentUpdate, create, delete, update};
+
+use crate::{NetworkError, Work};
+use net_types::{NetworkId, NetworkType, SubnetId};
+use network_model::binding::AgentConfigurations;
+use network_model::segment::{ProviderAttributes, Segment, UsedSegments};
 use store::{Row, Snapshot, StoreError, params};
+use uuid::Uuid;
+
+/// The `agent_type` of agents that plug ports in.
+pub(crate) const L2_AGENT: &str = "Open vSwitch agent";
 
 /// The used segments, as `network_model` asks for them.
-pub(crate) struct Used<'a>(pub(crate) &'a Snapshot<'a>);
+pub(crate) struct Used<'a> {
+    snapshot: &'a Snapshot<'a>,
+    /// Chosen by this request, and not written yet.
+    pub chosen: Vec<Segment>,
+}
+
+impl<'a> Used<'a> {
+    /// Those that the store knows.
+    pub fn new(snapshot: &'a Snapshot<'a>) -> Self {
+        Self { snapshot, chosen: Vec::new() }
+    }
+
+    fn chosen_ids(&self, kind: NetworkType, physnet: Option<&str>) -> impl Iterator<Item = Option<u32>> {
+        let same = move |s: &&Segment| s.network_type == kind && s.physical_network.as_deref() == physnet;
+        self.chosen.iter().filter(same).map(|s| s.segmentation_id)
+    }
+}
 
 impl UsedSegments for Used<'_> {
     type Error = NetworkError;
 
     fn is_used(&mut self, kind: NetworkType, physnet: Option<&str>, id: Option<u32>) -> Result<bool, NetworkError> {
         // The expressions are those of the unique index.
-        Ok(self.0.exists(
+        if kind != NetworkType::Local && self.chosen_ids(kind, physnet).any(|chosen| chosen == id) {
+            return Ok(true);
+        }
+        Ok(self.snapshot.exists(
             "SELECT 1 FROM network_segments WHERE network_type = ?1 AND COALESCE(physical_network, '') = ?2
              AND COALESCE(segmentation_id, 0) = ?3 AND network_type <> 'local'",
             params![kind.as_str(), physnet.unwrap_or_default(), id.unwrap_or(0)],
@@ -27,22 +56,105 @@ impl UsedSegments for Used<'_> {
         (first, last): (u32, u32),
         limit: usize,
     ) -> Result<Vec<u32>, NetworkError> {
-        Ok(self.0.query(
+        let mut ids: Vec<u32> = self.snapshot.query(
             "SELECT COALESCE(segmentation_id, 0) FROM network_segments WHERE network_type = ?1
              AND COALESCE(physical_network, '') = ?2 AND COALESCE(segmentation_id, 0) BETWEEN ?3 AND ?4
              AND network_type <> 'local' ORDER BY COALESCE(segmentation_id, 0) LIMIT ?5",
             params![kind.as_str(), physnet.unwrap_or_default(), first, last, limit],
             |row| row.get(0),
-        )?)
+        )?;
+        if !self.chosen.is_empty() {
+            ids.extend(self.chosen_ids(kind, physnet).flatten().filter(|id| (first..=last).contains(id)));
+            ids.sort_unstable();
+            ids.truncate(limit);
+        }
+        Ok(ids)
     }
 }
 
-/// What carries the network.
-pub fn of_network(snapshot: &Snapshot<'_>, network: NetworkId) -> Result<Option<Segment>, StoreError> {
-    snapshot.query_opt(
-        "SELECT network_type, physical_network, segmentation_id FROM network_segments WHERE network_id = ?1 AND position = 0",
+/// Chooses a segment for a network of a project: the one that is asked for, or a free one.
+pub(crate) fn choose(
+    work: &Work<'_>,
+    asked: &ProviderAttributes,
+    external: bool,
+    _project_id: &str,
+    used: &mut Used<'_>,
+) -> Result<Segment, NetworkError> {
+    // The upper bits: the lower ones make ids.
+    let start = ((work.random)() >> 96) as u32;
+    work.config.segments.choose(asked, external, start, used)
+}
+
+/// Writes a segment of a network; its id.
+pub(crate) fn insert(
+    work: &Work<'_>,
+    network: NetworkId,
+    position: u64,
+    segment: &Segment,
+) -> Result<Uuid, NetworkError> {
+    let id = work.new_id();
+    work.tx.execute(
+        "INSERT INTO network_segments (id, network_id, position, network_type, physical_network, segmentation_id, created_at,
+             updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+        params![
+            id,
+            network.0,
+            position,
+            segment.network_type.as_str(),
+            segment.physical_network.as_deref(),
+            segment.segmentation_id,
+            work.now
+        ],
+    )?;
+    Ok(id)
+}
+
+/// Notes on a network's segments whether there is one or several.
+pub(crate) fn note_count(work: &Work<'_>, network: NetworkId) -> Result<(), NetworkError> {
+    let count = work.tx.count("SELECT count(*) FROM network_segments WHERE network_id = ?1", params![network.0])?;
+    work.tx
+        .execute("UPDATE network_segments SET is_only = ?2 WHERE network_id = ?1", params![network.0, count == 1])?;
+    Ok(())
+}
+
+/// What carries the network, in the order in which hosts try them: a host is on the first that it reaches.
+pub fn of_network(snapshot: &Snapshot<'_>, network: NetworkId) -> Result<Vec<Segment>, StoreError> {
+    Ok(of_network_all(snapshot, network)?.into_iter().map(|(_, segment)| segment).collect())
+}
+
+fn of_network_all(snapshot: &Snapshot<'_>, network: NetworkId) -> Result<Vec<(Uuid, Segment)>, StoreError> {
+    snapshot.query(
+        "SELECT id, network_type, physical_network, segmentation_id FROM network_segments WHERE network_id = ?1
+         ORDER BY position",
         params![network.0],
-        |row| segment(row, 0),
+        |row| Ok((row.parse(0)?, segment(row, 1)?)),
+    )
+}
+
+/// Those of a network's subnets that are on a host: all, but of a routed network only those of the segments that it reaches.
+pub fn subnets_at(
+    snapshot: &Snapshot<'_>,
+    network: NetworkId,
+    host: &str,
+    subnets: &[SubnetId],
+) -> Result<Vec<SubnetId>, StoreError> {
+    let all = routed::subnets(snapshot, network)?;
+    if all.iter().all(|on| on.segment_id.is_none()) {
+        return Ok(subnets.to_vec());
+    }
+    let reached = routed::reached(snapshot, network, host)?;
+    let here = all.iter().filter(|on| on.segment_id.is_none_or(|id| reached.contains(&id))).map(|on| on.id);
+    Ok(here.filter(|id| subnets.contains(id)).collect())
+}
+
+/// What the agents that plug ports in have reported from a host.
+fn agents_of(snapshot: &Snapshot<'_>, host: &str) -> Result<Vec<AgentConfigurations>, StoreError> {
+    snapshot.query(
+        "SELECT configurations FROM agents WHERE host = ?1 AND agent_type = ?2",
+        params![host, L2_AGENT],
+        // What an agent reports that cannot be read reaches no segment.
+        |row| Ok(serde_json::from_str(&row.text(0)?).unwrap_or_default()),
     )
 }
 

@@ -2,9 +2,12 @@
 
 use crate::port::{self, addresses};
 use crate::request::nullable;
+use crate::segment::routed;
 use crate::{NetworkError, Work, network, subnetpool};
 use net_types::{IpNet, NetworkId, PortId, SubnetId};
+use network_model::candidates::PlacedSubnet;
 use network_model::in_use::{self, PortUse};
+use network_model::segment::routed::{check_move, check_new};
 use network_model::subnet::{
     AllocationPool, Ipv6Mode, NewSubnet, Route, Subnet, check_dhcp_disable, check_dhcp_possible, check_dns_nameservers,
     check_gateway, check_gateway_change, check_gateway_outside_pools, check_host_routes, check_pools, plan_subnet,
@@ -15,6 +18,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::net::IpAddr;
 use store::{Operation, Row, Snapshot, StoreError, params};
+use uuid::Uuid;
 
 /// A checked POST body.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,6 +45,9 @@ pub struct SubnetCreate {
     pub ipv6_ra_mode: Option<Ipv6Mode>,
     pub ipv6_address_mode: Option<Ipv6Mode>,
     pub dns_publish_fixed_ip: bool,
+    #[serde(default)]
+    pub service_types: Vec<String>,
+    pub segment_id: Option<Uuid>,
 }
 
 impl SubnetCreate {
@@ -64,6 +71,8 @@ impl SubnetCreate {
             ipv6_ra_mode: None,
             ipv6_address_mode: None,
             dns_publish_fixed_ip: false,
+            service_types: Vec::new(),
+            segment_id: None,
         }
     }
 }
@@ -82,6 +91,9 @@ pub struct SubnetUpdate {
     pub host_routes: Option<Vec<Route>>,
     pub enable_dhcp: Option<bool>,
     pub dns_publish_fixed_ip: Option<bool>,
+    pub service_types: Option<Vec<String>>,
+    #[serde(deserialize_with = "nullable")]
+    pub segment_id: Option<Option<Uuid>>,
 }
 
 const COLUMNS: &str = "id, cidr, gateway_ip, ipv6_address_mode, ipv6_ra_mode";
@@ -102,6 +114,25 @@ pub fn of_network(snapshot: &Snapshot<'_>, network: NetworkId) -> Result<Vec<Sub
         &format!("SELECT {COLUMNS} FROM subnets WHERE network_id = ?1 ORDER BY created_at, id"),
         params![network.0],
         subnet,
+    )
+}
+
+/// The subnets of a network with what they are for, in the same order.
+pub(crate) fn placed(snapshot: &Snapshot<'_>, network: NetworkId) -> Result<Vec<PlacedSubnet>, StoreError> {
+    snapshot.query(
+        &format!(
+            "SELECT {COLUMNS}, service_types, segment_id, enable_dhcp FROM subnets WHERE network_id = ?1
+             ORDER BY created_at, id"
+        ),
+        params![network.0],
+        |row| {
+            Ok(PlacedSubnet {
+                subnet: subnet(row)?,
+                service_types: routed::types(&row.text(5)?),
+                segment_id: row.parse_opt(6)?,
+                enable_dhcp: row.get(7)?,
+            })
+        },
     )
 }
 
@@ -149,11 +180,18 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
     let plan = plan_subnet(network.id, network.mtu, &others, &wanted)?;
     network::end_dhcp_hold(work, &network)?;
     let id = SubnetId(work.new_id());
+    if let Some(segment) = request.segment_id {
+        routed::check_segment(work, network.id, segment)?;
+    }
+    let on_segments = routed::subnets(work.tx, network.id)?;
+    let is_routed = routed::is_routed(&request.service_types);
+    let for_some = request.segment_id.is_some() || !request.service_types.is_empty();
+    check_new(network.id, &on_segments, request.segment_id, is_routed)?;
     work.tx.execute(
         "INSERT INTO subnets (id, project_id, network_id, name, description, ip_version, cidr, gateway_ip, enable_dhcp,
-             ipv6_ra_mode, ipv6_address_mode, subnetpool_id, segment_id, dns_publish_fixed_ip, revision_number, created_at,
+             ipv6_ra_mode, ipv6_address_mode, subnetpool_id, segment_id, service_types, dns_publish_fixed_ip, revision_number, created_at,
              updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, NULL, ?13, 0, ?14, ?14)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0, ?16, ?16)",
         params![
             id.0,
             &request.project_id,
@@ -167,6 +205,8 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
             request.ipv6_ra_mode.map(Ipv6Mode::as_str),
             request.ipv6_address_mode.map(Ipv6Mode::as_str),
             source.subnetpool_id.as_deref(),
+            request.segment_id,
+            json!(request.service_types).to_string(),
             request.dns_publish_fixed_ip,
             work.now
         ],
@@ -174,6 +214,9 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
     write_pools(work, id, &plan.allocation_pools)?;
     write_nameservers(work, id, &wanted.dns_nameservers)?;
     write_host_routes(work, id, &wanted.host_routes)?;
+    if request.segment_id.is_some() {
+        routed::refresh_routes(work, network.id)?;
+    }
     work.log("subnet", id, Operation::Create, Some(json!({"network_id": network.id})))?;
     let subnet = Subnet {
         id,
@@ -183,7 +226,7 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
         ipv6_ra_mode: request.ipv6_ra_mode,
     };
     if subnet.is_auto_address() {
-        addresses::add_automatic(work, network.id, &subnet)?;
+        addresses::add_automatic(work, network.id, &subnet, for_some)?;
     }
     Ok(id)
 }
@@ -255,13 +298,44 @@ pub fn update(work: &Work<'_>, id: SubnetId, request: SubnetUpdate) -> Result<()
     if let Some(routes) = &request.host_routes {
         write_host_routes(work, id, routes)?;
     }
+    let moved = move_to_segment(work, id, network, request.segment_id)?;
+    let service_types = request.service_types.map(|types| json!(types).to_string());
+    work.set("subnets", id.0, "service_types", service_types)?;
     work.set("subnets", id.0, "name", request.name)?;
     work.set("subnets", id.0, "description", request.description)?;
     work.set("subnets", id.0, "gateway_ip", request.gateway_ip.map(|ip| ip.map(|ip| ip.to_string())))?;
     work.set("subnets", id.0, "enable_dhcp", request.enable_dhcp)?;
     work.set("subnets", id.0, "dns_publish_fixed_ip", request.dns_publish_fixed_ip)?;
+    if moved || request.gateway_ip.is_some() || request.host_routes.is_some() {
+        refresh_if_routed(work, network)?;
+    }
     work.touch("subnets", id.0)?;
     work.log("subnet", id, Operation::Update, Some(json!({"network_id": network})))
+}
+
+/// The routes between segments, of networks that have subnets on any.
+fn refresh_if_routed(work: &Work<'_>, network: NetworkId) -> Result<(), NetworkError> {
+    let routed = "SELECT 1 FROM subnets WHERE network_id = ?1 AND segment_id IS NOT NULL";
+    if work.tx.exists(routed, params![network.0])? { routed::refresh_routes(work, network) } else { Ok(()) }
+}
+
+/// Puts a subnet on a segment; whether it is on another now.
+fn move_to_segment(
+    work: &Work<'_>,
+    id: SubnetId,
+    network: NetworkId,
+    asked: Option<Option<Uuid>>,
+) -> Result<bool, NetworkError> {
+    let Some(asked) = asked else { return Ok(false) };
+    let all = routed::subnets(work.tx, network)?;
+    let old = all.iter().find(|on| on.id == id).and_then(|on| on.segment_id);
+    let segments = work.tx.count("SELECT count(*) FROM network_segments WHERE network_id = ?1", params![network.0])?;
+    check_move(network, &all, old, asked, segments)?;
+    if let Some(segment) = asked {
+        routed::check_segment(work, network, segment)?;
+    }
+    work.set("subnets", id.0, "segment_id", Some(asked))?;
+    Ok(old != asked)
 }
 
 /// The port of a router that has this address.
@@ -305,5 +379,6 @@ pub(crate) fn remove(work: &Work<'_>, id: SubnetId) -> Result<(), NetworkError> 
     }
     work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
     work.tx.execute("DELETE FROM subnets WHERE id = ?1", params![id.0])?;
+    refresh_if_routed(work, network)?;
     work.log("subnet", id, Operation::Delete, Some(json!({"network_id": network})))
 }

@@ -39,6 +39,7 @@ fn json_type(attribute: &Attribute) -> Value {
     // What is shown is not checked again; its JSON type is what clients rely on.
     match attribute.stored {
         Stored::Children(_) | Stored::Nested(_) | Stored::NestedEach(_) => json!({"type": "array"}),
+        Stored::ChildrenIf(..) => json!({"type": ["array", "null"]}),
         Stored::Object(_) => json!({"type": "object"}),
         _ => match attribute.kind.json() {
             JsonType::Boolean => json!({"type": "boolean"}),

@@ -21,6 +21,7 @@ mod rbac_policy;
 mod router;
 mod security_group;
 mod security_group_rule;
+mod segment;
 mod service_provider;
 mod standard;
 mod subnet;
@@ -51,6 +52,7 @@ pub use rbac_policy::RBAC_POLICY;
 pub use router::ROUTER;
 pub use security_group::SECURITY_GROUP;
 pub use security_group_rule::SECURITY_GROUP_RULE;
+pub use segment::SEGMENT;
 pub use service_provider::SERVICE_PROVIDER;
 pub use subnet::SUBNET;
 pub use subnetpool::{PREFIX_LIST, SUBNETPOOL};
@@ -63,6 +65,7 @@ pub static ALL: &[&Resource] = &[
     &NETWORK,
     &SUBNET,
     &PORT,
+    &SEGMENT,
     &SUBNETPOOL,
     &ADDRESS_SCOPE,
     &SECURITY_GROUP,

@@ -1,10 +1,54 @@
 //! Networks: a broadcast domain, its segment on the wire, who may use it.
 
 use super::standard;
-use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Resource, Sharing, Stored};
+use crate::{
+    Attribute, Children, Custom, JsonType, Kind, Literal, Methods, NotFound, Refusal, Resource, Sharing, Stored,
+    python_display,
+};
+use serde_json::{Map, Value};
 
 const SUBNETS: Children = Children { table: "subnets", owner: "network_id", fields: &[("", "id")], order: "id" };
 const SHARING: Sharing = Sharing { object: "networks.id", actions: &["access_as_shared", "access_as_external"] };
+
+const SEVERAL_SEGMENTS: Children = Children {
+    table: "network_segments",
+    owner: "network_id",
+    fields: &[
+        ("provider:network_type", "network_type"),
+        ("provider:physical_network", "physical_network"),
+        ("provider:segmentation_id", "segmentation_id"),
+    ],
+    order: "position",
+};
+const SEGMENTS: Custom = Custom { name: "list of segments", json: JsonType::Array, parse: segments };
+/// Whether all of the network is one broadcast domain: it is not when its subnets are on segments.
+const L2_ADJACENCY: &str = "CASE WHEN EXISTS (SELECT 1 FROM subnets WHERE subnets.network_id = networks.id
+    AND subnets.segment_id IS NOT NULL) THEN 0 ELSE 1 END";
+
+/// Several segments of a new network, each as the provider attributes describe one.
+fn segments(value: Value) -> Result<Value, Refusal> {
+    let refuse = |value: &Value| Refusal::Conversion(format!("'{}' is not a list of segments", python_display(value)));
+    let Value::Array(items) = value else { return Err(refuse(&value)) };
+    let mut segments = Vec::with_capacity(items.len());
+    for item in items {
+        let Value::Object(mut members) = item else { return Err(refuse(&item)) };
+        let mut segment = Map::new();
+        for (name, kind) in [
+            ("provider:network_type", Kind::Text(32)),
+            ("provider:physical_network", Kind::Text(64)),
+            ("provider:segmentation_id", Kind::Range(i64::MIN, i64::MAX)),
+        ] {
+            if let Some(given) = members.remove(name).filter(|given| !given.is_null()) {
+                segment.insert(name.to_owned(), kind.parse(given)?);
+            }
+        }
+        if let Some(unknown) = members.keys().next() {
+            return Err(Refusal::Plain(format!("Unrecognized attribute(s) '{unknown}'")));
+        }
+        segments.push(Value::Object(segment));
+    }
+    Ok(Value::Array(segments))
+}
 
 /// The scope of the pools that the network's subnets are of: one for each IP version.
 const IPV4_SCOPE: &str = "(SELECT max(subnetpools.address_scope_id) FROM subnets
@@ -21,7 +65,7 @@ pub static NETWORK: Resource = Resource {
     not_found: NotFound::new("NetworkNotFound", "Network "),
     alias: None,
     table: "networks",
-    from: "networks LEFT JOIN network_segments AS segment ON segment.network_id = networks.id AND segment.position = 0",
+    from: "networks LEFT JOIN network_segments AS segment ON segment.network_id = networks.id AND segment.is_only = 1",
     parents: &[],
     methods: Methods::ALL,
     actions: &[],
@@ -116,6 +160,15 @@ pub static NETWORK: Resource = Resource {
             .hidden()
             .from_extension("network_ha"),
         standard::qos_policy_id("networks.qos_policy_id", "qos"),
+        Attribute::new(
+            "segments",
+            Kind::Custom(&SEGMENTS),
+            Stored::ChildrenIf("CASE WHEN segment.id IS NULL THEN 1 END", SEVERAL_SEGMENTS),
+        )
+        .optional()
+        .policy()
+        .from_extension("multi-provider"),
+        Attribute::new("l2_adjacency", Kind::Boolean, Stored::Boolean(L2_ADJACENCY)).from_extension("l2_adjacency"),
         standard::tags(),
         standard::created_at("networks.created_at"),
         standard::updated_at("networks.updated_at"),

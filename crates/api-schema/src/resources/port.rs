@@ -241,6 +241,8 @@ pub static PORT: Resource = Resource {
         Attribute::new("resource_request", Kind::Object, Stored::Json("ports.resource_request"))
             .from_extension("port-resource-request"),
         Attribute::new("trunk_details", Kind::Object, Stored::Object(TRUNK_DETAILS)).from_extension("trunk-details"),
+        Attribute::new("ip_allocation", Kind::Text(16), Stored::Text("ports.ip_allocation"))
+            .from_extension("ip_allocation"),
         standard::tags().default(Literal::EmptyList),
         standard::created_at("ports.created_at"),
         standard::updated_at("ports.updated_at"),

@@ -2,7 +2,8 @@
 
 use super::standard;
 use crate::{
-    Attribute, Children, Custom, JsonType, Kind, Literal, Methods, NotFound, Parent, Refusal, Resource, Sharing, Stored,
+    Attribute, Children, Custom, JsonType, Kind, Literal, Methods, NotFound, Parent, Refusal, Resource, Sharing,
+    Stored, python_display,
 };
 use serde_json::Value;
 
@@ -26,6 +27,27 @@ const SHARING: Sharing = Sharing { object: "subnets.network_id", actions: &["acc
 
 /// The id of a pool, or the word for a prefix that a router is delegated.
 const POOL_ID: Custom = Custom { name: "subnet pool id", json: JsonType::String, parse: pool_id };
+
+/// Owners of devices that a subnet is for.
+const SERVICE_TYPES: Custom = Custom { name: "list of device owners", json: JsonType::Array, parse: service_types };
+
+fn service_types(value: Value) -> Result<Value, Refusal> {
+    let Value::Array(items) = &value else {
+        return Err(Refusal::Plain("Subnet service types must be a list.".to_owned()));
+    };
+    for item in items {
+        let refuse = |kind, text: &str| {
+            Err(Refusal::Named(kind, format!("Subnet service type {} {text}.", python_display(item))))
+        };
+        let Some(owner) = item.as_str() else { return refuse("InvalidInputSubnetServiceType", "is not a string") };
+        // Neutron takes each letter of "compute:" for a prefix of its own: who relies on "trunk:subport" finds it taken too.
+        let known = ["network:", "neutron:"].iter().any(|prefix| owner.starts_with(prefix));
+        if owner.len() > 255 || owner.contains('\0') || !(known || owner.starts_with(|c| "compute:".contains(c))) {
+            return refuse("InvalidSubnetServiceType", "does not correspond to a valid device owner");
+        }
+    }
+    Ok(value)
+}
 
 fn pool_id(value: Value) -> Result<Value, Refusal> {
     if value == "prefix_delegation" { Ok(value) } else { Kind::Uuid.parse(value) }
@@ -94,8 +116,19 @@ pub static SUBNET: Resource = Resource {
         .filter()
         .from_extension("subnet-external-network"),
         Attribute::new("shared", Kind::Boolean, Stored::Shared(SHARING)).filter().hidden(),
-        Attribute::new("service_types", Kind::TextList(255), Stored::Constant(Literal::EmptyList)),
-        Attribute::new("segment_id", Kind::Uuid, Stored::Text("subnets.segment_id")).filter(),
+        Attribute::new("service_types", Kind::Custom(&SERVICE_TYPES), Stored::Json("subnets.service_types"))
+            .null_is_empty()
+            .optional()
+            .put()
+            .policy()
+            .from_extension("subnet-service-types"),
+        Attribute::new("segment_id", Kind::Uuid, Stored::Text("subnets.segment_id"))
+            .nullable()
+            .default(Literal::Null)
+            .put()
+            .sort()
+            .policy()
+            .from_extension("segment"),
         Attribute::new("dns_publish_fixed_ip", Kind::Boolean, Stored::Boolean("subnets.dns_publish_fixed_ip"))
             .default(Literal::Bool(false))
             .put()

@@ -166,6 +166,10 @@ fn write_node(
         Node::Sources(sources, list) => {
             holes.push(Hole { position: out.len(), object, sources: (sources.clone(), *list) });
         }
+        Node::If(present, inner) => match row.value(present + 1)? {
+            Value::Null => out.extend_from_slice(b"null"),
+            _ => return write_node(inner, row, out, object, holes),
+        },
         Node::Object(present, members) => {
             if row.value(present + 1)? == Value::Null {
                 out.extend_from_slice(b"null");

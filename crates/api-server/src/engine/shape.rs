@@ -60,6 +60,8 @@ pub enum Node {
     Constant(String),
     /// From [`Shape::sources`], and which of the lists that are read there: all of these in one list.
     Sources(Range<usize>, usize),
+    /// As the inner one, or null while the column is NULL.
+    If(usize, Box<Node>),
     /// An object, or null while the column is NULL.
     Object(usize, Vec<(String, Node)>),
 }
@@ -185,6 +187,10 @@ impl Shape {
             Stored::Shared(sharing) => Node::Boolean(self.value(Column::Shared(sharing))),
             Stored::Constant(literal) => Node::Constant(body::literal(literal).to_string()),
             Stored::Children(children) => self.rows(children),
+            Stored::ChildrenIf(present, children) => {
+                let present = self.column(present);
+                Node::If(present, Box::new(self.rows(children)))
+            }
             Stored::Nested(what) => {
                 let resource = resources::find(what.resource)?;
                 self.source(Source::Nested(what, Box::new(nested(resource))))

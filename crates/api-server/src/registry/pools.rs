@@ -1,11 +1,11 @@
-//! Subnet pools and address scopes.
+//! Subnet pools, address scopes and segments.
 
 use super::{Answer, Rules, done, typed};
 use crate::error::ApiError;
 use api_schema::{Kind, SchemaError, resources};
 use net_types::{IpNet, NetworkId};
 use network_model::ModelError;
-use network_store::{address_scope, subnetpool};
+use network_store::{address_scope, segment, subnetpool};
 use serde_json::{Value, json};
 
 pub(super) static RULES: &[Rules] = &[
@@ -29,6 +29,12 @@ pub(super) static RULES: &[Rules] = &[
         update: Some(|work, id, values| done(address_scope::update(work, id, typed("address_scope", values)?))),
         delete: Some(|work, id| done(address_scope::delete(work, id))),
         ..Rules::of(&resources::ADDRESS_SCOPE)
+    },
+    Rules {
+        create: Some(|work, values| Ok(segment::create(work, typed("segment", values)?)?)),
+        update: Some(|work, id, values| done(segment::update(work, id, typed("segment", values)?))),
+        delete: Some(|work, id| done(segment::delete(work, id))),
+        ..Rules::of(&resources::SEGMENT)
     },
 ];
 

@@ -24,6 +24,7 @@ mod router_kinds;
 mod routers;
 mod samples;
 mod security_groups;
+mod segments;
 mod server;
 mod subnetpools;
 mod trunks;

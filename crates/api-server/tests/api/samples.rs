@@ -9,6 +9,7 @@ pub fn owner(resource: &str) -> &'static str {
     match resource {
         "port_binding" => SERVICE,
         everybodys if is_everybodys(everybodys) => ADMIN,
+        "segment" => ADMIN,
         profile if profile.ends_with("service_profile") => ADMIN,
         managed if managed.starts_with("qos_") || managed.starts_with("metering_") => MANAGER,
         _ => DEMO,
@@ -49,6 +50,10 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
                 .create(token, "subnet", json!({"network_id": id(&network), "ip_version": 4, "cidr": "10.0.0.0/24"}))
                 .await;
             json!({"network_id": id(&network), "fixed_ips": [{"ip_address": "10.0.0.9"}]})
+        }
+        "segment" => {
+            let network = server.create(token, "network", json!({})).await;
+            json!({"network_id": id(&network), "network_type": "vlan", "physical_network": "physnet1"})
         }
         "subnetpool" => json!({"name": "p", "prefixes": ["10.0.0.0/16"], "min_prefixlen": 24}),
         "address_scope" => json!({"name": "s", "ip_version": 4}),

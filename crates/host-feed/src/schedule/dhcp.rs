@@ -67,11 +67,11 @@ pub fn serve(work: &Work<'_>, network: &str, wanted: usize, alive_since: Timesta
 
 /// Live agents whose hosts reach the network, those with the fewest networks first.
 fn usable(work: &Work<'_>, network: NetworkId, alive_since: Timestamp) -> Result<Vec<Agent>, FeedError> {
-    let Some(segment) = segment::of_network(work.tx, network)? else { return Ok(Vec::new()) };
+    let segments = segment::of_network(work.tx, network)?;
     let id = network.to_string();
     let object = Wanting { table: "networks", id: &id };
     let found = candidates(work, agents::DHCP_AGENT, "dhcp_agent_networks", object, alive_since)?;
-    Ok(found.into_iter().filter(|agent| agent.l2.reaches(&segment)).collect())
+    Ok(found.into_iter().filter(|agent| segments.iter().any(|segment| agent.l2.reaches(segment))).collect())
 }
 
 /// Ids and hosts of the agents that the network is bound to.
@@ -117,6 +117,8 @@ fn ensure_ports(work: &Work<'_>, network: NetworkId, subnets: &[SubnetId], keep:
     let (mut owned, mut orphans): (Vec<_>, Vec<_>) =
         ports.into_iter().partition(|(_, host)| hosts.contains(host.as_str()));
     for host in hosts {
+        // Of a routed network a host serves its own segment.
+        let subnets = &segment::subnets_at(work.tx, network, host, subnets)?;
         let own = owned.iter().position(|(_, other)| other == host).map(|at| owned.swap_remove(at).0);
         match own.or_else(|| orphans.pop().map(|(id, _)| id)) {
             Some(id) => mend_port(work, id, network, host, subnets)?,

@@ -26,7 +26,7 @@ impl ProviderAttributes {
 impl SegmentTypes {
     /// Checks provider attributes. The segment may still lack what an allocation fills in: the VLAN id or VNI, and the
     /// physical network of a VLAN network.
-    pub(super) fn validate(&self, asked: &ProviderAttributes) -> Result<Segment, ModelError> {
+    pub fn validate(&self, asked: &ProviderAttributes) -> Result<Segment, ModelError> {
         let name = asked.network_type.as_deref().ok_or_else(|| ModelError::invalid("network_type required"))?;
         let network_type = name
             .parse()

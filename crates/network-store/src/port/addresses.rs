@@ -163,20 +163,31 @@ pub(crate) fn give_back(work: &Work<'_>, ips: &[FixedIp]) -> Result<(), NetworkE
     Ok(())
 }
 
-/// A new subnet with SLAAC gives every port of the network, but for routers', the address that its MAC address makes.
-pub(crate) fn add_automatic(work: &Work<'_>, network: NetworkId, subnet: &Subnet) -> Result<(), NetworkError> {
+/// A new subnet with SLAAC gives every port of the network, but for routers', the address that its MAC address makes. If it is
+/// only for some (`for_some`), those get one.
+pub(crate) fn add_automatic(
+    work: &Work<'_>,
+    network: NetworkId,
+    subnet: &Subnet,
+    for_some: bool,
+) -> Result<(), NetworkError> {
     let IpNet::V6(cidr) = subnet.cidr else { return Ok(()) };
-    let ports: Vec<(PortId, MacAddr, String)> = work.tx.query(
-        "SELECT id, mac_address, device_owner FROM ports WHERE network_id = ?1",
+    let ports: Vec<(PortId, MacAddr, String, String)> = work.tx.query(
+        "SELECT id, mac_address, device_owner, binding_host FROM ports WHERE network_id = ?1",
         params![network.0],
-        |row| Ok((row.parse(0)?, row.parse(1)?, row.get(2)?)),
+        |row| Ok((row.parse(0)?, row.parse(1)?, row.get(2)?, row.get(3)?)),
     )?;
-    for (port, mac, owner) in ports {
+    for (port, mac, owner, host) in ports {
         if device_owner::is_router_interface_or_snat(&owner) || owner == device_owner::DHCP {
             continue;
         }
+        if for_some && !super::candidates::may_have(work, network, &owner, &host, subnet.id)? {
+            continue;
+        }
         let ip = exactly(work, FixedIp { subnet_id: subnet.id, ip_address: mac.eui64(cidr.network()).into() })?;
-        let position = work.tx.count("SELECT max(position) + 1 FROM fixed_ips WHERE port_id = ?1", params![port.0])?;
+        let position = work
+            .tx
+            .count("SELECT COALESCE(max(position) + 1, 0) FROM fixed_ips WHERE port_id = ?1", params![port.0])?;
         work.tx.execute(
             "INSERT INTO fixed_ips (subnet_id, ip_address, port_id, network_id, position) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![ip.subnet_id.0, ip.ip_address.to_string(), port.0, network.0, position],

@@ -1,7 +1,8 @@
 //! Bindings in the store: how a port goes in on its host.
 
 use super::{Port, PortUpdate};
-use crate::{NetworkError, Work, segment};
+use crate::segment::{self, L2_AGENT};
+use crate::{NetworkError, Work};
 use jiff::SignedDuration;
 use net_types::{MacAddr, NetworkId};
 use network_model::binding::{L2Agent, VifType, bind};
@@ -9,8 +10,6 @@ use network_model::{ModelError, binding};
 use serde_json::{Map, Value, json};
 use store::params;
 
-/// The `agent_type` of agents that plug ports in.
-const L2_AGENT: &str = "Open vSwitch agent";
 /// `binding:vnic_type` of a whole card that is given to an instance.
 const WHOLE_CARD: &str = "direct-physical";
 /// Most characters of a profile, as text.
@@ -181,18 +180,17 @@ pub(super) fn of(
             })
         },
     )?;
-    let Some(segment) = segment::of_network(work.tx, network)? else {
-        return Ok(Binding::bare(VifType::BindingFailed));
-    };
-    Ok(match bind(vnic_type, switches(profile), &segment, &agents) {
-        Ok(details) => {
+    // A host is on the first of the network's segments that it reaches.
+    let segments = segment::of_network(work.tx, network)?;
+    Ok(match segments.iter().find_map(|segment| bind(vnic_type, switches(profile), segment, &agents).ok()) {
+        Some(details) => {
             let mut vif_details = json!(details);
             if let Some(members) = vif_details.as_object_mut() {
                 members.insert("bound_drivers".into(), json!({"0": "openvswitch"}));
             }
             Binding { vif_type: VifType::Ovs, vif_details }
         }
-        Err(_) => Binding::bare(VifType::BindingFailed),
+        None => Binding::bare(VifType::BindingFailed),
     })
 }
 
