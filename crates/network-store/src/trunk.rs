@@ -183,7 +183,7 @@ fn tags(work: &Work<'_>, parent: PortId, wanted: Vec<Subport>) -> Result<Vec<(Po
             .into());
         }
         let inherited = match subport.segmentation_type.as_str() {
-            Some(rules::INHERIT) => segment::of_network(work.tx, port.network_id)?,
+            Some(rules::INHERIT) => segment::of_network(work.tx, port.network_id)?.into_iter().next(),
             _ => None,
         };
         let tag = match inherited {
