@@ -117,15 +117,17 @@ struct Administrator {
 
 impl Administrator {
     fn account(self) -> Account {
+        // An openrc that leaves something out may well set it to nothing.
+        let said = |id: Option<String>| id.filter(|id| !id.is_empty());
         Account {
             auth_url: self.os_auth_url,
             username: self.os_username,
             password: Some(Secret::new(self.os_password)),
             project_name: self.os_project_name,
             user_domain_name: self.os_user_domain_name,
-            user_domain_id: self.os_user_domain_id,
+            user_domain_id: said(self.os_user_domain_id),
             project_domain_name: self.os_project_domain_name,
-            project_domain_id: self.os_project_domain_id,
+            project_domain_id: said(self.os_project_domain_id),
             cafile: self.os_cacert,
             insecure: self.insecure,
             ..Account::default()
@@ -185,11 +187,11 @@ fn show(done: &[Entry]) {
     let mut table = print::table(&["What", "Name", "Id", "Outcome"]);
     for entry in done {
         let outcome = match entry.outcome {
-            Outcome::Created => print::styled(print::GREEN, "created"),
-            Outcome::Updated => print::styled(print::YELLOW, "updated"),
-            Outcome::Unchanged => print::styled(print::DIM, "unchanged"),
+            Outcome::Created => "created",
+            Outcome::Updated => "updated",
+            Outcome::Unchanged => "unchanged",
         };
-        table.add_row([entry.kind.to_owned(), entry.name.clone(), entry.id.clone(), outcome]);
+        table.add_row([entry.kind, &entry.name, &entry.id, outcome]);
     }
     print::line(table);
 }
