@@ -234,9 +234,11 @@ fn find_user(snapshot: &Snapshot<'_>, user: &InDomainRef) -> Result<Option<Found
 fn find_domain(snapshot: &Snapshot<'_>, domain: &DomainRef) -> Result<Option<String>, IdentityError> {
     match domain {
         Reference::Id(id) => Ok(Some(id.clone())),
-        Reference::Name(name, ()) => {
-            Ok(snapshot.query_opt("SELECT id FROM identity_domain WHERE name = ?1", params![name], |row| row.get(0))?)
-        }
+        Reference::Name(name, ()) => Ok(snapshot.query_opt(
+            "SELECT id FROM identity_domain WHERE lower(name) = lower(?1)",
+            params![name],
+            |row| row.get(0),
+        )?),
     }
 }
 
@@ -249,8 +251,8 @@ fn find_in_domain(
         Reference::Id(id) => Ok(Some(id.clone())),
         Reference::Name(name, domain) => {
             let Some(domain_id) = find_domain(snapshot, domain)? else { return Ok(None) };
-            let sql = format!("SELECT id FROM {table} WHERE domain_id = ?1 AND name = ?2");
-            Ok(snapshot.query_opt(&sql, params![domain_id, name], |row| row.get(0))?)
+            let sql = format!("SELECT id FROM {table} WHERE lower(name) = lower(?1) AND domain_id = ?2");
+            Ok(snapshot.query_opt(&sql, params![name, domain_id], |row| row.get(0))?)
         }
     }
 }

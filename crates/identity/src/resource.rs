@@ -165,7 +165,11 @@ impl Resource {
             };
             sql.push_str(if values.is_empty() { " WHERE " } else { " AND " });
             values.push(value);
-            sql.push_str(&format!("{name} = ?{}", values.len()));
+            let place = values.len();
+            sql.push_str(&match name.as_str() {
+                "name" => format!("lower(name) = lower(?{place})"),
+                _ => format!("{name} = ?{place}"),
+            });
         }
         sql.push_str(" ORDER BY id");
         let mut found = snapshot.query(&sql, &values, |row| self.object(row))?;
@@ -261,7 +265,38 @@ impl Resource {
         Ok(object)
     }
 
+    /// Refuses a name that another object has, be it in other letters: names are compared without case, as Keystone does
+    /// on the databases that clouds run it on.
+    fn check_name(&self, tx: &Tx<'_>, object: &Object) -> Result<(), IdentityError> {
+        let text = |name: &str| object.get(name).and_then(Json::as_str).unwrap_or_default();
+        // What must have a name is told by it.
+        if self.attribute("name").is_none_or(|attribute| attribute.absent != Absent::Refused) {
+            return Ok(());
+        }
+        let sql = format!("SELECT 1 FROM {} WHERE lower(name) = lower(?1) AND id <> ?2", self.table);
+        let taken = match self.in_domain() {
+            true => {
+                tx.exists(&format!("{sql} AND domain_id = ?3"), params![text("name"), text("id"), text("domain_id")])?
+            }
+            false => tx.exists(&sql, params![text("name"), text("id")])?,
+        };
+        if taken { Err(self.duplicate(object)) } else { Ok(()) }
+    }
+
+    /// Whether its names are those of a domain, not of the whole cloud.
+    fn in_domain(&self) -> bool {
+        self.attribute("domain_id").is_some_and(|attribute| !attribute.nullable)
+    }
+
+    fn duplicate(&self, object: &Object) -> IdentityError {
+        let text = |name: &str| object.get(name).and_then(Json::as_str).unwrap_or_default();
+        let at = if self.in_domain() { format!(" at domain ID {}", text("domain_id")) } else { String::new() };
+        let detail = format!("Duplicate entry found with name {}{at}", text("name"));
+        IdentityError::Conflict { kind: self.singular, detail }
+    }
+
     pub(crate) fn insert(&self, tx: &Tx<'_>, object: &Object) -> Result<(), IdentityError> {
+        self.check_name(tx, object)?;
         let marks: Vec<String> = (1..=self.attributes.len() + 2).map(|n| format!("?{n}")).collect();
         let sql = format!("INSERT INTO {} ({}) VALUES ({})", self.table, self.columns(), marks.join(", "));
         tx.execute(&sql, &self.values(object)).map_err(|error| self.refused(error, object))?;
@@ -269,6 +304,7 @@ impl Resource {
     }
 
     pub(crate) fn update(&self, tx: &Tx<'_>, object: &Object) -> Result<(), IdentityError> {
+        self.check_name(tx, object)?;
         let assignments: Vec<String> = (self.attributes.iter().map(|attribute| attribute.name))
             .chain(["extra"])
             .enumerate()
@@ -301,15 +337,7 @@ impl Resource {
     fn refused(&self, error: StoreError, object: &Object) -> IdentityError {
         let text = |name: &str| object.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
         match error {
-            StoreError::UniqueViolation { columns } if columns.contains(".name") => IdentityError::Conflict {
-                kind: self.singular,
-                detail: match self.attribute("domain_id").filter(|attribute| !attribute.nullable) {
-                    Some(_) => {
-                        format!("Duplicate entry found with name {} at domain ID {}", text("name"), text("domain_id"))
-                    }
-                    None => format!("Duplicate entry found with name {}", text("name")),
-                },
-            },
+            StoreError::UniqueViolation { columns } if columns.contains(".name") => self.duplicate(object),
             StoreError::UniqueViolation { .. } => {
                 IdentityError::Conflict { kind: self.singular, detail: format!("Duplicate ID, {}", text("id")) }
             }

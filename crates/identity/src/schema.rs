@@ -3,7 +3,22 @@
 use store::Migration;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
+pub(crate) const MIGRATIONS: &[Migration] = &[BASE, NAMES];
+
+/// Names are looked up without regard to case.
+const NAMES: Migration = Migration {
+    name: "identity/names-without-case",
+    sql: "
+DROP INDEX identity_project_name;
+DROP INDEX identity_user_name;
+CREATE INDEX identity_domain_name_key ON identity_domain (lower(name));
+CREATE INDEX identity_project_name_key ON identity_project (lower(name), domain_id);
+CREATE INDEX identity_user_name_key ON identity_user (lower(name), domain_id);
+CREATE INDEX identity_role_name_key ON identity_role (lower(name));
+",
+};
+
+const BASE: Migration = Migration {
     name: "identity/0001-base",
     sql: "
 CREATE TABLE identity_domain (
@@ -103,4 +118,4 @@ CREATE TABLE identity_revoked_token (
 );
 CREATE INDEX identity_revoked_token_expiry ON identity_revoked_token (expires_at);
 ",
-}];
+};

@@ -364,3 +364,35 @@ async fn a_client_s_own_attributes_are_kept_but_cannot_stand_for_ours() {
     let reply = cloud.call("PATCH", &path, &admin, json!({"user": {"domain_id": "default", "id": user["id"]}})).await;
     assert_eq!(reply.status, 200, "the same is no change");
 }
+
+#[tokio::test]
+async fn names_are_compared_without_case() {
+    let cloud = Cloud::new();
+    cloud.person("Alice", "member").await;
+    let scope = json!({"project": {"name": "ALICE", "domain": {"name": "default"}}});
+    let identity = json!({"methods": ["password"], "password": {"user": {
+        "name": "alice", "domain": {"name": "DEFAULT"}, "password": "pw"}}});
+    let reply = cloud.authenticate(identity, scope).await;
+    assert_eq!(reply.status, 201, "{}", reply.body);
+    assert_eq!(reply.body["token"]["user"]["name"], "Alice", "shown as it was given");
+
+    let admin = cloud.admin().await;
+    for (plural, name) in [("users", "aLICE"), ("projects", "aLICE"), ("domains", "default"), ("roles", "MEMBER")] {
+        let found = cloud.get(&format!("/v3/{plural}?name={name}"), &admin).await;
+        assert_eq!(found.body[plural].as_array().unwrap().len(), 1, "{plural}");
+        let singular = plural.trim_end_matches('s');
+        let again = json!({singular: {"name": name, "domain_id": (plural != "roles").then_some("default")}});
+        let refused = cloud.call("POST", &format!("/v3/{plural}"), &admin, again).await;
+        assert_eq!(refused.status, 409, "{plural}: {}", refused.body);
+    }
+    let bob = cloud.create("users", "user", json!({"name": "bob"})).await;
+    let path = format!("/v3/users/{}", bob["id"].as_str().unwrap());
+    let renamed = cloud.call("PATCH", &path, &admin, json!({"user": {"name": "ALICE"}})).await;
+    assert_eq!(renamed.status, 409, "{}", renamed.body);
+    let renamed = cloud.call("PATCH", &path, &admin, json!({"user": {"name": "BOB"}})).await;
+    assert_eq!(
+        (renamed.status, &renamed.body["user"]["name"]),
+        (200, &json!("BOB")),
+        "its own name may change its case"
+    );
+}
