@@ -30,6 +30,7 @@ test: ## Install what is missing and run every test
 	@$(CARGO) test --doc --workspace --locked --quiet
 	@fuzz/run 5
 	@OPENSTACK=$(OPENSTACK) $(CARGO) nextest run --workspace --locked
+	@OPENSTACK=$(OPENSTACK) tools/with-postgres $(CARGO) nextest run --workspace --locked --profile postgres
 
 bench: deps ## Measure API, realisation, start times and memory
 	@$(CARGO) build --release --locked -p neutronium -p system-tests --bins

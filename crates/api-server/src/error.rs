@@ -101,7 +101,11 @@ impl ApiError {
             Self::Network(NetworkError::Store(error)) => match error {
                 StoreError::UniqueViolation { .. } => (409, "DBDuplicateEntry"),
                 StoreError::ForeignKeyViolation => (409, "InUse"),
-                StoreError::Busy | StoreError::Full | StoreError::Closed => (503, "ServiceUnavailable"),
+                StoreError::Busy
+                | StoreError::Full
+                | StoreError::Closed
+                | StoreError::Disconnected { .. }
+                | StoreError::Unknown { .. } => (503, "ServiceUnavailable"),
                 _ => (500, "HTTPInternalServerError"),
             },
             Self::Declaration { .. } => (500, "HTTPInternalServerError"),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use store::Store;
+use store::testing::TestDatabase;
 
 const PASSWORD: &str = "client-test";
 
@@ -21,12 +21,14 @@ struct Cloud {
     client: PathBuf,
     _runtime: tokio::runtime::Runtime,
     _folder: tempfile::TempDir,
+    _database: TestDatabase,
 }
 
 impl Cloud {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("neutronium.db")).unwrap();
+        let database = TestDatabase::new();
+        let store = database.open();
         network_store::prepare(&store).unwrap();
         let settings = IdentityConfig {
             network_path: String::new(),
@@ -43,7 +45,7 @@ impl Cloud {
         runtime.spawn(async move { axum::serve(listener, app).await });
         let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.venv/bin/openstack");
         let client = std::env::var_os("OPENSTACK").map_or_else(|| installed.into(), PathBuf::from);
-        let cloud = Self { url, client, _runtime: runtime, _folder: folder };
+        let cloud = Self { url, client, _runtime: runtime, _folder: folder, _database: database };
         cloud.run("network create --external public");
         cloud.run("subnet create --network public --subnet-range 203.0.113.0/24 --no-dhcp public-subnet");
         cloud.run("network create inside");

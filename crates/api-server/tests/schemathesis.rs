@@ -12,7 +12,7 @@ use std::future::ready;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use store::Store;
+use store::testing::TestDatabase;
 
 /// Everybody who shows a token is the administrator, for whom most requests go deepest.
 struct Admin;
@@ -32,7 +32,8 @@ impl Authenticator for Admin {
 #[test]
 fn requests_made_from_the_description_are_answered_as_it_says() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path().join("neutronium.db")).unwrap();
+    let database = TestDatabase::new();
+    let store = database.open();
     network_store::prepare(&store).unwrap();
     let network = Arc::new(NetworkConfig::new(&NetworkOptions::default()).unwrap());
     let api = Api::new(store, Arc::new(Admin), ApiConfig::default(), network);

@@ -86,6 +86,11 @@ struct Stream {
 impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
         if self.ready.is_empty() {
+            if !self.started
+                && let Some(had) = self.had
+            {
+                self.hub.reach(had).await;
+            }
             if self.started {
                 // Woken or not, what to send is looked up afterwards; a bookmark goes out when there is nothing.
                 let _ = tokio::time::timeout(BOOKMARK_INTERVAL, self.news.changed()).await;

@@ -13,11 +13,11 @@
 use crate::compute::DhcpDefaults;
 use crate::row::RowChange;
 use crate::state::State;
-use crate::{FeedConfig, FeedError, agents, load, schedule, status};
+use crate::{FeedConfig, FeedError, agents, load, schedule, shared, status};
 use host_view::{HostReport, ReportAnswer, WatchEvent};
 use jiff::Timestamp;
 use network_store::{NetworkConfig, Work};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Changes, Store};
@@ -55,9 +55,9 @@ pub(crate) struct Hub {
 /// What the change log gave.
 enum Step {
     /// Rows that changed up to a revision, and whether there are more.
-    Rows { to: u64, rows: Vec<RowChange>, more: bool },
+    Rows { to: u64, rows: Vec<RowChange>, reports: Vec<(String, HostReport)>, more: bool },
     /// The log no longer reaches back: all rows there are.
-    Everything { to: u64, rows: Vec<RowChange> },
+    Everything { to: u64, rows: Vec<RowChange>, reports: Vec<(String, HostReport)> },
 }
 
 /// What belongs to a host but not to its view.
@@ -79,17 +79,27 @@ impl Drop for Tasks {
 impl Feed {
     /// Reads everything, then follows the change log.
     pub async fn start(store: Store, config: FeedConfig, network: Arc<NetworkConfig>) -> Result<Self, FeedError> {
-        let (revision, rows) =
-            store.read(|snapshot| Ok::<_, FeedError>((snapshot.revision()?, load::everything(snapshot)?))).await?;
+        let (revision, rows, reports) = store
+            .read(|snapshot| {
+                let rows = load::everything(snapshot)?;
+                Ok::<_, FeedError>((snapshot.revision()?, rows, shared::everything(snapshot)?))
+            })
+            .await?;
         let dhcp = DhcpDefaults {
             domain: network.dns_domain.trim_end_matches('.').to_owned(),
             lease_seconds: u32::try_from(config.dhcp_lease_duration).unwrap_or(u32::MAX),
         };
+        let mut state = State::new(dhcp, revision, rows);
+        if store.is_shared() {
+            for (host, report) in &reports {
+                state.take_report(host, report);
+            }
+        }
         let hub = Arc::new(Hub {
             store,
             config,
             network,
-            state: Mutex::new(State::new(dhcp, revision, rows)),
+            state: Mutex::new(state),
             hosts: Mutex::new(BTreeMap::new()),
             settle: Notify::new(),
             schedule: Notify::new(),
@@ -144,6 +154,12 @@ impl Hub {
     /// Takes a host's report: its agents' rows first, so that a host that is known is listed.
     pub(crate) async fn take_report(&self, host: &str, report: HostReport) -> Result<ReportAnswer, FeedError> {
         let now = Timestamp::now();
+        for error in &report.errors {
+            tracing::warn!(host, error, "a host cannot realise something");
+        }
+        if self.store.is_shared() {
+            return self.share_report(host, report, now).await;
+        }
         if let Some(description) = report.description.clone().filter(|_| report.full) {
             let name = host.to_owned();
             self.store.write(move |tx| agents::register(tx, &name, &description, now).map_err(FeedError::from)).await?;
@@ -152,13 +168,47 @@ impl Hub {
             let name = host.to_owned();
             self.store.write(move |tx| agents::heartbeat(tx, &name, now).map_err(FeedError::from)).await?;
         }
-        for error in &report.errors {
-            tracing::warn!(host, error, "a host cannot realise something");
-        }
         let answer = self.state().take_report(host, &report);
         self.signals(host, |signals| signals.last_report = Some(Instant::now()));
         self.settle.notify_one();
         Ok(answer)
+    }
+
+    /// Keeps a host's report where all servers find it; this one takes it, like the others, when the change log says so.
+    async fn share_report(&self, host: &str, report: HostReport, now: Timestamp) -> Result<ReportAnswer, FeedError> {
+        let is_due = self.heartbeat_is_due(host);
+        let is_news =
+            report.full || !report.ports.is_empty() || !self.state().host(host).knows(report.session, report.revision);
+        if !is_due && !is_news {
+            return Ok(ReportAnswer { full_report_wanted: false });
+        }
+        let name = host.to_owned();
+        let full_report_wanted = self
+            .store
+            .write(move |tx| {
+                match report.description.as_ref().filter(|_| report.full) {
+                    Some(description) => agents::register(tx, &name, description, now)?,
+                    None if is_due => agents::heartbeat(tx, &name, now)?,
+                    None => {}
+                }
+                shared::keep(tx, &name, &report, now).map_err(FeedError::from)
+            })
+            .await?;
+        Ok(ReportAnswer { full_report_wanted })
+    }
+
+    /// Waits until this server knows of a revision that another one has told an agent; not when the database itself does not
+    /// know of it (any more).
+    pub(crate) async fn reach(&self, revision: u64) {
+        let mut watch = self.store.revision_watch();
+        while self.state().revision() < revision {
+            match self.store.read(|snapshot| snapshot.revision().map_err(FeedError::from)).await {
+                Ok(newest) if newest >= revision => {}
+                _ => return,
+            }
+            // The follower is on its way.
+            let _ = tokio::time::timeout(Duration::from_millis(20), watch.changed()).await;
+        }
     }
 
     /// Reports come with every change; liveness needs only some of them.
@@ -200,29 +250,35 @@ impl Hub {
                     Changes::Page(page) => Ok::<_, FeedError>(Step::Rows {
                         to: page.last().map_or(from, |change| change.revision),
                         rows: load::changed(snapshot, &page)?,
+                        reports: shared::changed(snapshot, &page)?,
                         more: page.len() == PAGE,
                     }),
                     Changes::Trimmed { .. } => {
-                        Ok(Step::Everything { to: snapshot.revision()?, rows: load::everything(snapshot)? })
+                        let rows = load::everything(snapshot)?;
+                        let reports = shared::everything(snapshot)?;
+                        Ok(Step::Everything { to: snapshot.revision()?, rows, reports })
                     }
                 })
                 .await?;
-            let (told, more) = match step {
+            let (told, reports, more) = match step {
                 Step::Rows { to, .. } if to == from => return Ok(()),
-                Step::Rows { to, rows, more } => {
+                Step::Rows { to, rows, reports, more } => {
                     if to / TRIM_EVERY > from / TRIM_EVERY {
                         self.store.write(|tx| tx.trim_changes(KEPT_CHANGES).map_err(FeedError::from)).await?;
                     }
                     if rows.iter().any(schedule::concerns) {
                         self.schedule.notify_one();
                     }
-                    (self.state().take_rows(to, rows), more)
+                    (self.state().take_rows(to, rows), reports, more)
                 }
-                Step::Everything { to, rows } => {
+                Step::Everything { to, rows, reports } => {
                     self.schedule.notify_one();
-                    (self.state().start_again(to, rows), false)
+                    (self.state().start_again(to, rows), reports, false)
                 }
             };
+            for (host, report) in &reports {
+                self.state().take_report(host, report);
+            }
             let hosts = self.hosts();
             for signals in told.iter().filter_map(|host| hosts.get(host)) {
                 signals.news.send_replace(());
@@ -235,10 +291,24 @@ impl Hub {
         }
     }
 
+    /// Hosts that live by what other servers have heard.
+    async fn alive_elsewhere(&self) -> Result<BTreeSet<String>, FeedError> {
+        if !self.store.is_shared() {
+            return Ok(BTreeSet::new());
+        }
+        let since = schedule::alive_since(self);
+        self.store.read(move |snapshot| shared::alive(snapshot, since).map_err(FeedError::from)).await
+    }
+
     async fn settle(self: Arc<Self>) {
         loop {
             self.settle.notified().await;
-            let verdicts = self.state().verdicts(|host| self.is_alive(host));
+            let Ok(alive) = self.alive_elsewhere().await else {
+                tokio::time::sleep(RETRY).await;
+                self.settle.notify_one();
+                continue;
+            };
+            let verdicts = self.state().verdicts(|host| alive.contains(host) || self.is_alive(host));
             if verdicts.ports.is_empty() && verdicts.floating_ips.is_empty() {
                 continue;
             }

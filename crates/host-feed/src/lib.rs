@@ -24,12 +24,15 @@ mod load;
 mod published;
 mod row;
 mod schedule;
+mod shared;
 mod state;
 mod status;
 mod topology;
 
 #[cfg(test)]
 mod router_tests;
+#[cfg(test)]
+mod shared_tests;
 #[cfg(test)]
 mod tests;
 

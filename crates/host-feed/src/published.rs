@@ -28,6 +28,8 @@ pub struct Published {
 #[derive(Debug)]
 struct Step {
     from: u64,
+    /// Up to this revision nothing had changed since `from`, as far as is known.
+    same_until: u64,
     to: u64,
     delta: HostViewDelta,
 }
@@ -41,8 +43,9 @@ struct Session {
 }
 
 impl Published {
-    /// Takes the view of a revision; answers whether a stream has something to send.
-    pub fn publish(&mut self, revision: u64, view: HostView) -> bool {
+    /// Takes the view of a revision; answers whether a stream has something to send. Until `same_until` nothing has changed for
+    /// this host since the last time.
+    pub fn publish(&mut self, same_until: u64, revision: u64, view: HostView) -> bool {
         if revision < self.revision {
             return false;
         }
@@ -68,7 +71,8 @@ impl Published {
             if self.deltas.len() == KEPT_DELTAS {
                 self.deltas.pop_front();
             }
-            self.deltas.push_back(Step { from: self.revision, to: revision, delta });
+            let same_until = same_until.max(self.revision);
+            self.deltas.push_back(Step { from: self.revision, same_until, to: revision, delta });
         }
         let is_first = self.first.is_none();
         self.first.get_or_insert(revision);
@@ -90,7 +94,8 @@ impl Published {
         let Some(had) = had.filter(|had| *had <= self.revision) else { return snapshot() };
         let missing: Vec<&Step> = self.deltas.iter().filter(|step| step.to > had).collect();
         match missing.first() {
-            Some(step) if step.from > had => return snapshot(),
+            // What another server has told may lie within a step; half a difference leads nowhere.
+            Some(step) if step.from > had || step.same_until < had => return snapshot(),
             None if had < first => return snapshot(),
             _ => {}
         }
@@ -142,6 +147,11 @@ impl Published {
     /// Whether the host has realised the last line about a router.
     pub fn has_router(&self, id: &RouterId) -> bool {
         self.view.routers.contains_key(id) && self.realised(self.told_router.get(id))
+    }
+
+    /// Whether the agent has said before, in this life of its, that it has realised as much.
+    pub fn knows(&self, session: uuid::Uuid, revision: u64) -> bool {
+        self.session.as_ref().is_some_and(|known| known.id == session && known.realised >= revision)
     }
 
     /// Whether an agent has reported since this process started.
@@ -199,9 +209,10 @@ mod tests {
         ) {
             let (mut published, mut agent, mut revision) = (Published::default(), Agent::default(), 0u64);
             for (peers, more, asks) in steps {
+                let before = revision;
                 revision += more;
                 let peers: Vec<u8> = peers.into_iter().collect();
-                published.publish(revision, view(&peers));
+                published.publish(before, revision, view(&peers));
                 if asks {
                     published.lines_after(agent.revision).into_iter().for_each(|line| agent.take(line));
                     prop_assert_eq!(agent.revision, Some(revision));
@@ -215,12 +226,23 @@ mod tests {
     fn an_agent_of_an_earlier_process_gets_a_snapshot() {
         let mut published = Published::default();
         assert!(published.lines_after(Some(3)).is_empty());
-        published.publish(7, view(&[1]));
+        published.publish(0, 7, view(&[1]));
         assert!(matches!(published.lines_after(Some(3))[..], [WatchEvent::Snapshot { revision: 7, .. }]));
         assert!(matches!(published.lines_after(Some(9))[..], [WatchEvent::Snapshot { revision: 7, .. }]));
         assert!(published.lines_after(Some(7)).is_empty());
-        assert!(!published.publish(6, view(&[])), "an older view must not win");
+        assert!(!published.publish(0, 6, view(&[])), "an older view must not win");
         assert_eq!(published.view(), &view(&[1]));
+    }
+
+    #[test]
+    fn an_agent_of_another_server_gets_a_snapshot_when_its_place_lies_within_a_step() {
+        let mut published = Published::default();
+        published.publish(0, 4, view(&[1]));
+        published.publish(6, 9, view(&[2]));
+        for (had, whole) in [(4, false), (5, false), (6, false), (7, true), (8, true)] {
+            let lines = published.lines_after(Some(had));
+            assert_eq!(matches!(lines[..], [WatchEvent::Snapshot { .. }]), whole, "{had}");
+        }
     }
 
     #[test]

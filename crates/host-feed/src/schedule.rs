@@ -88,7 +88,7 @@ fn note(kind: &str, id: &str, done: Result<(), FeedError>) {
 }
 
 /// Agents that have reported since then are alive.
-fn alive_since(hub: &Hub) -> Timestamp {
+pub(crate) fn alive_since(hub: &Hub) -> Timestamp {
     let down_time = SignedDuration::from_secs(hub.network.agent_down_time.into());
     Timestamp::now().checked_sub(down_time).unwrap_or(Timestamp::MIN)
 }

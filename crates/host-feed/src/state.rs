@@ -61,8 +61,8 @@ impl State {
             self.topology.apply(row);
             affected::hosts(&self.topology, &again, &mut concerned);
         }
-        self.revision = revision;
-        self.publish(concerned)
+        let before = std::mem::replace(&mut self.revision, revision);
+        self.publish(before, concerned)
     }
 
     /// Takes all rows anew, when the change log no longer reaches back; answers like [`State::take_rows`].
@@ -77,17 +77,17 @@ impl State {
             self.topology.apply(row);
         }
         self.revision = revision;
-        self.publish(self.hosts.keys().cloned().collect())
+        self.publish(0, self.hosts.keys().cloned().collect())
     }
 
     /// Computes these hosts' views; answers those with something new. A host that nobody has asked for yet is computed when
     /// somebody does.
-    fn publish(&mut self, concerned: BTreeSet<String>) -> Vec<String> {
+    fn publish(&mut self, before: u64, concerned: BTreeSet<String>) -> Vec<String> {
         let (topology, dhcp, revision) = (&self.topology, &self.dhcp, self.revision);
         let news = concerned.into_iter().filter(|name| {
             self.hosts
                 .get_mut(name)
-                .is_some_and(|host| host.publish(revision, compute::host_view(topology, name, dhcp)))
+                .is_some_and(|host| host.publish(before, revision, compute::host_view(topology, name, dhcp)))
         });
         news.collect()
     }
@@ -97,7 +97,7 @@ impl State {
         let (topology, dhcp, revision) = (&self.topology, &self.dhcp, self.revision);
         self.hosts.entry(name.to_owned()).or_insert_with(|| {
             let mut host = Published::default();
-            host.publish(revision, compute::host_view(topology, name, dhcp));
+            host.publish(revision, revision, compute::host_view(topology, name, dhcp));
             host
         })
     }

@@ -12,21 +12,27 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use store::testing::TestDatabase;
 use store::{Store, params};
 
 /// A host that realises whatever it is told, when the test says so.
 pub(crate) struct Host {
     pub name: &'static str,
     zone: &'static str,
-    hub: Arc<Hub>,
+    pub hub: Arc<Hub>,
     session: uuid::Uuid,
-    revision: Option<u64>,
+    pub revision: Option<u64>,
     pub view: HostView,
 }
 
 impl Host {
     pub fn new(world: &World, name: &'static str) -> Self {
-        let hub = Arc::clone(world.feed.hub());
+        Self::at(&world.feed, name)
+    }
+
+    /// One whose agent talks to this server.
+    pub fn at(feed: &Feed, name: &'static str) -> Self {
+        let hub = Arc::clone(feed.hub());
         Self { name, zone: "nova", hub, session: uuid::Uuid::new_v4(), revision: None, view: HostView::default() }
     }
 
@@ -44,7 +50,7 @@ impl Host {
         }
     }
 
-    fn report_of(&self, roles: &[AgentRole], address: &str, ports: BTreeMap<PortId, PortState>) -> HostReport {
+    pub fn report_of(&self, roles: &[AgentRole], address: &str, ports: BTreeMap<PortId, PortState>) -> HostReport {
         HostReport {
             session: self.session,
             revision: self.revision.unwrap_or(0),
@@ -76,18 +82,21 @@ impl Host {
 }
 
 pub(crate) struct World {
-    _folder: tempfile::TempDir,
     pub store: Store,
     pub network: Arc<NetworkConfig>,
     pub feed: Feed,
+    pub database: TestDatabase,
 }
 
 pub(crate) const ALL: &[AgentRole] = &[AgentRole::L2, AgentRole::Dhcp, AgentRole::L3];
 
 impl World {
     pub async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("db")).unwrap();
+        Self::on(TestDatabase::new()).await
+    }
+
+    pub async fn on(database: TestDatabase) -> Self {
+        let store = database.open();
         network_store::prepare(&store).unwrap();
         let options: NetworkOptions = serde_json::from_value(json!({
             "ml2": { "tenant_network_types": ["vxlan"], "vni_ranges": ["1000:1999"] }
@@ -96,7 +105,7 @@ impl World {
         let network = Arc::new(NetworkConfig::new(&options).unwrap());
         let config = FeedConfig { secret: "s".into(), ..FeedConfig::default() };
         let feed = Feed::start(store.clone(), config, Arc::clone(&network)).await.unwrap();
-        Self { _folder: folder, store, network, feed }
+        Self { store, network, feed, database }
     }
 
     pub async fn work<T: Send + 'static>(
@@ -138,7 +147,7 @@ impl World {
         .await
     }
 
-    async fn port(&self, network: NetworkId, host: &'static str) -> PortId {
+    pub async fn port(&self, network: NetworkId, host: &'static str) -> PortId {
         self.work(move |work| {
             let request = PortCreate {
                 binding_host: Some(host.to_owned()),
@@ -288,7 +297,7 @@ async fn a_server_that_starts_again_takes_up_where_the_other_stopped() {
     assert_eq!(c1.view, before, "the same view from the same rows");
     let partial = HostReport { full: false, ..c1.report_of(&[], "192.0.2.2", BTreeMap::new()) };
     let answer = c1.hub.take_report("c1", partial).await.unwrap();
-    assert!(answer.full_report_wanted);
+    assert_eq!(answer.full_report_wanted, !world.store.is_shared(), "on a shared database reports are kept");
     assert_eq!(world.status(port), "ACTIVE", "nobody said otherwise");
     c1.realise().await;
     let second = world.port(network, "c1").await;

@@ -18,7 +18,8 @@ pub struct IdentityConfig {
     /// `admin-password` beside the key file, readable by the owner only. Later changes of it here have no effect.
     pub admin_password: Option<Secret>,
     /// The keys that tokens are sealed with, one per line, base64url; the first seals, all open. Made on the first start.
-    /// Relative paths are beside the database. Servers on one database share it.
+    /// Relative paths are beside the database. Servers that share a database need no file: they keep the keys there, unless
+    /// each of them is given the same file.
     pub key_file: PathBuf,
     /// The region of the endpoints that a new database's catalogue gets.
     pub region: String,

@@ -87,7 +87,7 @@ pub(crate) fn list(snap: &Snapshot<'_>, filter: &Filter) -> Result<Vec<Assignmen
             // UNION removes doubles, so that a cycle of implications would end too.
             format!(
                 "(WITH RECURSIVE held (user_id, target_id, role_id, prior) AS (
-                    SELECT user_id, target_id, role_id, NULL FROM {table}
+                    SELECT user_id, target_id, role_id, CAST(NULL AS TEXT) FROM {table}
                     UNION SELECT user_id, target_id, implied_role_id, coalesce(prior, role_id)
                         FROM held JOIN identity_role_implication ON prior_role_id = role_id
                  ) SELECT user_id, target_id, role_id, min(coalesce(prior, '')) AS prior FROM held
@@ -104,7 +104,7 @@ pub(crate) fn list(snap: &Snapshot<'_>, filter: &Filter) -> Result<Vec<Assignmen
              JOIN identity_user u ON u.id = held.user_id JOIN identity_domain ud ON ud.id = u.domain_id
              JOIN identity_role r ON r.id = held.role_id
              JOIN identity_project p ON p.id = held.target_id JOIN identity_domain pd ON pd.id = p.domain_id
-             WHERE (?1 IS NULL OR u.id = ?1) AND (?2 IS NULL OR r.id = ?2) AND (?3 IS NULL OR p.id = ?3)
+             WHERE (CAST(?1 AS TEXT) IS NULL OR u.id = ?1) AND (CAST(?2 AS TEXT) IS NULL OR r.id = ?2) AND (CAST(?3 AS TEXT) IS NULL OR p.id = ?3)
              ORDER BY p.id, u.id, r.name",
             held(Target::Project.table())
         );
@@ -125,7 +125,7 @@ pub(crate) fn list(snap: &Snapshot<'_>, filter: &Filter) -> Result<Vec<Assignmen
             "SELECT u.id, u.name, ud.id, ud.name, r.id, r.name, held.prior, d.id, d.name FROM {} held
              JOIN identity_user u ON u.id = held.user_id JOIN identity_domain ud ON ud.id = u.domain_id
              JOIN identity_role r ON r.id = held.role_id JOIN identity_domain d ON d.id = held.target_id
-             WHERE (?1 IS NULL OR u.id = ?1) AND (?2 IS NULL OR r.id = ?2) AND (?3 IS NULL OR d.id = ?3)
+             WHERE (CAST(?1 AS TEXT) IS NULL OR u.id = ?1) AND (CAST(?2 AS TEXT) IS NULL OR r.id = ?2) AND (CAST(?3 AS TEXT) IS NULL OR d.id = ?3)
              ORDER BY d.id, u.id, r.name",
             held(Target::Domain.table())
         );
@@ -151,7 +151,7 @@ pub(crate) fn implications(snap: &Snapshot<'_>, prior: Option<&str>) -> Result<V
     snap.query(
         "SELECT p.id, p.name, i.id, i.name FROM identity_role_implication
          JOIN identity_role p ON p.id = prior_role_id JOIN identity_role i ON i.id = implied_role_id
-         WHERE ?1 IS NULL OR p.id = ?1 ORDER BY p.name, i.name",
+         WHERE CAST(?1 AS TEXT) IS NULL OR p.id = ?1 ORDER BY p.name, i.name",
         params![prior],
         |row| Ok((Named { id: row.get(0)?, name: row.get(1)? }, Named { id: row.get(2)?, name: row.get(3)? })),
     )

@@ -1,9 +1,11 @@
-//! The file of token keys: read at the start, made on the first.
+//! The token keys: in a file, read at the start and made on the first; or in the database, where several servers share that.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+use store::{Store, params};
 
 use crate::IdentityError;
 use crate::fernet::{Key, write_key};
@@ -15,8 +17,31 @@ pub(crate) struct KeyRing {
 }
 
 impl KeyRing {
+    /// The keys of this server: those in the file. Without a file on a shared database, those in the database, so that the
+    /// servers open each other's tokens without anybody copying anything.
+    pub(crate) fn find(store: &Store, path: &Path) -> Result<Self, IdentityError> {
+        if !store.is_shared() || path.exists() {
+            return Self::open(path);
+        }
+        let new = write_key(rand::random());
+        let lines: Vec<String> = store.write_blocking(move |tx| {
+            // The first server to come makes the key; a unit of work is never overtaken by another server's.
+            tx.execute(
+                "INSERT INTO identity_token_key (position, text)
+                 SELECT 1, CAST(?1 AS TEXT) WHERE NOT EXISTS (SELECT 1 FROM identity_token_key)",
+                params![&new],
+            )?;
+            let sql = "SELECT text FROM identity_token_key ORDER BY position";
+            tx.query(sql, &[], |row| row.get(0)).map_err(IdentityError::from)
+        })?;
+        let invalid = || io::Error::new(io::ErrorKind::InvalidData, "the database holds a key that is none");
+        let failed = |source| IdentityError::KeyFile { path: path.to_owned(), source };
+        let keys: Option<Vec<Key>> = lines.iter().map(|line| Key::parse(line)).collect();
+        keys.map(|keys| Self { keys }).ok_or_else(invalid).map_err(failed)
+    }
+
     /// Reads the file, making it with one new key if it is not there.
-    pub(crate) fn open(path: &Path) -> Result<Self, IdentityError> {
+    fn open(path: &Path) -> Result<Self, IdentityError> {
         Self::read_or_make(path).map_err(|source| IdentityError::KeyFile { path: path.to_owned(), source })
     }
 

@@ -3,7 +3,7 @@
 use store::Migration;
 
 /// Every migration, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[BASE, NAMES];
+pub(crate) const MIGRATIONS: &[Migration] = &[BASE, NAMES, SEVERAL_SERVERS];
 
 /// Names are looked up without regard to case.
 const NAMES: Migration = Migration {
@@ -15,6 +15,22 @@ CREATE INDEX identity_domain_name_key ON identity_domain (lower(name));
 CREATE INDEX identity_project_name_key ON identity_project (lower(name), domain_id);
 CREATE INDEX identity_user_name_key ON identity_user (lower(name), domain_id);
 CREATE INDEX identity_role_name_key ON identity_role (lower(name));
+",
+};
+
+/// What several servers on one database must know of each other.
+const SEVERAL_SERVERS: Migration = Migration {
+    name: "identity/several-servers",
+    sql: "
+CREATE TABLE identity_token_key (
+    position BIGINT PRIMARY KEY NOT NULL,   -- the lowest seals, all open
+    text TEXT NOT NULL                      -- as in a key file
+);
+CREATE TABLE identity_generation (
+    only_row BIGINT PRIMARY KEY NOT NULL CHECK (only_row = 1),
+    number BIGINT NOT NULL                  -- grows with every change of what tokens mean
+);
+INSERT INTO identity_generation (only_row, number) VALUES (1, 0);
 ",
 };
 

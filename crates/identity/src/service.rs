@@ -39,8 +39,11 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     keys: KeyRing,
     clock: Clock,
-    /// Grows with every change made through this server; a cached token of an older generation is checked again.
+    /// Grows with every change; a cached token of an older generation is checked again. On a shared database it is the
+    /// database's (`identity_generation`), else it counts the changes made through this server.
     generation: AtomicU64,
+    /// The revision of a shared database at which `generation` was read.
+    looked_at: AtomicU64,
     cache: Mutex<HashMap<[u8; 32], Cached>>,
 }
 
@@ -66,16 +69,25 @@ impl Identity {
     ) -> Result<Self, IdentityError> {
         store.migrate(schema::MIGRATIONS)?;
         let key_path = folder.join(&config.key_file);
-        let keys = KeyRing::open(&key_path)?;
+        let keys = KeyRing::find(store, &key_path)?;
         let passwords = Passwords::new(&config)?;
         if store.read_blocking(bootstrap::is_needed)? {
+            let invented = folder.join("admin-password");
             let password = match &config.admin_password {
                 Some(password) => password.reveal().to_owned(),
-                None => invent_admin_password(&folder.join("admin-password"))?,
+                None => invent_admin_password(&invented)?,
             };
             let hash = passwords.hash_blocking(&password)?;
             let settings = config.clone();
-            store.write_blocking(move |tx| bootstrap::fill(tx, &settings, &hash))?;
+            let is_ours = store.write_blocking(move |tx| {
+                let is_needed = bootstrap::is_needed(tx)?;
+                bootstrap::fill(tx, &settings, &hash).map(|()| is_needed)
+            })?;
+            if !is_ours && config.admin_password.is_none() {
+                // Another server was faster: the password is in its file, this one is nobody's.
+                std::fs::remove_file(&invented)
+                    .map_err(|source| IdentityError::KeyFile { path: invented.clone(), source })?;
+            }
         }
         let inner = Inner {
             store: store.clone(),
@@ -84,6 +96,7 @@ impl Identity {
             keys,
             clock,
             generation: AtomicU64::new(0),
+            looked_at: AtomicU64::new(u64::MAX),
             cache: Mutex::new(HashMap::new()),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -97,7 +110,7 @@ impl Identity {
         }
         let now = self.now();
         // Read before the database is: a change in between leaves the entry already outdated.
-        let generation = self.inner.generation.load(Ordering::SeqCst);
+        let generation = self.generation()?;
         let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let lifetime = SignedDuration::from_secs(i64::from(self.inner.config.token_cache_seconds));
         if let Some(cached) = self.cache().get(&key)
@@ -127,6 +140,22 @@ impl Identity {
             return Err(IdentityError::unauthorized("the token is too long"));
         }
         self.check(token, self.now().saturating_sub(EXPIRED_WINDOW).unwrap_or(Timestamp::MIN)).map(Arc::new)
+    }
+
+    /// See [`Inner::generation`]. Nothing is read while nothing has changed anywhere.
+    fn generation(&self) -> Result<u64, IdentityError> {
+        let inner = &self.inner;
+        if inner.store.is_shared() {
+            let revision = *inner.store.revision_watch().borrow();
+            if inner.looked_at.load(Ordering::SeqCst) != revision {
+                let number = inner.store.read_blocking(|snapshot| {
+                    snapshot.count("SELECT number FROM identity_generation", &[]).map_err(IdentityError::from)
+                })?;
+                inner.generation.fetch_max(number, Ordering::SeqCst);
+                inner.looked_at.store(revision, Ordering::SeqCst);
+            }
+        }
+        Ok(inner.generation.load(Ordering::SeqCst))
     }
 
     /// What the token says if it had not expired at `now`.
@@ -200,11 +229,26 @@ impl Identity {
         T: Send + 'static,
         F: FnMut(&store::Tx<'_>) -> Result<T, IdentityError> + Send + 'static,
     {
+        let mut work = work;
+        let is_shared = self.inner.store.is_shared();
+        let work = move |tx: &store::Tx<'_>| {
+            let done = work(tx)?;
+            if is_shared {
+                // Tells the other servers: the entry in the log wakes them, the number says that it concerns tokens.
+                tx.execute("UPDATE identity_generation SET number = number + 1", &[])?;
+                tx.log_change("identity", "", store::Operation::Update, None)?;
+            }
+            Ok(done)
+        };
         // A task of its own: if the client goes away after COMMIT, cached tokens must become outdated all the same.
         let identity = self.clone();
         let changed = tokio::spawn(async move {
             let outcome = identity.inner.store.write(work).await;
-            identity.inner.generation.fetch_add(1, Ordering::SeqCst);
+            if is_shared {
+                identity.inner.looked_at.store(u64::MAX, Ordering::SeqCst);
+            } else {
+                identity.inner.generation.fetch_add(1, Ordering::SeqCst);
+            }
             outcome
         });
         changed.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))

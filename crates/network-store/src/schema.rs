@@ -12,6 +12,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/0003-security-group", sql: include_str!("schema/security_group.sql") },
     Migration { name: "network/0004-port", sql: include_str!("schema/port.sql") },
     Migration { name: "network/0005-agent", sql: include_str!("schema/agent.sql") },
+    Migration { name: "network/host-report", sql: include_str!("schema/host_report.sql") },
     Migration { name: "network/0006-router", sql: include_str!("schema/router.sql") },
     Migration { name: "network/0007-floating-ip", sql: include_str!("schema/floating_ip.sql") },
     Migration { name: "network/0008-quota", sql: include_str!("schema/quota.sql") },

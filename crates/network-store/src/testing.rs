@@ -12,15 +12,16 @@ use network_model::router::InterfaceRequest;
 use std::net::IpAddr;
 use std::sync::Arc;
 use store::Store;
+use store::testing::TestDatabase;
 
 /// The project that the helpers below work for.
 pub const ME: &str = "me";
 
-/// A store of its own in a temporary folder.
+/// A store of its own.
 pub struct Cloud {
     store: Store,
     config: Arc<NetworkConfig>,
-    _folder: tempfile::TempDir,
+    _database: TestDatabase,
 }
 
 impl Cloud {
@@ -30,12 +31,12 @@ impl Cloud {
 
     /// One that writes down what Nova must hear.
     pub fn telling_nova(events: NovaEvents) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("test.db")).unwrap();
+        let database = TestDatabase::new();
+        let store = database.open();
         crate::prepare(&store).unwrap();
         let config = NetworkConfig::new(&NetworkOptions::default()).unwrap();
         let config = Arc::new(NetworkConfig { nova: events, ..config });
-        Self { store, config, _folder: folder }
+        Self { store, config, _database: database }
     }
 
     /// One unit of work by a project.

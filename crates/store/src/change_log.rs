@@ -6,10 +6,25 @@
 use crate::session::{Snapshot, Tx};
 use crate::{Migration, StoreError, params};
 
+/// On SQLite.
 pub(crate) const MIGRATION: Migration = Migration {
     name: "store/0001-change-log",
     sql: "CREATE TABLE change_log (
     revision INTEGER PRIMARY KEY AUTOINCREMENT,
+    resource TEXT NOT NULL,
+    id TEXT NOT NULL,
+    op TEXT NOT NULL,
+    extra TEXT
+);
+CREATE TABLE change_log_trim (only_row BIGINT PRIMARY KEY NOT NULL CHECK (only_row = 1), up_to BIGINT NOT NULL);
+INSERT INTO change_log_trim (only_row, up_to) VALUES (1, 0);",
+};
+
+/// On PostgreSQL: the number comes with the row.
+pub(crate) const MIGRATION_POSTGRES: Migration = Migration {
+    name: MIGRATION.name,
+    sql: "CREATE TABLE change_log (
+    revision BIGINT PRIMARY KEY,
     resource TEXT NOT NULL,
     id TEXT NOT NULL,
     op TEXT NOT NULL,
@@ -92,7 +107,11 @@ impl Tx<'_> {
     ) -> Result<u64, StoreError> {
         let revision = self
             .query_opt(
-                "INSERT INTO change_log (resource, id, op, extra) VALUES (?1, ?2, ?3, ?4) RETURNING revision",
+                // Counting up is safe because only one transaction writes at a time, on whichever server: there are no gaps,
+                // and no number becomes visible before a smaller one. The newest entry is never trimmed.
+                "INSERT INTO change_log (revision, resource, id, op, extra)
+                 SELECT coalesce(max(revision), 0) + 1, CAST(?1 AS TEXT), CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT)
+                 FROM change_log RETURNING revision",
                 params![resource, id, op.as_str(), extra.map(ToString::to_string)],
                 |row| row.get::<u64>(0),
             )?

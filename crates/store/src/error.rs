@@ -9,10 +9,10 @@ pub(crate) type Cause = Box<dyn Error + Send + Sync + 'static>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The database file could not be opened, created or set up.
+    /// The database could not be opened, created or set up.
     #[error("cannot open the database {path}")]
     Open {
-        /// Where it was looked for.
+        /// Where it was looked for: a path, or a URL without its password.
         path: String,
         /// The driver's reason.
         #[source]
@@ -48,9 +48,24 @@ pub enum StoreError {
         /// The database's words.
         what: String,
     },
-    /// Another process holds the database for longer than we wait.
+    /// Another process holds the database for longer than we wait, or got in the way; nothing of the unit of work is kept.
     #[error("the database is held by another process")]
     Busy,
+    /// The database cannot be reached, or went away meanwhile; nothing of the unit of work is kept.
+    #[error("the database cannot be reached")]
+    Disconnected {
+        /// The driver's reason.
+        #[source]
+        source: Cause,
+    },
+    /// The database went away during COMMIT and did not come back in time to say whether it had kept the unit of work. It is
+    /// kept whole or not at all.
+    #[error("the database went away before it said whether the write is kept")]
+    Unknown {
+        /// The driver's reason.
+        #[source]
+        source: Cause,
+    },
     /// No space is left for the database.
     #[error("the disk or the database is full")]
     Full,
@@ -98,7 +113,7 @@ impl StoreError {
     /// Whether running the same unit of work again, a little later, may succeed without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Busy)
+        matches!(self, Self::Busy | Self::Disconnected { .. })
     }
 
     /// Whether a row with the same key exists already.

@@ -32,12 +32,17 @@
 //! functions, `rowid`, a `?` outside placeholders and quotes.
 
 mod change_log;
+mod database;
 mod error;
 mod migration;
+mod postgres;
+mod revision;
 mod session;
 mod sqlite;
 mod store;
 mod tally;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod value;
 mod writer;
 

@@ -1,6 +1,6 @@
 //! What a unit of work holds in its hands: [`Snapshot`] to read, [`Tx`] to read and write.
 //!
-//! Both are thin faces of a backend's `Session`, the one trait that SQLite implements today and PostgreSQL will.
+//! Both are thin faces of a backend's `Session`, the one trait that SQLite and PostgreSQL implement.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -15,20 +15,37 @@ use crate::{StoreError, Value};
 pub(crate) trait Session {
     /// Runs one statement; the number of rows changed.
     fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<usize, StoreError>;
-    /// Runs one query and shows each row until `each` says `false` or fails.
-    fn query(&self, sql: &str, params: &[Value<'_>], each: RowVisitor<'_>) -> Result<(), StoreError>;
+    /// Runs one query and shows each row until `each` says `false` or fails. With `first`, only the first row is of interest.
+    fn query(&self, sql: &str, params: &[Value<'_>], first: bool, each: RowVisitor<'_>) -> Result<(), StoreError>;
     /// Runs several statements without parameters, separated by `;`.
     fn script(&self, sql: &str) -> Result<(), StoreError>;
-    /// Opens a transaction that may write.
+    /// Runs one SAVEPOINT, RELEASE or ROLLBACK TO. It may be kept back until the next statement, which then tells its error.
+    fn mark(&self, sql: &str) -> Result<(), StoreError>;
+    /// Opens a transaction that may write. From its first statement on, no other transaction writes until it ends.
     fn begin(&self) -> Result<(), StoreError>;
-    /// Makes the open transaction durable.
-    fn commit(&self) -> Result<(), StoreError>;
+    /// Opens a transaction for reading: it sees one snapshot, taken no later than by its first query.
+    fn begin_read(&self) -> Result<(), StoreError>;
+    /// Makes the open transaction durable, and tells other servers its newest revision if it logged one. After
+    /// [`StoreError::Unknown`] it may be durable all the same; after every other error nothing of it is kept.
+    fn commit(&self, logged: Option<u64>) -> Result<(), StoreError>;
     /// Forgets the open transaction.
     fn rollback(&self) -> Result<(), StoreError>;
     /// Whether a transaction is open; a database may end it on its own after a disk error.
     fn in_transaction(&self) -> bool;
     /// The statements that make the triggers of a tally, in this database's words.
     fn tally_script(&self, tally: &Tally) -> String;
+    /// Why the database ended a transaction that was neither committed nor rolled back by us.
+    fn why_ended(&self) -> StoreError {
+        StoreError::Transaction { source: "the database ended the transaction".into() }
+    }
+    /// Whether a statement was refused and the transaction can only be rolled back, whole or to a savepoint.
+    fn has_failed(&self) -> bool {
+        false
+    }
+    /// Whether an idle session can be used again, as far as can be told without asking the database.
+    fn is_usable(&self) -> bool {
+        true
+    }
 }
 
 /// Called with each row; `Ok(false)` stops the query.
@@ -52,7 +69,7 @@ impl<'c> Snapshot<'c> {
         mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
-        self.session.query(sql, params, &mut |row| {
+        self.session.query(sql, params, false, &mut |row| {
             found.push(map(row)?);
             Ok(true)
         })?;
@@ -67,7 +84,7 @@ impl<'c> Snapshot<'c> {
         mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let mut found = None;
-        self.session.query(sql, params, &mut |row| {
+        self.session.query(sql, params, true, &mut |row| {
             found = Some(map(row)?);
             Ok(false)
         })?;
@@ -81,7 +98,7 @@ impl<'c> Snapshot<'c> {
         params: &[Value<'_>],
         mut each: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.session.query(sql, params, &mut |row| each(row).map(|()| true))
+        self.session.query(sql, params, false, &mut |row| each(row).map(|()| true))
     }
 
     /// Whether the query gives any row.
@@ -127,17 +144,18 @@ impl<'c> Tx<'c> {
     pub fn savepoint<T, E: From<StoreError>>(&self, part: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
         let depth = self.depth.get();
         let logged = self.logged.get();
-        self.session.script(&format!("SAVEPOINT part_{depth}"))?;
+        self.session.mark(&format!("SAVEPOINT part_{depth}"))?;
         self.depth.set(depth + 1);
         let outcome = part(self);
         self.depth.set(depth);
-        if outcome.is_ok() {
-            self.session.script(&format!("RELEASE SAVEPOINT part_{depth}"))?;
-        } else {
+        if outcome.is_err() {
             self.logged.set(logged);
-            if self.session.in_transaction() {
-                self.session.script(&format!("ROLLBACK TO SAVEPOINT part_{depth}; RELEASE SAVEPOINT part_{depth}"))?;
+        }
+        if outcome.is_ok() || self.session.in_transaction() {
+            if outcome.is_err() {
+                self.session.mark(&format!("ROLLBACK TO SAVEPOINT part_{depth}"))?;
             }
+            self.session.mark(&format!("RELEASE SAVEPOINT part_{depth}"))?;
         }
         outcome
     }

@@ -80,11 +80,6 @@ impl Sqlite {
         }
     }
 
-    /// Opens a transaction for reading: the snapshot is taken by its first SELECT and lasts until `commit`.
-    pub(crate) fn begin_read(&self) -> Result<(), StoreError> {
-        self.control("BEGIN DEFERRED")
-    }
-
     fn control(&self, sql: &str) -> Result<(), StoreError> {
         self.execute(sql, &[]).map(|_| ()).map_err(|error| match error {
             StoreError::Busy | StoreError::Full | StoreError::ForeignKeyViolation => error,
@@ -168,7 +163,7 @@ impl Session for Sqlite {
             .map_err(|source| statement_error(sql, source))
     }
 
-    fn query(&self, sql: &str, params: &[Value<'_>], each: RowVisitor<'_>) -> Result<(), StoreError> {
+    fn query(&self, sql: &str, params: &[Value<'_>], _first: bool, each: RowVisitor<'_>) -> Result<(), StoreError> {
         self.tell(sql);
         let failed = |source| statement_error(sql, source);
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
@@ -185,12 +180,21 @@ impl Session for Sqlite {
         self.connection.execute_batch(sql).map_err(|source| statement_error(sql, source))
     }
 
+    fn mark(&self, sql: &str) -> Result<(), StoreError> {
+        self.execute(sql, &[]).map(|_| ())
+    }
+
     fn begin(&self) -> Result<(), StoreError> {
         // IMMEDIATE takes the write lock now: a transaction that read first and wrote later could fail half way.
         self.control("BEGIN IMMEDIATE")
     }
 
-    fn commit(&self) -> Result<(), StoreError> {
+    fn begin_read(&self) -> Result<(), StoreError> {
+        // The snapshot is taken by the first SELECT.
+        self.control("BEGIN DEFERRED")
+    }
+
+    fn commit(&self, _logged: Option<u64>) -> Result<(), StoreError> {
         self.control("COMMIT")
     }
 

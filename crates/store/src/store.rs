@@ -1,18 +1,20 @@
 //! [`Store`]: the handle that the rest of the program holds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::StoreError;
-use crate::change_log;
+use crate::database::Database;
 use crate::migration::{self, Migration};
+use crate::postgres::Follower;
+use crate::revision::Revision;
 use crate::session::{Session, Snapshot, Tx};
-use crate::sqlite::Sqlite;
 use crate::tally;
 use crate::writer::{Counters, Job, Unit, Writer, panic_message};
 
@@ -21,12 +23,13 @@ use crate::writer::{Counters, Job, Unit, Writer, panic_message};
 pub struct Options {
     /// Connections kept open for reading, and so many asynchronous reads at a time.
     pub readers: usize,
-    /// The database may not grow beyond so many pages of 4096 bytes; writes then fail with [`StoreError::Full`].
+    /// An SQLite file may not grow beyond so many pages of 4096 bytes; writes then fail with [`StoreError::Full`].
     pub max_pages: Option<u32>,
     /// At most so many units of work share one COMMIT. It bounds what a failed COMMIT repeats and how long the first unit
     /// of a group waits; 1 turns group commit off (to measure it).
     pub max_group: usize,
-    /// Is told the text of every statement before it runs: for tests and measurements of what a request asks the database.
+    /// Is told the text of every statement before it runs on SQLite: for tests and measurements of what a request asks the
+    /// database.
     pub observe: Option<Observer>,
 }
 
@@ -62,14 +65,16 @@ pub struct Store {
 }
 
 struct Inner {
-    path: PathBuf,
+    database: Database,
     /// `None` only while dropping.
     queue: Option<mpsc::Sender<Box<dyn Unit>>>,
     writer: Option<thread::JoinHandle<()>>,
-    readers: Mutex<Vec<Sqlite>>,
+    /// Hears of other servers' changes, where there can be others.
+    follower: Option<Follower>,
+    readers: Mutex<Vec<Box<dyn Session + Send>>>,
     max_readers: usize,
     permits: Semaphore,
-    revision: watch::Receiver<u64>,
+    revision: Arc<Revision>,
     counters: Arc<Counters>,
     observe: Option<Observer>,
 }
@@ -83,6 +88,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         drop(self.queue.take());
+        drop(self.follower.take());
         // Wait for the writer, so that the file is closed when the last handle is gone; unless this *is* the writer
         // (a unit of work held the last handle), which ends by itself.
         if !self.is_writer()
@@ -95,42 +101,40 @@ impl Drop for Inner {
 }
 
 impl Store {
-    /// Opens or creates the database at `path` and brings the store's own tables up to date.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Self::open_with(path, &Options::default())
+    /// Opens the database and brings the store's own tables up to date. `place` is the path of an SQLite file, made if it is
+    /// not there, or `postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?host=FOLDER]`, which several processes may have open.
+    pub fn open(place: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(place, &Options::default())
     }
 
     /// Like [`Store::open`], with settings.
-    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
-        let path = path.as_ref().to_path_buf();
-        let mut session = Sqlite::open_writer(&path)?;
-        session.script(migration::BOOTSTRAP)?;
+    pub fn open_with(place: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
+        let database = Database::of(place.as_ref())?;
+        let session = database.open_writer(options)?;
         session.begin()?;
-        migration::apply(&Tx::new(&session), &[change_log::MIGRATION, tally::MIGRATION], jiff::Timestamp::now())?;
-        session.commit()?;
-        session.observe(options.observe.clone());
-        if let Some(pages) = options.max_pages {
-            session.limit_pages(pages)?;
-        }
+        session.script(migration::BOOTSTRAP)?;
+        migration::apply(&Tx::new(&*session), &[database.change_log(), tally::MIGRATION], jiff::Timestamp::now())?;
+        let revision = Arc::new(Revision::new(Snapshot::new(&*session).revision()?));
+        session.commit(None)?;
 
-        let (revision_sender, revision) = watch::channel(Snapshot::new(&session).revision()?);
         let (queue, receiver) = mpsc::channel();
         let counters = Arc::new(Counters::default());
         let writer = Writer {
-            max_group: options.max_group.max(1),
+            max_group: database.max_group(options),
             session,
             queue: receiver,
-            revision: revision_sender,
+            revision: Arc::clone(&revision),
             counters: Arc::clone(&counters),
         };
         let writer = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
-            .map_err(|source| StoreError::Open { path: path.display().to_string(), source: Box::new(source) })?;
+            .map_err(|source| StoreError::Open { path: database.to_string(), source: Box::new(source) })?;
         let max_readers = options.readers.max(1);
         Ok(Self {
             inner: Arc::new(Inner {
-                path,
+                follower: database.follow(&revision)?,
+                database,
                 queue: Some(queue),
                 writer: Some(writer),
                 readers: Mutex::new(Vec::new()),
@@ -223,19 +227,29 @@ impl Store {
         F: FnOnce(&Snapshot<'_>) -> Result<T, E>,
         E: From<StoreError>,
     {
-        let idle = self.readers().pop();
+        match self.inner.database.is_remote().then(tokio::runtime::Handle::try_current) {
+            // The answers come over a connection: let another thread take over the tasks of this one meanwhile.
+            Some(Ok(runtime)) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
+                tokio::task::block_in_place(|| self.look(look))
+            }
+            _ => self.look(look),
+        }
+    }
+
+    fn look<T, E, F>(&self, look: F) -> Result<T, E>
+    where
+        F: FnOnce(&Snapshot<'_>) -> Result<T, E>,
+        E: From<StoreError>,
+    {
+        let idle = std::iter::from_fn(|| self.readers().pop()).find(|reader| reader.is_usable());
         let reader = match idle {
             Some(reader) => reader,
-            None => {
-                let mut reader = Sqlite::open_reader(&self.inner.path)?;
-                reader.observe(self.inner.observe.clone());
-                reader
-            }
+            None => self.inner.database.open_reader(self.inner.observe.clone())?,
         };
         reader.begin_read()?;
         // If `look` panics the connection is closed by unwinding, which ends its transaction.
-        let outcome = look(&Snapshot::new(&reader));
-        if reader.commit().is_ok() {
+        let outcome = look(&Snapshot::new(&*reader));
+        if reader.commit(None).is_ok() {
             let mut readers = self.readers();
             if readers.len() < self.inner.max_readers {
                 readers.push(reader);
@@ -244,16 +258,23 @@ impl Store {
         outcome
     }
 
-    fn readers(&self) -> MutexGuard<'_, Vec<Sqlite>> {
+    fn readers(&self) -> MutexGuard<'_, Vec<Box<dyn Session + Send>>> {
         // Nothing can panic while the list is held half-changed.
         self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Follows the newest committed revision: woken after each COMMIT that logged a change. Only a signal: what changed is
+    /// Follows the newest committed revision: woken after each COMMIT that logged a change, here or on another server of
+    /// the same database. Only a signal: what changed is
     /// read by [`Snapshot::changes_since`].
     #[must_use]
     pub fn revision_watch(&self) -> watch::Receiver<u64> {
-        self.inner.revision.clone()
+        self.inner.revision.watch()
+    }
+
+    /// Whether other processes may have this database open too, and write to it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.inner.database.is_remote()
     }
 
     /// Commits and units of work so far: their ratio is what group commit saves.
@@ -268,6 +289,6 @@ impl Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("path", &self.inner.path).finish_non_exhaustive()
+        f.debug_struct("Store").field("database", &self.inner.database.to_string()).finish_non_exhaustive()
     }
 }

@@ -59,24 +59,26 @@ impl Tally {
         )
     }
 
-    /// The same in PostgreSQL's words, for its session. Nobody else writes the table until this transaction ends, so that counting is exact while
-    /// other servers run.
-    #[allow(dead_code)] // Until that session is there.
+    /// The same in PostgreSQL's words. The trigger is made only once: removing it would hold up whoever reads the table, on
+    /// every server, whenever one of them starts.
     pub(crate) fn postgres(&self) -> String {
         let Self { table, owner, .. } = self;
         let (new, old) = (format!("NEW.{owner}"), format!("OLD.{owner}"));
         let (plus, minus) = (self.plus_one(&new), self.minus_one(&old));
         format!(
-            "LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE;
-             CREATE OR REPLACE FUNCTION tally_{table}() RETURNS trigger LANGUAGE plpgsql AS $tally$
+            "CREATE OR REPLACE FUNCTION tally_{table}() RETURNS trigger LANGUAGE plpgsql AS $tally$
              BEGIN
                  IF TG_OP <> 'INSERT' THEN {minus} END IF;
                  IF TG_OP <> 'DELETE' THEN {plus} END IF;
                  RETURN NULL;
              END $tally$;
-             DROP TRIGGER IF EXISTS tally ON {table};
-             CREATE TRIGGER tally AFTER INSERT OR DELETE OR UPDATE OF {owner} ON {table}
-             FOR EACH ROW EXECUTE FUNCTION tally_{table}();"
+             DO $make$
+             BEGIN
+                 IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'tally' AND tgrelid = '{table}'::regclass) THEN
+                     CREATE TRIGGER tally AFTER INSERT OR DELETE OR UPDATE OF {owner} ON {table}
+                     FOR EACH ROW EXECUTE FUNCTION tally_{table}();
+                 END IF;
+             END $make$;"
         )
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use crate::testing::TestDatabase;
 use crate::{Change, Changes, Migration, Operation, Options, Store, StoreError, Tx, Value, params};
 
 const SCHEMA: Migration = Migration {
@@ -12,15 +13,20 @@ const SCHEMA: Migration = Migration {
               DEFERRABLE INITIALLY DEFERRED);",
 };
 
-fn open() -> (tempfile::TempDir, Store) {
-    open_with(&Options::default())
+fn open() -> (TestDatabase, Store) {
+    let database = TestDatabase::new();
+    let store = database.open();
+    store.migrate(&[SCHEMA]).unwrap();
+    (database, store)
 }
 
-fn open_with(options: &Options) -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open_with(folder.path().join("test.db"), options).unwrap();
+/// On SQLite, whatever the run is for: a small disk is its affair.
+fn open_small(pages: u32) -> (TestDatabase, Store) {
+    let database = TestDatabase::file();
+    let options = Options { max_pages: Some(pages), ..Options::default() };
+    let store = Store::open_with(database.place(), &options).unwrap();
     store.migrate(&[SCHEMA]).unwrap();
-    (folder, store)
+    (database, store)
 }
 
 fn insert(tx: &Tx<'_>, id: i64, name: &str) -> Result<u64, StoreError> {
@@ -64,7 +70,7 @@ async fn let_all_queue() {
 
 #[tokio::test]
 async fn a_write_is_read_back_and_logged() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     let mut watch = store.revision_watch();
     assert_eq!(*watch.borrow_and_update(), 0);
     let revision = store.write(|tx| insert(tx, 1, "a")).await.unwrap();
@@ -83,7 +89,7 @@ async fn a_write_is_read_back_and_logged() {
 
 #[tokio::test]
 async fn concurrent_writers_share_commits_and_each_gets_its_own_answer() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     let before = store.stats();
     let gate = Gate::close(&store);
     let writers: Vec<_> = (1..=50)
@@ -107,7 +113,7 @@ async fn concurrent_writers_share_commits_and_each_gets_its_own_answer() {
 
 #[tokio::test]
 async fn one_failing_unit_does_not_touch_its_neighbours() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     let before = store.stats();
     let gate = Gate::close(&store);
     let units: Vec<_> = (1..=9)
@@ -146,7 +152,7 @@ async fn one_failing_unit_does_not_touch_its_neighbours() {
 /// A reference that is checked at COMMIT makes the whole group fail; only the guilty unit may learn of it.
 #[tokio::test]
 async fn a_refused_commit_costs_only_the_unit_that_caused_it() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     let gate = Gate::close(&store);
     let good = tokio::spawn({
         let store = store.clone();
@@ -173,7 +179,7 @@ async fn a_refused_commit_costs_only_the_unit_that_caused_it() {
 
 #[test]
 fn a_reader_sees_one_snapshot_whatever_is_committed_meanwhile() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     store.write_blocking(|tx| insert(tx, 1, "a")).unwrap();
     let writer = store.clone();
     store
@@ -190,7 +196,7 @@ fn a_reader_sees_one_snapshot_whatever_is_committed_meanwhile() {
 
 #[test]
 fn readers_cannot_write() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     let refused =
         store.read_blocking(|snap| snap.query("INSERT INTO parent VALUES (1, 'a') RETURNING id", &[], |_| Ok(())));
     assert!(matches!(refused, Err(StoreError::Statement { .. })), "{refused:?}");
@@ -199,7 +205,7 @@ fn readers_cannot_write() {
 
 #[test]
 fn a_reader_that_panics_leaves_the_pool_usable() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for _ in 0..20 {
         let outcome = runtime.block_on(store.read(|_| -> Result<(), StoreError> { panic!("a bug in a reader") }));
@@ -211,13 +217,13 @@ fn a_reader_that_panics_leaves_the_pool_usable() {
 
 #[test]
 fn migrations_are_applied_once_and_their_text_is_held() {
-    let (folder, store) = open();
+    let (database, store) = open();
     store.write_blocking(|tx| insert(tx, 1, "kept")).unwrap();
     let second = Migration { name: "test/0002", sql: "ALTER TABLE parent ADD COLUMN note TEXT" };
     store.migrate(&[SCHEMA, second]).unwrap();
     store.migrate(&[SCHEMA, second]).unwrap();
     drop(store);
-    let store = Store::open(folder.path().join("test.db")).unwrap();
+    let store = database.open();
     store.migrate(&[SCHEMA, second]).unwrap();
     assert_eq!(ids(&store), [1]);
 
@@ -233,7 +239,7 @@ fn migrations_are_applied_once_and_their_text_is_held() {
 
 #[test]
 fn a_full_disk_is_an_error_and_nothing_of_it_is_kept() {
-    let (_folder, store) = open_with(&Options { max_pages: Some(40), ..Options::default() });
+    let (_database, store) = open_small(40);
     let mut acknowledged = Vec::new();
     let mut refused = 0;
     for id in 0..100 {
@@ -260,7 +266,7 @@ fn a_full_disk_is_an_error_and_nothing_of_it_is_kept() {
 /// Some of a group do not fit: those that were answered with success are there, the others are not.
 #[tokio::test]
 async fn in_a_group_on_a_full_disk_only_what_is_kept_is_acknowledged() {
-    let (_folder, store) = open_with(&Options { max_pages: Some(60), ..Options::default() });
+    let (_database, store) = open_small(60);
     let gate = Gate::close(&store);
     let writers: Vec<_> = (0..100)
         .map(|id| {
@@ -286,7 +292,7 @@ async fn in_a_group_on_a_full_disk_only_what_is_kept_is_acknowledged() {
 
 #[test]
 fn the_change_log_pages_and_trims() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     for id in 1..=10 {
         store
             .write_blocking(move |tx| {
@@ -318,7 +324,7 @@ fn the_change_log_pages_and_trims() {
 
 #[test]
 fn a_savepoint_undoes_only_its_part() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     store
         .write_blocking(|tx| {
             insert(tx, 1, "a")?;
@@ -338,7 +344,7 @@ fn a_savepoint_undoes_only_its_part() {
 
 #[test]
 fn constraints_are_told_apart() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     let refused = |sql: &'static str| store.write_blocking(move |tx| tx.execute(sql, &[])).unwrap_err();
     assert!(matches!(refused("INSERT INTO parent VALUES (1, '')"), StoreError::CheckViolation { .. }));
     assert!(matches!(refused("INSERT INTO parent VALUES (1, NULL)"), StoreError::CheckViolation { .. }));
@@ -348,7 +354,7 @@ fn constraints_are_told_apart() {
 
 #[test]
 fn columns_are_checked_not_guessed() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     let read = |sql: &'static str| store.read_blocking(move |snap| snap.query_opt(sql, &[], |row| row.get::<u8>(0)));
     assert_eq!(read("SELECT 255").unwrap(), Some(255));
     for sql in ["SELECT 256", "SELECT -1", "SELECT 'a'", "SELECT NULL", "SELECT x'00'"] {
@@ -368,7 +374,7 @@ fn columns_are_checked_not_guessed() {
 
 #[test]
 fn a_unit_that_holds_the_last_handle_does_not_lock_up_the_end() {
-    let (folder, store) = open();
+    let (database, store) = open();
     let ran = Arc::new(AtomicBool::new(false));
     let inner = store.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -386,12 +392,12 @@ fn a_unit_that_holds_the_last_handle_does_not_lock_up_the_end() {
     drop(store);
     runtime.block_on(unit).unwrap();
     assert!(ran.load(Ordering::SeqCst));
-    assert_eq!(ids(&Store::open(folder.path().join("test.db")).unwrap()), [1]);
+    assert_eq!(ids(&database.open()), [1]);
 }
 
 #[test]
 fn a_unit_cannot_wait_for_another() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     let inner = store.clone();
     let nested = store.write_blocking(move |tx| {
         insert(tx, 1, "outer")?;
@@ -413,7 +419,7 @@ fn a_file_that_is_no_database_is_refused() {
 
 #[test]
 fn a_unit_is_counted_once_even_when_its_group_ran_twice() {
-    let (_folder, store) = open();
+    let (_database, store) = open();
     let runs = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&runs);
     let gate = Gate::close(&store);

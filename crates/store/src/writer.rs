@@ -10,17 +10,25 @@
 //!
 //! While COMMIT waits for the disk, the next group gathers in the queue: groups grow with the load and nobody waits for
 //! company. When a group fails as a whole (COMMIT refused, or SQLite ended the transaction by itself after a disk error),
-//! nothing of it is kept and each unit runs again alone, so that one unit's failure is never another's.
+//! nothing of it is kept and each unit runs again alone, so that one unit's failure is never another's. A unit that fails
+//! alone for a passing reason (the database was restarted, somebody held a lock) is tried a few times more.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
-use tokio::sync::watch;
+use std::thread;
+use std::time::Duration;
 
 use crate::StoreError;
+use crate::revision::Revision;
 use crate::session::{Session, Tx};
+
+/// How often a unit that failed alone for a passing reason is tried.
+const ATTEMPTS: u32 = 4;
+/// The pause before the second attempt; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What the writer did so far.
 #[derive(Debug, Default)]
@@ -74,35 +82,50 @@ where
 }
 
 /// What the thread needs.
-pub(crate) struct Writer<S> {
+pub(crate) struct Writer {
     /// [`crate::Options::max_group`].
     pub(crate) max_group: usize,
-    pub(crate) session: S,
+    pub(crate) session: Box<dyn Session + Send>,
     pub(crate) queue: mpsc::Receiver<Box<dyn Unit>>,
-    pub(crate) revision: watch::Sender<u64>,
+    pub(crate) revision: Arc<Revision>,
     pub(crate) counters: Arc<Counters>,
 }
 
-impl<S: Session> Writer<S> {
+impl Writer {
     /// Works until every sender of the queue is gone.
     pub(crate) fn run(self) {
         while let Ok(first) = self.queue.recv() {
             let mut group = vec![first];
             let outcome = self.transaction(&mut group, true);
-            self.settle(group, outcome);
+            self.settle(group, outcome, 1);
         }
     }
 
     /// Answers a group that was committed; takes one that was not apart.
-    fn settle(&self, mut group: Vec<Box<dyn Unit>>, outcome: Result<Option<u64>, StoreError>) {
+    fn settle(&self, mut group: Vec<Box<dyn Unit>>, outcome: Result<Option<u64>, StoreError>, attempt: u32) {
         match outcome {
             Ok(newest) => {
                 self.counters.commits.fetch_add(1, Ordering::Relaxed);
                 self.counters.units.fetch_add(group.len() as u64, Ordering::Relaxed);
                 if let Some(newest) = newest {
-                    self.revision.send_replace(newest);
+                    self.revision.publish(newest);
                 }
                 group.into_iter().for_each(Unit::answer);
+            }
+            // It may be kept: not to be repeated.
+            Err(StoreError::Unknown { source }) => {
+                tracing::error!(error = &*source as &dyn std::error::Error, units = group.len(), "writes are in doubt");
+                let why = source.to_string();
+                for mut unit in group {
+                    unit.fail(StoreError::Unknown { source: why.clone().into() });
+                    unit.answer();
+                }
+            }
+            Err(error) if group.len() == 1 && error.is_retryable() && attempt < ATTEMPTS => {
+                tracing::debug!(%error, attempt, "running a unit of work again");
+                thread::sleep(PAUSE * 2_u32.pow(attempt - 1));
+                let outcome = self.transaction(&mut group, false);
+                self.settle(group, outcome, attempt + 1);
             }
             Err(error) if group.len() == 1 => {
                 tracing::warn!(%error, "a write was not committed");
@@ -116,7 +139,7 @@ impl<S: Session> Writer<S> {
                 for unit in group {
                     let mut alone = vec![unit];
                     let outcome = self.transaction(&mut alone, false);
-                    self.settle(alone, outcome);
+                    self.settle(alone, outcome, 1);
                 }
             }
         }
@@ -130,7 +153,7 @@ impl<S: Session> Writer<S> {
             self.session.rollback()?;
         }
         self.session.begin()?;
-        let outcome = self.units(group, gather).and_then(|newest| self.session.commit().map(|()| newest));
+        let outcome = self.units(group, gather).and_then(|newest| self.session.commit(newest).map(|()| newest));
         if outcome.is_err() && self.session.in_transaction() {
             self.session.rollback()?;
         }
@@ -154,11 +177,11 @@ impl<S: Session> Writer<S> {
 
     /// Runs one unit in its savepoint. Err only when the whole transaction is lost.
     fn unit(&self, unit: &mut dyn Unit) -> Result<Option<u64>, StoreError> {
-        self.session.execute("SAVEPOINT unit", &[])?;
-        let tx = Tx::new(&self.session);
+        self.session.mark("SAVEPOINT unit")?;
+        let tx = Tx::new(&*self.session);
         // A panic is a bug in one request's code; it must cost that request only. The unit's state is not looked at
         // afterwards, and the transaction is rolled back to before it: nothing half-done can be observed.
-        let succeeded = match catch_unwind(AssertUnwindSafe(|| unit.run(&tx))) {
+        let mut succeeded = match catch_unwind(AssertUnwindSafe(|| unit.run(&tx))) {
             Ok(succeeded) => succeeded,
             Err(payload) => {
                 let message = panic_message(payload.as_ref());
@@ -168,12 +191,16 @@ impl<S: Session> Writer<S> {
             }
         };
         if !self.session.in_transaction() {
-            return Err(StoreError::Transaction { source: "the database ended the transaction".into() });
+            return Err(self.session.why_ended());
+        }
+        if succeeded && self.session.has_failed() {
+            unit.fail(StoreError::Transaction { source: "a refused statement was passed over".into() });
+            succeeded = false;
         }
         if !succeeded {
-            self.session.execute("ROLLBACK TO SAVEPOINT unit", &[])?;
+            self.session.mark("ROLLBACK TO SAVEPOINT unit")?;
         }
-        self.session.execute("RELEASE SAVEPOINT unit", &[])?;
+        self.session.mark("RELEASE SAVEPOINT unit")?;
         Ok(tx.logged.get().filter(|_| succeeded))
     }
 }

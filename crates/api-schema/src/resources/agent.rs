@@ -26,7 +26,12 @@ pub static AGENT: Resource = Resource {
         Attribute::new("started_at", Kind::Text(32), Stored::AgentTime("agents.started_at")).sort(),
         Attribute::new("heartbeat_timestamp", Kind::Text(32), Stored::AgentTime("agents.heartbeat_timestamp")).sort(),
         // :alive_since is bound by the engine: the instant before which a heartbeat is too old (agent_down_time).
-        Attribute::new("alive", Kind::Boolean, Stored::Boolean("(agents.heartbeat_timestamp >= :alive_since)")).sort(),
+        Attribute::new(
+            "alive",
+            Kind::Boolean,
+            Stored::Boolean("CASE WHEN agents.heartbeat_timestamp >= :alive_since THEN 1 ELSE 0 END"),
+        )
+        .sort(),
         Attribute::new("configurations", Kind::Object, Stored::Json("agents.configurations")),
         Attribute::new("resources_synced", Kind::Boolean, Stored::Boolean("agents.resources_synced"))
             .from_extension("agent-resources-synced"),

@@ -16,6 +16,7 @@ use network_store::{NetworkConfig, NetworkError, NetworkOptions, Work, network, 
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use store::testing::TestDatabase;
 use store::{Snapshot, Store, StoreError};
 
 fn share(work: &Work<'_>, network: NetworkId, target: &str) -> Result<(), NetworkError> {
@@ -30,9 +31,9 @@ fn share(work: &Work<'_>, network: NetworkId, target: &str) -> Result<(), Networ
 }
 
 /// Networks of two projects, shared with all or one, external or neither, with ports of both projects on each.
-fn cloud() -> (Store, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path().join("test.db")).unwrap();
+fn cloud() -> (Store, TestDatabase) {
+    let database = TestDatabase::new();
+    let store = database.open();
     network_store::prepare(&store).unwrap();
     let config = NetworkConfig::new(&NetworkOptions::default()).unwrap();
     store
@@ -61,7 +62,7 @@ fn cloud() -> (Store, tempfile::TempDir) {
             Ok::<_, NetworkError>(())
         })
         .unwrap();
-    (store, folder)
+    (store, database)
 }
 
 /// The caller is of this project.
@@ -100,7 +101,7 @@ fn check(snapshot: &Snapshot<'_>, resource: &'static Resource, condition: &Condi
 
 #[test]
 fn default_rules_mean_the_same_in_sql_and_in_memory() {
-    let (store, _folder) = cloud();
+    let (store, _database) = cloud();
     let policy = Policy::neutron();
     let rules =
         ["get_network", "get_port", "update_port", "delete_port", "create_port", "create_port:device_owner", "default"];
@@ -147,7 +148,7 @@ fn condition() -> impl Strategy<Value = Condition> {
 
 #[test]
 fn any_condition_means_the_same_in_sql_and_in_memory() {
-    let (store, _folder) = cloud();
+    let (store, _database) = cloud();
     proptest!(ProptestConfig::with_cases(200), |(condition in condition())| {
         store.read_blocking(|snapshot| check(snapshot, &resources::PORT, &condition)).unwrap();
     });

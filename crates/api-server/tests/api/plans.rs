@@ -5,6 +5,7 @@ use crate::server::{ADMIN, DEMO, Server, id};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use store::testing::TestDatabase;
 use store::{Observer, Options, Store, StoreError};
 
 /// The beginnings of plans that read what cannot grow; and networks, of which a condition on their flags reads all.
@@ -31,7 +32,9 @@ impl Watched {
             *shared.lock().unwrap().entry(sql.to_owned()).or_default() += 1;
         }));
         let options = Options { observe: Some(observe), ..Options::default() };
-        let server = Server::over(&crate::server::options(), |path| Store::open_with(path, &options).unwrap());
+        let server = Server::over(&crate::server::options(), TestDatabase::file(), |path| {
+            Store::open_with(path, &options).unwrap()
+        });
         Self { server, seen, wrong: Vec::new() }
     }
 

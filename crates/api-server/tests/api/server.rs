@@ -11,6 +11,7 @@ use std::future::{Future, ready};
 use std::path::Path;
 use std::sync::Arc;
 use store::Store;
+use store::testing::TestDatabase;
 use tower::ServiceExt;
 
 pub const ADMIN: &str = "admin";
@@ -53,7 +54,7 @@ pub struct Server {
     pub router: Router,
     pub store: Store,
     // Removed last.
-    _directory: tempfile::TempDir,
+    _database: TestDatabase,
 }
 
 pub struct Answer {
@@ -91,26 +92,31 @@ impl Server {
     }
 
     pub fn with(options: &NetworkOptions) -> Self {
-        Self::built(options, |path| Store::open(path).unwrap(), Policy::neutron())
+        Self::over(options, TestDatabase::new(), |place| Store::open(place).unwrap())
     }
 
     /// One with an operator's policy file.
     pub fn ruled(policy: &str) -> Self {
-        Self::built(&options(), |path| Store::open(path).unwrap(), Policy::with_file(policy).unwrap())
+        let policy = Policy::with_file(policy).unwrap();
+        Self::built(&options(), TestDatabase::new(), |place| Store::open(place).unwrap(), policy)
     }
 
     /// One whose store is opened so.
-    pub fn over(options: &NetworkOptions, open: impl FnOnce(&Path) -> Store) -> Self {
-        Self::built(options, open, Policy::neutron())
+    pub fn over(options: &NetworkOptions, database: TestDatabase, open: impl FnOnce(&Path) -> Store) -> Self {
+        Self::built(options, database, open, Policy::neutron())
     }
 
-    fn built(options: &NetworkOptions, open: impl FnOnce(&Path) -> Store, policy: Policy) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let store = open(&directory.path().join("neutronium.db"));
+    fn built(
+        options: &NetworkOptions,
+        database: TestDatabase,
+        open: impl FnOnce(&Path) -> Store,
+        policy: Policy,
+    ) -> Self {
+        let store = open(database.place());
         network_store::prepare(&store).unwrap();
         let network = Arc::new(NetworkConfig::new(options).unwrap());
         let api = Api::new(store.clone(), Arc::new(Names), ApiConfig::default(), network).with_policy(policy);
-        Self { router: api_server::router(api), store, _directory: directory }
+        Self { router: api_server::router(api), store, _database: database }
     }
 
     pub async fn raw(&self, method: &str, path: &str, token: Option<&str>, body: Vec<u8>) -> Answer {

@@ -11,6 +11,7 @@ use identity::{Clock, Identity, IdentityConfig, Secret};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use store::Store;
+use store::testing::TestDatabase;
 use tower::ServiceExt;
 
 pub const PASSWORD: &str = "the admin's password";
@@ -21,6 +22,7 @@ pub struct Cloud {
     pub store: Store,
     pub identity: Identity,
     pub seconds: Arc<AtomicI64>,
+    pub database: TestDatabase,
 }
 
 pub struct Reply {
@@ -51,10 +53,11 @@ impl Cloud {
 
     pub fn with(config: IdentityConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("test.db")).unwrap();
+        let database = TestDatabase::new();
+        let store = database.open();
         let seconds = Arc::new(AtomicI64::new(START));
         let identity = open(&store, config, &folder, &seconds);
-        Self { folder, store, identity, seconds }
+        Self { folder, store, identity, seconds, database }
     }
 
     /// Another server on the same database and key file.

@@ -4,6 +4,8 @@
 //! [server]
 //! listen = ["0.0.0.0:9696"]           # addresses; sockets handed over by an init system (LISTEN_FDS) come on top
 //! state_dir = "/var/lib/neutronium"   # the database and the token keys
+//! database = "postgresql://neutronium@db.example/neutronium"   # instead of SQLite in state_dir; several servers may share it
+//! database_password_file = "/etc/neutronium/database.password" # its password, if it has one
 //!
 //! [identity]                          # who knows users and checks tokens
 //! provider = "builtin"                # the default: this server itself; more keys: identity::IdentityConfig
@@ -34,8 +36,10 @@ const DEFAULT_FILE: &str = "/etc/neutronium/server.toml";
 pub struct ServerConfig {
     /// Addresses to listen on.
     pub listen: Vec<String>,
-    /// Where the database is.
+    /// Where files of our own are: token keys, and the database unless it is elsewhere.
     pub state_dir: PathBuf,
+    /// What `Store::open` takes: a path or a URL. Not to be shown, a URL may hold a password.
+    pub database: PathBuf,
     /// `[identity]`.
     pub identity: IdentityProvider,
     /// `[api]`.
@@ -74,11 +78,30 @@ struct ServerFile {
 struct ServerSection {
     listen: Vec<String>,
     state_dir: PathBuf,
+    database: Option<String>,
+    database_password_file: Option<PathBuf>,
 }
 
 impl Default for ServerSection {
     fn default() -> Self {
-        Self { listen: vec!["0.0.0.0:9696".to_owned()], state_dir: PathBuf::from("/var/lib/neutronium") }
+        Self {
+            listen: vec!["0.0.0.0:9696".to_owned()],
+            state_dir: PathBuf::from("/var/lib/neutronium"),
+            database: None,
+            database_password_file: None,
+        }
+    }
+}
+
+impl ServerSection {
+    fn database(&self) -> Result<PathBuf, String> {
+        let Some(database) = &self.database else { return Ok(self.state_dir.join("neutronium.db")) };
+        let Some(file) = &self.database_password_file else { return Ok(database.into()) };
+        let password = std::fs::read_to_string(file)
+            .map_err(|error| format!("[server] database_password_file {}: {error}", file.display()))?;
+        let encoded: String = password.trim().bytes().map(|octet| format!("%{octet:02x}")).collect();
+        let separator = if database.contains('?') { '&' } else { '?' };
+        Ok(format!("{database}{separator}password={encoded}").into())
     }
 }
 
@@ -121,6 +144,7 @@ impl ServerConfig {
         }
         nova.check().map_err(|error| format!("[nova]: {error}"))?;
         Ok(Self {
+            database: file.server.database()?,
             listen: file.server.listen,
             state_dir: file.server.state_dir,
             identity,
@@ -201,8 +225,25 @@ mod tests {
     }
 
     #[test]
+    fn the_database_is_a_file_of_ours_or_where_one_says() {
+        let database = |text: &str| ServerConfig::parse(text).map(|config| config.database);
+        assert_eq!(database("[server]\nstate_dir = '/x'"), Ok("/x/neutronium.db".into()));
+        let password = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(password.path(), "a?b\n").unwrap();
+        let text = format!(
+            "[server]\ndatabase = 'postgresql://me@h/d'\ndatabase_password_file = '{}'",
+            password.path().display()
+        );
+        assert_eq!(database(&text), Ok("postgresql://me@h/d?password=%61%3f%62".into()));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, named) in [
+            (
+                "[server]\ndatabase = 'x'\ndatabase_password_file = '/nowhere'",
+                "[server] database_password_file /nowhere",
+            ),
             ("[server]\nlistn = []", "line 2: unknown field `listn`"),
             ("[identity]\nregoin = 'x'", "[identity]: unknown field `regoin`"),
             ("[identity]\nprovider = 'ldap'", "[identity] provider is"),

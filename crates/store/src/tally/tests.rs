@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::TestDatabase;
 use proptest::prelude::*;
 
 const THINGS: Tally = Tally { name: "thing", table: "things", owner: "project_id" };
@@ -10,11 +11,11 @@ const SCHEMA: Migration = Migration {
           CREATE TABLE parts (thing BIGINT NOT NULL REFERENCES things (id) ON DELETE CASCADE, project_id TEXT NOT NULL);",
 };
 
-fn store() -> (Store, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path().join("test.db")).unwrap();
+fn store() -> (Store, TestDatabase) {
+    let database = TestDatabase::new();
+    let store = database.open();
     store.migrate(&[SCHEMA]).unwrap();
-    (store, folder)
+    (store, database)
 }
 
 fn run(store: &Store, sql: &'static str, params: [u8; 2]) {
@@ -56,7 +57,7 @@ proptest! {
         steps in proptest::collection::vec((0..STATEMENTS.len(), any::<[u8; 2]>()), 1..40),
         start in 0usize..40,
     ) {
-        let (store, _folder) = store();
+        let (store, _database) = store();
         for (index, (statement, params)) in steps.into_iter().enumerate() {
             // From some moment on, with rows there already; and again later, as by a restart.
             if index == start || index == start + 5 {
@@ -74,7 +75,7 @@ proptest! {
 
 #[test]
 fn what_is_undone_is_not_counted() {
-    let (store, _folder) = store();
+    let (store, _database) = store();
     store.keep_tallies(&[THINGS]).unwrap();
     let held = store.write_blocking(|tx| {
         tx.execute("INSERT INTO things (id, project_id) VALUES (1, 'a')", &[])?;
@@ -93,7 +94,7 @@ fn what_is_undone_is_not_counted() {
 
 #[test]
 fn a_wrong_tally_is_mended_at_the_next_start() {
-    let (store, _folder) = store();
+    let (store, _database) = store();
     store.keep_tallies(&[THINGS]).unwrap();
     let write = |sql: &'static str| store.write_blocking(move |tx| tx.execute(sql, &[])).unwrap();
     write("INSERT INTO things (id, project_id) VALUES (1, 'a')");
