@@ -42,7 +42,9 @@ fn bad(message: impl Into<String>) -> SchemaError {
 /// Reads the body of a POST on the collection.
 pub fn creation(resource: &Resource, author: Author<'_>, body: Value) -> Result<Creation, SchemaError> {
     let mut members = members(body)?;
-    if let Some(items) = members.remove(resource.collection) {
+    // Of a resource whose plural is its singular, what the key holds tells one from several.
+    let one = resource.collection == resource.key() && members.get(resource.key()).is_some_and(Value::is_object);
+    if !one && let Some(items) = members.remove(resource.collection) {
         let Value::Array(items) = items else { return Err(bad("Body contains invalid data")) };
         if items.is_empty() {
             return Err(bad("Resources required"));
@@ -65,7 +67,7 @@ pub fn creation(resource: &Resource, author: Author<'_>, body: Value) -> Result<
 /// Reads the body of a PUT on an object.
 pub fn update(resource: &Resource, author: Author<'_>, body: Value) -> Result<Request, SchemaError> {
     let mut members = members(body)?;
-    if members.contains_key(resource.collection) {
+    if members.get(resource.collection).is_some_and(|items| resource.collection != resource.key() || items.is_array()) {
         return Err(bad("Bulk operation not supported"));
     }
     let mut object = object(resource, take(resource, &mut members)?)?;

@@ -40,6 +40,7 @@ pub fn find(alias: &str) -> Option<&'static Extension> {
 #[rustfmt::skip]
 pub static ALL: &[Extension] = &[
     Extension::new("aap-reject-multicast", "Allowed address pairs reject multicast extension", "Reject multicast addresses in Allowed Address Pairs", "2026-04-01T00:00:00-00:00"),
+    Extension::new("address-group", "Address group", "Support address group", "2020-07-15T10:00:00-00:00"),
     Extension::new("address-scope", "Address scope", "Address scopes extension.", "2015-07-26T10:00:00-00:00"),
     Extension::new("agent", "agent", "The agent management extension.", "2013-02-03T10:00:00-00:00"),
     Extension::new("agent-resources-synced", "Agent's Resource View Synced to Placement", "Stores success/failure of last sync to Placement", "2018-12-19T00:00:00-00:00"),
@@ -124,6 +125,7 @@ pub static ALL: &[Extension] = &[
     Extension::new("quota-check-limit-default", "Quota engine limit check by default", "By default, the Neutron quota engine checks the resource usage before applying a new quota limit", "2024-08-21T16:00:00-00:00"),
     Extension::new("quota_details", "Quota details management support", "Expose functions for quotas usage statistics per project", "2017-02-10T10:00:00-00:00"),
     Extension::new("quotas", "Quota management support", "Expose functions for quotas management per project", "2012-07-29T10:00:00-00:00"),
+    Extension::new("rbac-address-group", "Add address_group type to RBAC", "Add address_group type to network RBAC", "2021-01-20T00:00:00-00:00"),
     Extension::new("rbac-address-scope", "Add address_scope type to RBAC", "Add address_scope type to RBAC", "2020-02-12T00:00:00-00:00"),
     Extension::new("rbac-policies", "RBAC Policies", "Allows creation and modification of policies that control project access to resources.", "2015-06-17T12:15:12-00:00"),
     Extension::new("rbac-security-groups", "Add security_group type to network RBAC", "Add security_group type to network RBAC", "2019-02-14T00:00:00-00:00"),
@@ -133,7 +135,10 @@ pub static ALL: &[Extension] = &[
     Extension::new("router-admin-state-down-before-update", "Enforce Router's Admin State Down Before Update Extension", "Ensure that the admin state of a router is DOWN (admin_state_up=False) before updating the distributed attribute", "2019-07-02T15:56:00"),
     Extension::new("router_availability_zone", "Router Availability Zone", "Availability zone support for router.", "2015-01-01T10:00:00-00:00"),
     Extension::new("security-group", "security-group", "The security groups extension.", "2012-10-05T10:00:00-00:00"),
+    Extension::new("security-groups-default-rules", "Default rules for security groups", "Configure set of security group rules used as default rules for every new security group", "2022-12-19T10:00:00-00:00"),
+    Extension::new("security-groups-default-statefulness", "Security Groups Default Statefulness", "Allows configuring the default value of the 'stateful' attribute for new security groups, on a per-project or system-wide basis", "2026-04-13T00:00:00-00:00"),
     Extension::new("security-groups-normalized-cidr", "Normalized CIDR field for security group rules", "Add new field with normalized remote_ip_prefix cidr in SG rule", "2020-07-28T10:00:00-00:00"),
+    Extension::new("security-groups-remote-address-group", "Remote address group id field for security group rules", "Add new field of remote address group id in SG rules", "2020-08-25T10:00:00-00:00"),
     Extension::new("security-groups-rules-belongs-to-default-sg", "Security group rule belongs to the project's default security group", "Flag to determine if the security group rule belongs to the project's default security group", "2023-05-23T10:00:00-00:00"),
     Extension::new("security-groups-shared-filtering", "Security group filtering on the shared field", "Support filtering security groups on the shared field", "2021-10-05T09:00:00-00:00"),
     Extension::new("segment", "Segment", "Segments extension.", "2016-02-24T17:00:00-00:00"),

@@ -7,13 +7,14 @@ use host_view::{
     AddressPair, Direction, EtherType, FixedIp, HostRoute, Network, Port, Remote, RuleMatch, SecurityGroup,
     SecurityGroupRule, Segment, Subnet,
 };
-use net_types::{NetworkId, PortRange, SecurityGroupId, SecurityGroupRuleId, VlanId, Vni};
+use net_types::{IpNet, NetworkId, PortRange, SecurityGroupId, SecurityGroupRuleId, VlanId, Vni};
 use network_model::security_group::protocol_number;
 use network_model::subnet_pool::PREFIX_DELEGATION;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 use store::{Change, Row, Snapshot, StoreError, Value, params};
+use uuid::Uuid;
 
 /// Every row that matters.
 pub fn everything(snapshot: &Snapshot<'_>) -> Result<Vec<RowChange>, StoreError> {
@@ -64,6 +65,11 @@ pub fn changed(snapshot: &Snapshot<'_>, changes: &[Change]) -> Result<Vec<RowCha
                     let group = group.to_string();
                     groups(snapshot, Some(&group), &mut rows)?;
                     gone(&mut rows, before, &group, |id| RowChange::Group(id, None));
+                }
+            }
+            "address_group" => {
+                for group in groups_that_name(snapshot, id)?.into_iter().filter(|g| groups_of_rules.insert(*g)) {
+                    groups(snapshot, Some(&group.to_string()), &mut rows)?;
                 }
             }
             "router" => {
@@ -279,18 +285,21 @@ fn groups(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) 
     let mut rules = children(
         snapshot,
         select(
-            "SELECT security_group_id, id, direction, ethertype, protocol, port_range_min, port_range_max,
-                    remote_ip_prefix, remote_group_id
-             FROM security_group_rules",
-            "security_group_id",
+            "SELECT rules.security_group_id, rules.id, rules.direction, rules.ethertype, rules.protocol,
+                    rules.port_range_min, rules.port_range_max, rules.remote_ip_prefix, rules.remote_group_id,
+                    rules.remote_address_group_id, addresses.address
+             FROM security_group_rules AS rules LEFT JOIN address_group_addresses AS addresses
+                 ON addresses.address_group_id = rules.remote_address_group_id",
+            "rules.security_group_id",
             id,
             "",
         ),
         |row| {
             // One that cannot be read allows nothing, and must not keep all others from the hosts.
             let id: SecurityGroupRuleId = row.parse(1)?;
-            let rule = rule(row).inspect_err(|error| tracing::error!(%id, %error, "a rule cannot be read")).ok();
-            Ok((row.get::<String>(0)?, rule.map(|rule| (id, rule))))
+            let rule = rule(row).and_then(|rule| one_of_address_group(id, rule, row));
+            let rule = rule.inspect_err(|error| tracing::error!(%id, %error, "a rule cannot be read")).ok();
+            Ok((row.get::<String>(0)?, rule.flatten()))
         },
     )?;
     let (sql, params) = select("SELECT id, stateful FROM security_groups", "id", id, "");
@@ -300,6 +309,25 @@ fn groups(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) 
         rows.push(RowChange::Group(row.parse(0)?, Some(SecurityGroup { stateful: row.get(1)?, rules })));
         Ok(())
     })
+}
+
+/// A rule with an address group becomes one for each of its prefixes of the rule's IP version, with ids made of both; hosts
+/// know no address groups. `None`: this prefix is of the other version, or the group is empty.
+fn one_of_address_group(
+    id: SecurityGroupRuleId,
+    rule: SecurityGroupRule,
+    row: &Row<'_>,
+) -> Result<Option<(SecurityGroupRuleId, SecurityGroupRule)>, StoreError> {
+    if row.get::<Option<String>>(9)?.is_none() {
+        return Ok(Some((id, rule)));
+    }
+    let Some(prefix) = row.parse_opt::<IpNet>(10)? else { return Ok(None) };
+    let version = if prefix.addr().is_ipv4() { EtherType::IPv4 } else { EtherType::IPv6 };
+    if version != rule.ethertype {
+        return Ok(None);
+    }
+    let own = Uuid::new_v5(&id.0, prefix.to_string().as_bytes());
+    Ok(Some((SecurityGroupRuleId(own), SecurityGroupRule { remote: Remote::Prefix(prefix), ..rule })))
 }
 
 /// The columns of `groups`' query from the direction on.
@@ -366,6 +394,15 @@ fn rule_group(snapshot: &Snapshot<'_>, change: &Change) -> Result<Option<Securit
     snapshot.query_opt("SELECT security_group_id FROM security_group_rules WHERE id = ?1", params![&change.id], |row| {
         row.parse(0)
     })
+}
+
+/// The security groups with a rule that names this address group.
+fn groups_that_name(snapshot: &Snapshot<'_>, address_group: &str) -> Result<Vec<SecurityGroupId>, StoreError> {
+    snapshot.query(
+        "SELECT DISTINCT security_group_id FROM security_group_rules WHERE remote_address_group_id = ?1",
+        params![address_group],
+        |row| row.parse(0),
+    )
 }
 
 fn routers(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {

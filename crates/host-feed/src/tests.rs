@@ -2,12 +2,14 @@
 
 use crate::hub::Hub;
 use crate::{Feed, FeedConfig};
-use host_view::{AgentRole, HostDescription, HostReport, HostView, PortState, RuleMatch, WatchEvent};
-use net_types::{NetworkId, NetworkType, PortId};
+use host_view::{
+    AgentRole, Direction, HostDescription, HostReport, HostView, PortState, Remote, RuleMatch, WatchEvent,
+};
+use net_types::{NetworkId, NetworkType, PortId, SecurityGroupId};
 use network_store::network::{self, NetworkCreate};
 use network_store::port::{self, PortCreate};
 use network_store::subnet::{self, SubnetCreate};
-use network_store::{NetworkConfig, NetworkError, NetworkOptions, Work, security_group_rule};
+use network_store::{NetworkConfig, NetworkError, NetworkOptions, Work, address_group, security_group_rule};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -268,6 +270,70 @@ async fn a_rule_reaches_the_hosts_of_its_group_as_it_was_given() {
             !c1.view.security_groups[&group].rules.contains_key(&id)
         })
         .await;
+    }
+}
+
+/// Prefixes of the rules that a host has for a group, beside those that refer to groups.
+fn prefixes(host: &Host, group: SecurityGroupId) -> Vec<String> {
+    let remotes = host.view.security_groups[&group].rules.values().map(|rule| rule.remote.clone());
+    let mut prefixes: Vec<String> = remotes
+        .filter_map(|remote| match remote {
+            Remote::Prefix(prefix) => Some(prefix.to_string()),
+            Remote::Any | Remote::Group(_) => None,
+        })
+        .collect();
+    prefixes.sort();
+    prefixes
+}
+
+#[tokio::test]
+async fn rules_with_an_address_group_follow_its_prefixes() {
+    let world = World::new().await;
+    let mut c1 = Host::new(&world, "c1");
+    world.register(&mut c1, &[AgentRole::L2], "192.0.2.2").await;
+    let network = world.network().await;
+    let port = world.port(network, "c1").await;
+    eventually("told", || {
+        c1.watch();
+        c1.view.ports.contains_key(&port)
+    })
+    .await;
+    let group = *c1.view.ports[&port].security_groups.first().expect("the project's default group");
+    let free = |host: &Host| {
+        let rules = host.view.security_groups[&group].rules.values();
+        rules.filter(|rule| rule.direction == Direction::Ingress && rule.remote == Remote::Any).count()
+    };
+    let addresses = world
+        .work(move |work| {
+            let request = json!({"project_id": "p", "name": "", "description": "", "addresses": []});
+            let addresses = address_group::create(work, serde_json::from_value(request).unwrap())?;
+            let rule = json!({
+                "project_id": "p", "security_group_id": group, "description": "", "direction": "ingress",
+                "ethertype": "IPv4", "remote_address_group_id": addresses
+            });
+            security_group_rule::create(work, vec![serde_json::from_value(rule).unwrap()])?;
+            Ok(addresses)
+        })
+        .await;
+    let net = |text: &str| text.parse::<net_types::IpNet>().unwrap();
+    for (add, list, expected) in [
+        (true, vec![net("10.1.0.0/16"), net("2001:db8::/64")], vec!["10.1.0.0/16"]),
+        (true, vec![net("192.0.2.7/24")], vec!["10.1.0.0/16", "192.0.2.0/24"]),
+        (false, vec![net("10.1.0.0/16")], vec!["192.0.2.0/24"]),
+        (false, vec![net("192.0.2.0/24")], vec![]),
+    ] {
+        world
+            .work(move |work| match add {
+                true => address_group::add_addresses(work, addresses, &list),
+                false => address_group::remove_addresses(work, addresses, &list),
+            })
+            .await;
+        eventually("the prefixes are told", || {
+            c1.watch();
+            prefixes(&c1, group) == expected
+        })
+        .await;
+        assert_eq!(free(&c1), 0, "an address group never means everybody");
     }
 }
 

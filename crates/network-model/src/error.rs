@@ -337,6 +337,27 @@ errors! {
     /// Not a prefix.
     BadRequest InvalidCIDR { input: String } = "Invalid CIDR {input} given as IP prefix.";
 
+    /// No such address group, or not for this caller.
+    NotFound AddressGroupNotFound { address_group_id: String } = "Address group {address_group_id} could not be found.";
+    /// Rules refer to the address group.
+    InUse AddressGroupInUse { address_group_id: Uuid } =
+        "Address group {address_group_id} is in use on one or more security group rules.";
+    /// The address group has none of these.
+    NotFound AddressesNotFound { addresses: String, address_group_id: Uuid } =
+        "Addresses {addresses} not found in the address group {address_group_id}.";
+    /// The address group has these already.
+    BadRequest AddressesAlreadyExist { addresses: String, address_group_id: Uuid } =
+        "Addresses {addresses} already exist in the address group {address_group_id}.";
+    /// No such rule of new groups.
+    NotFound DefaultSecurityGroupRuleNotFound { id: Uuid } = "Default Security Group rule {id} does not exist";
+    /// New groups of that sort have the rule already.
+    InUse DefaultSecurityGroupRuleExists { rule_id: Uuid } = "Default Security group rule already exists. Rule id is {rule_id}.";
+    /// No such setting.
+    NotFound SecurityGroupDefaultStatefulnessNotFound { id: Uuid } = "Security group default statefulness {id} could not be found.";
+    /// The project has its setting.
+    Conflict SecurityGroupDefaultStatefulnessAlreadyExists { project_id: String } =
+        "A security group default statefulness setting already exists for project '{project_id}'.";
+
     // --- routers
     /// No such router, or not for this caller.
     NotFound RouterNotFound { router_id: RouterId } = "Router {router_id} could not be found";

@@ -6,9 +6,7 @@
 mod group;
 mod protocol;
 
-pub use group::{
-    DEFAULT_GROUP, check_group_deletion, check_group_update, check_new_name, check_same_statefulness, default_rules,
-};
+pub use group::{DEFAULT_GROUP, check_group_deletion, check_group_update, check_new_name, check_same_statefulness};
 pub use protocol::{parse_protocol, protocol_number};
 
 use crate::ModelError;

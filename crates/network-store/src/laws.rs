@@ -168,7 +168,7 @@ fn run(work: &Work<'_>, request: &Request) -> Result<Option<()>, NetworkError> {
         Request::DeleteFloatingIp(id) => floating_ip::delete(work, some!("floating_ips", id))?,
         Request::Group => {
             let (project_id, description) = (ME.to_owned(), String::new());
-            let group = SecurityGroupCreate { project_id, name: "g".to_owned(), description, stateful: true };
+            let group = SecurityGroupCreate { project_id, name: "g".to_owned(), description, stateful: None };
             security_group::create(work, &group)?;
         }
         Request::Rule { group, remote, port } => {
@@ -188,6 +188,7 @@ fn run(work: &Work<'_>, request: &Request) -> Result<Option<()>, NetworkError> {
                 port_range_max: Some(port),
                 remote_ip_prefix: None,
                 remote_group_id: remote.map(|id| id.to_string()),
+                remote_address_group_id: None,
             };
             security_group_rule::create(work, vec![rule])?;
         }

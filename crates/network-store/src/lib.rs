@@ -8,10 +8,13 @@
 //! revisions raised and changes logged in that one transaction, or a [`NetworkError`].
 //! **May not:** know HTTP, JSON bodies, tokens or policy. What can be decided without the database is in `network-model`.
 
+pub mod address_group;
 pub mod address_scope;
 pub mod agent;
 mod config;
 pub mod conntrack_helper;
+pub mod default_security_group_rule;
+pub mod default_statefulness;
 pub mod dhcp_agent;
 mod error;
 pub mod flavor;

@@ -29,4 +29,9 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/trunk", sql: include_str!("schema/trunk.sql") },
     Migration { name: "network/port-forwarding", sql: include_str!("schema/port_forwarding.sql") },
     Migration { name: "network/segment", sql: include_str!("schema/segment.sql") },
+    Migration { name: "network/address-group", sql: include_str!("schema/address_group.sql") },
+    Migration {
+        name: "network/default-security-group-rule",
+        sql: include_str!("schema/default_security_group_rule.sql"),
+    },
 ];

@@ -1,11 +1,9 @@
 //! What requests on security groups do.
 
-use crate::{NetworkError, Work, quota, rbac, security_group_rule};
+use crate::{NetworkError, Work, default_security_group_rule, default_statefulness, quota, rbac, security_group_rule};
 use net_types::{SecurityGroupId, SecurityGroupRuleId};
 use network_model::ModelError;
-use network_model::security_group::{
-    DEFAULT_GROUP, check_group_deletion, check_group_update, check_new_name, default_rules,
-};
+use network_model::security_group::{DEFAULT_GROUP, check_group_deletion, check_group_update, check_new_name};
 use serde::Deserialize;
 use store::{Operation, Snapshot, StoreError, params};
 
@@ -16,7 +14,8 @@ pub struct SecurityGroupCreate {
     pub project_id: String,
     pub name: String,
     pub description: String,
-    pub stateful: bool,
+    /// None: as the project's setting says.
+    pub stateful: Option<bool>,
 }
 
 /// A checked PUT body: what it does not have stays.
@@ -52,7 +51,7 @@ pub fn ensure_default(work: &Work<'_>, project_id: &str) -> Result<SecurityGroup
                 project_id: project_id.to_owned(),
                 name: DEFAULT_GROUP.to_owned(),
                 description: "Default security group".to_owned(),
-                stateful: true,
+                stateful: Some(true),
             };
             insert(work, &request, true)
         }
@@ -77,6 +76,10 @@ pub fn create(work: &Work<'_>, request: &SecurityGroupCreate) -> Result<Security
 
 fn insert(work: &Work<'_>, request: &SecurityGroupCreate, is_default: bool) -> Result<SecurityGroupId, NetworkError> {
     let id = SecurityGroupId(work.new_id());
+    let stateful = match request.stateful {
+        Some(stateful) => stateful,
+        None => default_statefulness::of_project(work.tx, &request.project_id)?,
+    };
     work.tx.execute(
         "INSERT INTO security_groups (id, project_id, name, description, stateful, is_default, revision_number, created_at,
              updated_at)
@@ -86,12 +89,12 @@ fn insert(work: &Work<'_>, request: &SecurityGroupCreate, is_default: bool) -> R
             &request.project_id,
             &request.name,
             &request.description,
-            request.stateful,
+            stateful,
             is_default,
             work.now
         ],
     )?;
-    let rules = default_rules(id, is_default);
+    let rules = default_security_group_rule::of_new_group(work.tx, id, is_default)?;
     quota::check(work.tx, work.config, "security_group_rule", &request.project_id, rules.len() as u64)?;
     for rule in rules {
         security_group_rule::insert(work, &request.project_id, id, None, &rule)?;

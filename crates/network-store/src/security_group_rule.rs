@@ -1,6 +1,6 @@
 //! What requests on security group rules do.
 
-use crate::{NetworkError, Work};
+use crate::{NetworkError, Work, address_group};
 use net_types::{SecurityGroupId, SecurityGroupRuleId};
 use network_model::ModelError;
 use network_model::security_group::{Direction, Ethertype, Rule, check_duplicates, check_single_group};
@@ -22,6 +22,7 @@ pub struct SecurityGroupRuleCreate {
     pub port_range_max: Option<u16>,
     pub remote_ip_prefix: Option<net_types::IpNet>,
     pub remote_group_id: Option<String>,
+    pub remote_address_group_id: Option<String>,
 }
 
 /// Makes rules: all or none. They are of one group and project, and none of them is there twice.
@@ -52,6 +53,8 @@ pub fn create(
 /// The rule that a request asks for, in the form in which it is kept.
 fn checked(work: &Work<'_>, request: &SecurityGroupRuleCreate) -> Result<Rule, NetworkError> {
     let remote_group_id = request.remote_group_id.as_deref().map(|id| group_of(work, id)).transpose()?;
+    let address_group = request.remote_address_group_id.as_deref();
+    let remote_address_group_id = address_group.map(|id| address_group::usable(work, id)).transpose()?;
     let rule = Rule {
         direction: request.direction,
         ethertype: request.ethertype,
@@ -60,7 +63,7 @@ fn checked(work: &Work<'_>, request: &SecurityGroupRuleCreate) -> Result<Rule, N
         port_range_max: request.port_range_max,
         remote_ip_prefix: request.remote_ip_prefix,
         remote_group_id,
-        remote_address_group_id: None,
+        remote_address_group_id,
     };
     Ok(rule.checked()?)
 }

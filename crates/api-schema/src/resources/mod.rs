@@ -1,9 +1,12 @@
 //! The declarations.
 
+mod address_group;
 mod address_scope;
 mod agent;
 mod availability_zone;
 mod conntrack_helper;
+mod default_security_group_rule;
+mod default_statefulness;
 mod flavor;
 mod floating_ip;
 mod floating_ip_pool;
@@ -28,10 +31,13 @@ mod subnet;
 mod subnetpool;
 mod trunk;
 
+pub use address_group::ADDRESS_GROUP;
 pub use address_scope::ADDRESS_SCOPE;
 pub use agent::AGENT;
 pub use availability_zone::AVAILABILITY_ZONE;
 pub use conntrack_helper::CONNTRACK_HELPER;
+pub use default_security_group_rule::DEFAULT_SECURITY_GROUP_RULE;
+pub use default_statefulness::DEFAULT_STATEFULNESS;
 pub use flavor::{FLAVOR, FLAVOR_SERVICE_PROFILE, SERVICE_PROFILE};
 pub use floating_ip::FLOATING_IP;
 pub use floating_ip_pool::FLOATING_IP_POOL;
@@ -70,6 +76,9 @@ pub static ALL: &[&Resource] = &[
     &ADDRESS_SCOPE,
     &SECURITY_GROUP,
     &SECURITY_GROUP_RULE,
+    &DEFAULT_SECURITY_GROUP_RULE,
+    &DEFAULT_STATEFULNESS,
+    &ADDRESS_GROUP,
     &ROUTER,
     &FLOATING_IP,
     &PORT_BINDING,

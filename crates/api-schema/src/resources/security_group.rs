@@ -25,7 +25,7 @@ pub static SECURITY_GROUP: Resource = Resource {
         standard::project("security_groups.project_id"),
         standard::description("security_groups.description"),
         Attribute::new("stateful", Kind::Boolean, Stored::Boolean("security_groups.stateful"))
-            .default(Literal::Bool(true))
+            .optional()
             .put()
             .filter()
             .from_extension("stateful-security-group"),

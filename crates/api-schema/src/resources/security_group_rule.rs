@@ -7,7 +7,7 @@ use crate::{
 use network_model::{ModelError, security_group};
 use serde_json::Value;
 
-const PROTOCOL: Custom = Custom {
+pub(super) static PROTOCOL: Custom = Custom {
     name: "IP protocol",
     json: JsonType::String,
     parse: |value| match &value {
@@ -17,7 +17,7 @@ const PROTOCOL: Custom = Custom {
         other => protocol(&python_display(other)),
     },
 };
-const ETHERTYPE: Custom = Custom {
+pub(super) static ETHERTYPE: Custom = Custom {
     name: "ethertype",
     json: JsonType::String,
     parse: |value| {
@@ -25,12 +25,12 @@ const ETHERTYPE: Custom = Custom {
         read.map(|ethertype| ethertype.as_str().into()).map_err(named)
     },
 };
-const PORT_NUMBER: Custom = Custom {
+pub(super) static PORT_NUMBER: Custom = Custom {
     name: "port number, ICMP type or ICMP code",
     json: JsonType::Integer,
     parse: |value| security_group::parse_port(&python_display(&value)).map(Value::from).map_err(named),
 };
-const PREFIX: Custom = Custom {
+pub(super) static PREFIX: Custom = Custom {
     name: "IP prefix",
     json: JsonType::String,
     parse: |value| match value.as_str() {
@@ -120,9 +120,13 @@ pub static SECURITY_GROUP_RULE: Resource = Resource {
             .sort(),
         Attribute::new(
             "remote_address_group_id",
-            Kind::Uuid,
+            Kind::Text(36),
             Stored::Text("security_group_rules.remote_address_group_id"),
-        ),
+        )
+        .nullable()
+        .default(Literal::Null)
+        .sort()
+        .from_extension("security-groups-remote-address-group"),
         Attribute::new("normalized_cidr", Kind::Cidr, Stored::Text("security_group_rules.normalized_cidr"))
             .from_extension("security-groups-normalized-cidr"),
         Attribute::new("belongs_to_default_sg", Kind::Boolean, Stored::Boolean("their_group.is_default"))

@@ -10,7 +10,7 @@ use crate::error::ApiError;
 use crate::registry::{Answer, RelationChange, Rules};
 use access_policy::{Condition, Credentials, Policy};
 use api_schema::body::{self, Author, Creation, Request};
-use api_schema::{Attribute, Resource, resources};
+use api_schema::{Attribute, Resource, Visible, resources};
 use network_store::{Caller, Work, quota};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -255,6 +255,14 @@ impl Changing<'_> {
             rules.iter().filter(|rule| !self.api.policy.condition(rule, self.who).holds(&target)).collect();
         if denied.is_empty() {
             return Ok(());
+        }
+        // Of an object that is shared without showing so, Neutron says to others that it is not there.
+        let hidden = self.resource().attribute("shared").is_some_and(|shared| shared.visible == Visible::Never);
+        if hidden
+            && let Some(id) = object.get("id").and_then(Value::as_str)
+            && object.get("project_id").and_then(Value::as_str) != Some(&self.who.project_id)
+        {
+            return Err(self.place.not_found(id));
         }
         let all: Vec<String> = rules.iter().map(|rule| format!("rule:{rule}")).collect();
         Err(ApiError::Forbidden(match all.as_slice() {

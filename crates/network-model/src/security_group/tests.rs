@@ -155,19 +155,6 @@ fn a_request_is_for_one_group_and_project() {
 }
 
 #[test]
-fn new_groups_have_neutrons_rules() {
-    let words = |is_default| {
-        let words = |rule: Rule| {
-            let from = if rule.remote_group_id == Some(group(1)) { " from itself" } else { "" };
-            format!("{} {}{from}", rule.direction.as_str(), rule.ethertype)
-        };
-        default_rules(group(1), is_default).into_iter().map(words).collect::<Vec<_>>()
-    };
-    assert_eq!(words(false), ["egress IPv4", "egress IPv6"]);
-    assert_eq!(words(true), ["egress IPv4", "egress IPv6", "ingress IPv4 from itself", "ingress IPv6 from itself"]);
-}
-
-#[test]
 fn groups_in_use_and_the_default_group_stay() {
     let id = group(1);
     assert_eq!(

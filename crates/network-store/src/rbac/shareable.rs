@@ -82,6 +82,12 @@ pub const ALL: &[Shareable] = &[
              UNION SELECT project_id FROM routers WHERE gateway_qos_policy_id = ?1",
         )],
     },
+    Shareable {
+        object_type: "address_group",
+        table: "address_groups",
+        stands_in: None,
+        actions: &[(SHARED, "SELECT DISTINCT project_id FROM security_group_rules WHERE remote_address_group_id = ?1")],
+    },
 ];
 
 /// The kind of this `object_type`.

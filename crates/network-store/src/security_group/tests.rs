@@ -6,7 +6,7 @@ use network_model::security_group::{Direction, Ethertype};
 
 fn request(name: &str, stateful: bool) -> SecurityGroupCreate {
     let (project_id, description) = (ME.to_owned(), String::new());
-    SecurityGroupCreate { project_id, name: name.to_owned(), description, stateful }
+    SecurityGroupCreate { project_id, name: name.to_owned(), description, stateful: Some(stateful) }
 }
 
 fn group(cloud: &Cloud, name: &str, stateful: bool) -> SecurityGroupId {
@@ -26,6 +26,7 @@ fn rule(group: SecurityGroupId, protocol: Option<&str>) -> SecurityGroupRuleCrea
         port_range_max: None,
         remote_ip_prefix: None,
         remote_group_id: None,
+        remote_address_group_id: None,
     }
 }
 
