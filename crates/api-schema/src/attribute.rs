@@ -43,6 +43,8 @@ pub enum Visible {
     Nested,
     /// Only where the object is asked for alone, not in lists.
     Alone,
+    /// Only of objects of which this attribute, a boolean, is true.
+    With(&'static str),
     /// Nowhere.
     Never,
 }
@@ -254,6 +256,12 @@ impl Attribute {
     /// It is only shown where the object is asked for alone.
     pub const fn alone(mut self) -> Self {
         self.visible = Visible::Alone;
+        self
+    }
+
+    /// It is only shown of objects of which `attribute`, a boolean, is true.
+    pub const fn with(mut self, attribute: &'static str) -> Self {
+        self.visible = Visible::With(attribute);
         self
     }
 

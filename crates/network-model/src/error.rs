@@ -122,6 +122,9 @@ errors! {
     /// Two pools share addresses.
     Conflict OverlappingAllocationPools { pool_1: String, pool_2: String, subnet_cidr: IpNet } =
         "Found overlapping allocation pools: {pool_1} {pool_2} for subnet {subnet_cidr}.";
+    /// The address that a gateway gets without being asked for is the network's or the broadcast one.
+    Conflict IpamValueInvalid { gateway_ip: IpAddr, cidr: IpNet } =
+        "Gateway IP {gateway_ip} cannot be the network or broadcast IP address {cidr}";
     /// A pool would hand out the gateway's address.
     InUse GatewayConflictWithAllocationPools { ip_address: IpAddr, pool: String } =
         "Gateway ip {ip_address} conflicts with allocation pool {pool}.";

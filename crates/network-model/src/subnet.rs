@@ -168,7 +168,16 @@ pub fn plan_subnet(
     check_ipv6_modes(version, cidr, wanted.enable_dhcp, wanted.ipv6_ra_mode, wanted.ipv6_address_mode)?;
     check_mtu(net_id, mtu, [version])?;
 
-    let gateway_ip = wanted.gateway_ip.unwrap_or_else(|| Some(default_gateway(cidr)));
+    let gateway_ip = match wanted.gateway_ip {
+        Some(given) => given,
+        None => {
+            let gateway = default_gateway(cidr);
+            if is_network_or_broadcast(cidr, gateway) {
+                return Err(ModelError::IpamValueInvalid { gateway_ip: gateway, cidr });
+            }
+            Some(gateway)
+        }
+    };
     let allocation_pools = match &wanted.allocation_pools {
         None => default_pools(cidr, gateway_ip),
         Some(pools) => check_pools(cidr, gateway_ip, pools)?,
@@ -219,11 +228,15 @@ pub fn default_gateway(cidr: IpNet) -> IpAddr {
 /// Checks a gateway that a request names. One outside the prefix is taken to be reachable on the link.
 pub fn check_gateway(version: u8, cidr: IpNet, gateway: IpAddr) -> Result<(), ModelError> {
     check_version(version, gateway, "gateway_ip", &gateway)?;
-    let is_network_or_broadcast = gateway == cidr.network() || gateway == cidr.broadcast();
-    if version == 4 && cidr.contains(&gateway) && is_network_or_broadcast {
+    if is_network_or_broadcast(cidr, gateway) {
         return Err(ModelError::invalid("Gateway is not valid on subnet"));
     }
     Ok(())
+}
+
+/// Of IPv4 these two addresses of a prefix are no host's.
+fn is_network_or_broadcast(cidr: IpNet, addr: IpAddr) -> bool {
+    addr.is_ipv4() && (addr == cidr.network() || addr == cidr.broadcast())
 }
 
 /// Refuses to move or remove a gateway whose address a router's port has.

@@ -220,7 +220,9 @@ fn mtu_of(work: &Work<'_>, segments: &[Segment], asked: u32) -> Result<u32, Netw
 /// Makes a network and takes its segments.
 pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, NetworkError> {
     let id = NetworkId(work.new_id());
-    if request.is_default {
+    // Only an external network can be the default one; of others it is not kept.
+    let is_default = request.is_default && request.external;
+    if is_default {
         check_only_default(work, id)?;
     }
     if request.pvlan && !request.port_security_enabled {
@@ -244,7 +246,7 @@ pub fn create(work: &Work<'_>, request: NetworkCreate) -> Result<NetworkId, Netw
             request.admin_state_up,
             mtu,
             request.external,
-            request.is_default,
+            is_default,
             request.port_security_enabled,
             serde_json::json!(request.availability_zone_hints).to_string(),
             &request.dns_domain,
@@ -315,7 +317,9 @@ pub fn update(work: &Work<'_>, id: NetworkId, request: NetworkUpdate) -> Result<
     if let Some(external) = request.external.filter(|external| *external != network.external) {
         make_external(work, id, external)?;
     }
-    if request.is_default == Some(true) {
+    let external = request.external.unwrap_or(network.external);
+    let is_default = if external { request.is_default } else { Some(false) };
+    if is_default == Some(true) {
         check_only_default(work, id)?;
     }
     if let Some(pvlan) = request.pvlan {
@@ -325,7 +329,7 @@ pub fn update(work: &Work<'_>, id: NetworkId, request: NetworkUpdate) -> Result<
     work.set("networks", id.0, "description", request.description)?;
     work.set("networks", id.0, "admin_state_up", request.admin_state_up)?;
     work.set("networks", id.0, "mtu", mtu)?;
-    work.set("networks", id.0, "is_default", request.is_default)?;
+    work.set("networks", id.0, "is_default", is_default)?;
     work.set("networks", id.0, "port_security_enabled", request.port_security_enabled)?;
     work.set("networks", id.0, "dns_domain", request.dns_domain)?;
     if let Some(policy) = request.qos_policy_id {

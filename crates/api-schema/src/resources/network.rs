@@ -129,7 +129,8 @@ pub static NETWORK: Resource = Resource {
             .default(Literal::Bool(false))
             .put()
             .filter()
-            .policy(),
+            .policy()
+            .with("router:external"),
         Attribute::new("provider:network_type", Kind::Text(32), Stored::Text("segment.network_type"))
             .optional()
             .put()

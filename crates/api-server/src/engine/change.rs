@@ -14,7 +14,7 @@ use api_schema::{Attribute, Resource, Visible, resources};
 use network_store::{Caller, Work, quota};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use store::{Snapshot, Tx};
+use store::{Snapshot, StoreError, Tx};
 use uuid::Uuid;
 
 /// A request that changes something.
@@ -52,6 +52,20 @@ pub struct Changing<'a> {
     place: &'a Place,
     who: &'a Credentials,
     if_match: Option<u64>,
+}
+
+/// Why a change that says nothing new is undone.
+enum Tried {
+    /// It has changed nothing.
+    Nothing,
+    /// It may not be.
+    Refused(ApiError),
+}
+
+impl From<StoreError> for Tried {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
 }
 
 impl Change {
@@ -154,17 +168,47 @@ impl Changing<'_> {
         let update = self.rules().update.ok_or(ApiError::NoSuchMethod)?;
         let resource = self.resource();
         let Request { values, explicit } = request;
-        let (uuid, mut object) = self.existing(tx, id)?;
+        let (uuid, before) = self.existing(tx, id)?;
+        let mut object = before.clone();
         for (name, value) in &values {
             object.insert(name.clone(), value.clone());
         }
         self.check_policy(tx, &format!("update_{}", resource.rule()), &object, &values, &explicit)?;
         // A change of nothing is mostly none: it raises no revision and wakes nobody.
-        if !values.is_empty() || self.rules().empty_update {
+        if object == before && !values.is_empty() {
+            self.confirm(tx, id, &before, || update(&self.work(tx), uuid, values))?;
+        } else if !values.is_empty() || self.rules().empty_update {
             update(&self.work(tx), uuid, values)?;
         }
         let shape = Shape::alone(resource, &self.api.policy, self.who, &[]);
         Ok(Outcome::Done(wrapped(resource, &self.written(tx, &shape, uuid)?)))
+    }
+
+    /// A change that only says what is so. The rules decide, since saying it may be refused or mean more than it says (a host
+    /// is asked again to bind a port); but when the object is then what it was, nothing has happened.
+    fn confirm(
+        &self,
+        tx: &Tx<'_>,
+        id: &str,
+        before: &Map<String, Value>,
+        update: impl FnOnce() -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        let same = |after: &Map<String, Value>| {
+            let says = |name: &str| !matches!(name, "revision_number" | "updated_at");
+            before.len() == after.len()
+                && before.iter().all(|(name, value)| !says(name) || after.get(name) == Some(value))
+        };
+        let tried = tx.savepoint(|tx| {
+            update().map_err(Tried::Refused)?;
+            match self.place.object(self.api, tx, self.who, id).map_err(Tried::Refused)? {
+                (_, after) if same(&after) => Err(Tried::Nothing),
+                _ => Ok(()),
+            }
+        });
+        match tried {
+            Ok(()) | Err(Tried::Nothing) => Ok(()),
+            Err(Tried::Refused(error)) => Err(error),
+        }
     }
 
     fn delete(&self, tx: &Tx<'_>, id: &str) -> Result<Outcome, ApiError> {

@@ -89,16 +89,23 @@ impl Shape {
     fn seen(resource: &'static Resource, policy: &Policy, who: &Credentials, fields: &[String], how: Visible) -> Self {
         let whole = policy.condition(&format!("get_{}", resource.rule()), who);
         Self::build(resource, &|nested| Self::seen(nested, policy, who, &[], Visible::Nested), &mut |attribute, key| {
-            let here = attribute.visible == Visible::Always || attribute.visible == how;
+            let with = match attribute.visible {
+                Visible::With(other) => Some(Condition::Equals { key: other.to_owned(), value: "True".to_owned() }),
+                _ => None,
+            };
+            let here = attribute.visible == Visible::Always || attribute.visible == how || with.is_some();
             if !here || (!fields.is_empty() && !fields.iter().any(|field| field == key)) {
                 return None;
             }
             match policy.condition_or_always(&format!("get_{}:{}", resource.rule(), attribute.name), who) {
                 Condition::Never => None,
-                Condition::Always => Some(None),
+                Condition::Always => Some(with),
                 // Whoever sees the object meets this.
-                same if same == whole => Some(None),
-                other => Some(Some(other)),
+                same if same == whole => Some(with),
+                other => Some(Some(match with {
+                    Some(with) => Condition::All(vec![with, other]),
+                    None => other,
+                })),
             }
         })
     }

@@ -184,3 +184,18 @@ async fn a_networks_owner_sees_every_port_on_it() {
     assert_eq!(server.put(DEMO, &path, json!({"port": {"name": "x"}})).await.status, 403);
     server.delete(DEMO, &path).await.expect(204);
 }
+
+#[tokio::test]
+async fn saying_what_is_so_changes_nothing() {
+    let server = Server::new();
+    let network = server.create(DEMO, "network", json!({"name": "n"})).await;
+    let path = format!("/v2.0/networks/{}", id(&network));
+    let same = server.put(DEMO, &path, json!({"network": {"name": "n", "admin_state_up": true}})).await.expect(200);
+    assert_eq!(same["network"], network);
+    let changed = server.put(DEMO, &path, json!({"network": {"name": "m"}})).await.expect(200);
+    assert!(changed["network"]["revision_number"].as_u64() > network["revision_number"].as_u64());
+    // What may not be said may not be said again.
+    let groups = server.get(DEMO, "/v2.0/security-groups").await.expect(200);
+    let default = format!("/v2.0/security-groups/{}", id(&groups["security_groups"][0]));
+    server.put(DEMO, &default, json!({"security_group": {"name": "default"}})).await.expect(409);
+}

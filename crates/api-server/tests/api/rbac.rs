@@ -162,6 +162,24 @@ async fn external_networks_have_entries_of_their_own() {
 }
 
 #[tokio::test]
+async fn only_external_networks_have_a_default() {
+    let server = Server::new();
+    let inside = server.create(ADMIN, "network", json!({"is_default": true})).await;
+    assert!(inside.get("is_default").is_none());
+    let outside = server.create(ADMIN, "network", json!({"router:external": true, "is_default": true})).await;
+    assert_eq!(outside["is_default"], true);
+    let entries = format!("/v2.0/rbac-policies?object_id={}", id(&outside));
+    let entry = ids(&server, ADMIN, &entries).await.remove(0);
+    let refused = server.delete(ADMIN, &format!("/v2.0/rbac-policies/{entry}")).await;
+    assert!(refused.error().ends_with("Details: Default external networks must be shared to everyone."));
+    let path = format!("/v2.0/networks/{}", id(&outside));
+    let closed = server.put(ADMIN, &path, json!({"network": {"router:external": false}})).await.expect(200);
+    assert!(closed["network"].get("is_default").is_none());
+    let again = server.put(ADMIN, &path, json!({"network": {"router:external": true}})).await.expect(200);
+    assert_eq!(again["network"]["is_default"], false);
+}
+
+#[tokio::test]
 async fn a_router_joins_a_subnet_that_is_shared_by_name() {
     let server = Server::new();
     let network = server.create(DEMO, "network", json!({})).await;

@@ -54,8 +54,12 @@ fn defaults_are_neutrons() {
     let v6 = plan(&wanted("fd00::/64")).unwrap();
     assert_eq!(v6.gateway_ip, Some(ip("fd00::")));
     assert_eq!(pools(&v6), "fd00::1-fd00::ffff:ffff:ffff:ffff");
-    let two = plan(&NewSubnet { enable_dhcp: false, ..wanted("10.0.0.0/31") }).unwrap();
-    assert_eq!((two.gateway_ip, pools(&two).as_str()), (Some(ip("10.0.0.1")), "10.0.0.0-10.0.0.0"));
+    let two = plan(&NewSubnet { enable_dhcp: false, gateway_ip: Some(None), ..wanted("10.0.0.0/31") }).unwrap();
+    assert_eq!((two.gateway_ip, pools(&two).as_str()), (None, "10.0.0.0-10.0.0.1"));
+    assert_eq!(
+        refusal(&NewSubnet { enable_dhcp: false, ..wanted("10.0.0.0/31") }),
+        "409 IpamValueInvalid: Gateway IP 10.0.0.1 cannot be the network or broadcast IP address 10.0.0.0/31"
+    );
 }
 
 #[test]
