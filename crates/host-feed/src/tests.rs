@@ -7,10 +7,11 @@ use host_view::{
 };
 use net_types::{NetworkId, NetworkType, PortId, SecurityGroupId};
 use network_store::network::{self, NetworkCreate};
+use network_store::port::bindings::{self, BindingCreate};
 use network_store::port::{self, PortCreate};
 use network_store::subnet::{self, SubnetCreate};
 use network_store::{NetworkConfig, NetworkError, NetworkOptions, Work, address_group, security_group_rule};
-use serde_json::json;
+use serde_json::{Map, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -228,6 +229,41 @@ async fn a_port_is_active_when_its_host_and_its_dhcp_server_have_realised_it() {
         c1.view == HostView::default() && net.view.dhcp_clients.is_empty() && net.view.remote_ports.is_empty()
     })
     .await;
+}
+
+/// An instance that moves: the host that it goes to hears nothing until it is there, and the other one nothing any more.
+#[tokio::test]
+async fn a_waiting_binding_takes_nothing_from_the_one_in_use() {
+    let world = World::new().await;
+    let (mut here, mut there) = (Host::new(&world, "c1"), Host::new(&world, "c2"));
+    world.register(&mut here, &[AgentRole::L2], "192.0.2.1").await;
+    world.register(&mut there, &[AgentRole::L2], "192.0.2.2").await;
+    let network = world.network().await;
+    let port = world.port(network, "c1").await;
+    let other = world.port(network, "c2").await;
+    let binding = world
+        .work(move |work| {
+            let (host, vnic_type) = ("c2".to_owned(), "normal".to_owned());
+            bindings::create(work, BindingCreate { port_id: port, host, vnic_type, profile: Map::default() })
+        })
+        .await;
+    eventually("both hosts know that the port is on the first", || {
+        here.watch();
+        there.watch();
+        here.view.ports.contains_key(&port)
+            && there.view.ports.contains_key(&other)
+            && there.view.remote_ports.get(&port).is_some_and(|remote| remote.host == "c1")
+    })
+    .await;
+    assert!(!there.view.ports.contains_key(&port), "a binding that waits is nothing to its host");
+    world.work(move |work| bindings::activate(work, binding).map(drop)).await;
+    eventually("both hosts know that the port is on the second", || {
+        here.watch();
+        there.watch();
+        !here.view.ports.contains_key(&port) && there.view.ports.contains_key(&port)
+    })
+    .await;
+    assert!(!there.view.remote_ports.contains_key(&port), "it is no longer behind a tunnel");
 }
 
 #[tokio::test]

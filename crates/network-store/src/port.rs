@@ -245,6 +245,7 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
         binding::add_capability(&mut profile, kind);
     }
     binding::say_trusted(&mut profile, request.trusted);
+    binding::check_length(&profile)?;
     let binding = binding::of(work, network.id, &host, &request.binding_vnic_type, &profile)?;
     let status = if request.device_owner == device_owner::FLOATING_IP { "N/A" } else { "DOWN" };
     work.tx.execute(

@@ -217,6 +217,8 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
     if request.segment_id.is_some() {
         routed::refresh_routes(work, network.id)?;
     }
+    // A network's subnets are part of what it shows.
+    work.touch("networks", network.id.0)?;
     work.log("subnet", id, Operation::Create, Some(json!({"network_id": network.id})))?;
     let subnet = Subnet {
         id,
@@ -310,6 +312,7 @@ pub fn update(work: &Work<'_>, id: SubnetId, request: SubnetUpdate) -> Result<()
         refresh_if_routed(work, network)?;
     }
     work.touch("subnets", id.0)?;
+    work.touch("networks", network.0)?;
     work.log("subnet", id, Operation::Update, Some(json!({"network_id": network})))
 }
 
@@ -380,5 +383,6 @@ pub(crate) fn remove(work: &Work<'_>, id: SubnetId) -> Result<(), NetworkError> 
     work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
     work.tx.execute("DELETE FROM subnets WHERE id = ?1", params![id.0])?;
     refresh_if_routed(work, network)?;
+    work.touch("networks", network.0)?;
     work.log("subnet", id, Operation::Delete, Some(json!({"network_id": network})))
 }

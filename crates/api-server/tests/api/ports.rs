@@ -213,3 +213,25 @@ async fn every_change_is_in_the_log_with_its_revision() {
     assert_eq!(of(&subnet), ["subnet create"]);
     assert_eq!(of(&port), ["port create", "port delete"]);
 }
+
+#[tokio::test]
+async fn a_network_is_another_when_its_subnets_change() {
+    let server = Server::new();
+    let (network, subnet) = network_with(&server, json!({"cidr": "10.0.0.0/24"})).await;
+    let revision = async || {
+        let shown = server.get(DEMO, &format!("/v2.0/networks/{}", id(&network))).await.expect(200);
+        shown["network"]["revision_number"].as_u64().unwrap()
+    };
+    let mut last = network["revision_number"].as_u64().unwrap();
+    let mut grew = async || {
+        let now = revision().await;
+        assert!(now > last, "{now} after {last}");
+        last = now;
+    };
+    grew().await;
+    let path = format!("/v2.0/subnets/{}", id(&subnet));
+    server.put(DEMO, &path, json!({"subnet": {"name": "renamed"}})).await.expect(200);
+    grew().await;
+    server.delete(DEMO, &path).await.expect(204);
+    grew().await;
+}

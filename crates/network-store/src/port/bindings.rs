@@ -6,7 +6,7 @@
 
 use super::binding::{self, Profile};
 use super::{Port, PortUpdate, changed, get, log};
-use crate::{NetworkError, Work, trunk};
+use crate::{NetworkError, Work, nova, trunk};
 use net_types::PortId;
 use network_model::ModelError;
 use network_model::binding::VifType;
@@ -167,6 +167,7 @@ pub fn activate(work: &Work<'_>, id: Uuid) -> Result<Value, NetworkError> {
     };
     let port = get(work.tx, new.port)?;
     check_kind(&port)?;
+    let before = nova::before(work, port.id)?;
     work.tx.execute(
         "UPDATE ports SET binding_host = ?2, binding_vnic_type = ?3, binding_profile = ?4, binding_vif_type = ?5,
              binding_vif_details = ?6, status = 'DOWN' WHERE id = ?1",
@@ -187,6 +188,7 @@ pub fn activate(work: &Work<'_>, id: Uuid) -> Result<Value, NetworkError> {
         )?;
     }
     work.touch("ports", port.id.0)?;
+    nova::after_status(work, before.as_ref())?;
     trunk::follow_parent(work, port.id, &new.host)?;
     // The host that loses the port must hear of it too.
     log(work, port.id, Operation::Update, port.network_id, &port.binding_host)?;
