@@ -264,8 +264,11 @@ fn check_not_needed(work: &Work<'_>, entry: &Entry, new_target: Option<&str>) ->
     if allowed.iter().any(|other| other == EVERYBODY) {
         return Ok(());
     }
-    allowed.push(owner);
-    allowed.extend(new_target.map(str::to_owned));
+    // Of networks Neutron counts neither the owner nor whom the entry is to be for; of everything else both.
+    if kind.object_type == "network" {
+        allowed.push(owner);
+        allowed.extend(new_target.map(str::to_owned));
+    }
     let Some(users) = kind.users(action) else { return Ok(()) };
     let users: Vec<String> = work.tx.query(users, params![*object], |row| row.get(0))?;
     let depends = |user: &String| (target == EVERYBODY || user == target) && !allowed.contains(user);

@@ -149,6 +149,24 @@ async fn a_shared_policy_can_be_seen_and_used_but_not_changed() {
     assert_eq!(server.get(DEMO, &path).await.status, 404);
 }
 
+/// Of networks it is enough that the owner may still use them; of everything else Neutron counts the owner's own use, too.
+#[tokio::test]
+async fn a_policy_that_its_owner_uses_stays_shared() {
+    let server = Server::new();
+    let policy = policy(&server, json!({"shared": true})).await;
+    let path = format!("/v2.0/qos/policies/{policy}");
+    let network = server.create(ADMIN, "network", json!({"qos_policy_id": policy})).await;
+    let unshare = json!({"policy": {"shared": false}});
+    assert_eq!(server.put(ADMIN, &path, unshare.clone()).await.status, 409);
+    let entries = server.get(ADMIN, &format!("/v2.0/rbac-policies?object_id={policy}")).await.expect(200);
+    let entry = format!("/v2.0/rbac-policies/{}", id(&entries["rbac_policies"][0]));
+    let narrow = json!({"rbac_policy": {"target_tenant": DEMO_PROJECT}});
+    let refused = server.put(ADMIN, &entry, narrow).await.error();
+    assert!(refused.starts_with("409 RbacPolicyInUse: "), "{refused}");
+    server.delete(ADMIN, &format!("/v2.0/networks/{}", id(&network))).await.expect(204);
+    server.put(ADMIN, &path, unshare).await.expect(200);
+}
+
 #[tokio::test]
 async fn what_has_a_policy_holds_it() {
     let server = Server::new();
