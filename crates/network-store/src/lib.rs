@@ -11,6 +11,7 @@
 pub mod address_group;
 pub mod address_scope;
 pub mod agent;
+pub mod auto_topology;
 mod config;
 pub mod conntrack_helper;
 pub mod default_security_group_rule;
@@ -20,6 +21,7 @@ mod error;
 pub mod flavor;
 pub mod floating_ip;
 pub mod ha_network;
+pub mod ip_availability;
 pub mod l3_agent;
 pub mod metering;
 pub mod network;

@@ -34,4 +34,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "network/default-security-group-rule",
         sql: include_str!("schema/default_security_group_rule.sql"),
     },
+    Migration { name: "network/auto-topology", sql: include_str!("schema/auto_topology.sql") },
 ];

@@ -1,34 +1,18 @@
 //! `/v2.0/quotas`: limits by project.
 
+use super::allowed;
 use crate::api::Api;
 use crate::auth::Caller;
 use crate::error::{ApiError, json_response};
 use crate::http::{Asked, parse};
-use access_policy::{Condition, Credentials, Target};
+use access_policy::{Condition, Credentials};
 use api_schema::{Kind, SchemaError};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use network_store::{NetworkConfig, NetworkError, quota};
 use serde_json::{Map, Value, json};
-use std::borrow::Cow;
 use std::sync::Arc;
 use store::{Snapshot, StoreError, Tx, params};
-
-/// The project whose quota it is.
-struct Owner<'a>(&'a str);
-
-impl Target for Owner<'_> {
-    fn value(&self, key: &str) -> Option<Cow<'_, str>> {
-        (key == "project_id").then_some(Cow::Borrowed(self.0))
-    }
-    fn field(&self, _: &str, _: &str) -> Option<Cow<'_, str>> {
-        None
-    }
-}
-
-fn allowed(api: &Api, who: &Credentials, rule: &str, project: &str) -> bool {
-    api.policy.condition(rule, who).holds(&Owner(project))
-}
 
 fn ok(body: &Value) -> Response {
     json_response(StatusCode::OK, body.to_string().into_bytes())

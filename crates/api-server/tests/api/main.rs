@@ -29,5 +29,6 @@ mod security_groups;
 mod segments;
 mod server;
 mod subnetpools;
+mod topologies;
 mod trunks;
 mod walk;
