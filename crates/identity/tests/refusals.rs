@@ -298,3 +298,23 @@ fn nothing_a_client_sends_breaks_the_service() {
         })
         .unwrap();
 }
+
+#[tokio::test]
+async fn what_is_not_there_says_so() {
+    let cloud = Cloud::new();
+    let (user, _) = cloud.person("demo", "member").await;
+    let (admin, demo) = (cloud.admin().await, cloud.token_of("demo").await);
+    let group = json!({"group": {"name": "g"}});
+    let refused = cloud.call("POST", "/v3/groups", &admin, group.clone()).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.body["error"]["message"].as_str().unwrap().contains("Groups are not supported"));
+    assert_eq!(cloud.call("POST", "/v3/groups", &demo, group).await.status, 403);
+    let path = format!("/v3/users/{user}/application_credentials");
+    assert_eq!(cloud.get(&path, &demo).await.body["application_credentials"], json!([]));
+    assert_eq!(cloud.get(&format!("{path}/x"), &demo).await.status, 404);
+    let refused = cloud.call("POST", &path, &demo, json!({"application_credential": {"name": "a"}})).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.body["error"]["message"].as_str().unwrap().contains("Application credentials are not supported"));
+    let others = format!("/v3/users/{}/application_credentials", "0".repeat(32));
+    assert_eq!(cloud.get(&others, &demo).await.status, 403);
+}

@@ -231,6 +231,27 @@ mod tests {
     }
 
     #[test]
+    fn a_port_whose_other_binding_is_activated_is_unplugged() {
+        let cloud = Cloud::telling_nova(ALL);
+        let id = instance(&cloud);
+        let binding = Uuid::from_u128(7);
+        cloud
+            .by_admin(move |work| {
+                port::set_status(work, id, "ACTIVE")?;
+                work.tx.execute(
+                    "INSERT INTO port_bindings (id, port_id, host, vnic_type, profile, vif_type, vif_details)
+                     VALUES (?1, ?2, 'elsewhere', 'normal', '{}', 'ovs', '{}')",
+                    params![binding, id.0],
+                )?;
+                port::bindings::activate(work, binding)
+            })
+            .unwrap();
+        let expected =
+            [event("network-vif-plugged", Some("completed")), event("network-vif-unplugged", Some("completed"))];
+        assert_eq!(told(&cloud), expected);
+    }
+
+    #[test]
     fn nova_is_told_only_of_what_the_operator_wants() {
         for (wanted, expected) in [
             (NovaEvents { status: true, data: false }, &["network-vif-plugged"][..]),

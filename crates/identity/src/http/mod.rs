@@ -138,6 +138,22 @@ async fn route(identity: &Identity, call: Call) -> Answered {
             identity.administrator(&call, "identity:list_groups")?;
             Ok(Answer::ok(json!({"groups": [], "links": call.list_links()})))
         }
+        ["v3", "groups", ..] if !read => {
+            identity.administrator(&call, "identity:create_group")?;
+            Err(IdentityError::bad_request("Groups are not supported here: give roles to users."))
+        }
+        ["v3", "users", user, "application_credentials", rest @ ..] => {
+            identity.self_or_administrator(&call, user, "identity:list_application_credentials")?;
+            match rest {
+                [] if read => Ok(Answer::ok(json!({"application_credentials": [], "links": call.list_links()}))),
+                [id] if read || method == Method::DELETE => {
+                    Err(IdentityError::NotFound { kind: "application credential", id: (*id).to_owned() })
+                }
+                _ => Err(IdentityError::bad_request(
+                    "Application credentials are not supported here: make a user with the roles that the program needs.",
+                )),
+            }
+        }
         ["v3", "groups", id, ..] if read => {
             identity.administrator(&call, "identity:get_group")?;
             Err(IdentityError::NotFound { kind: "group", id: (*id).to_owned() })
