@@ -70,7 +70,8 @@ async fn authenticate(api: &Api, parts: &Parts, base: &str) -> Result<Caller, Ap
     let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let checked = match header("x-auth-token") {
         Some(token) => {
-            let service_token = header("x-service-token");
+            // An empty one is none, as to the middleware.
+            let service_token = header("x-service-token").filter(|token| !token.is_empty());
             let (method, path) = (parts.method.as_str(), parts.uri.path());
             api.authenticator.authenticate(Presented { token, service_token, method, path }).await
         }

@@ -1,9 +1,10 @@
 //! The service user's own token, and requests in its name.
 //!
 //! The token is got when it is first needed, renewed before it expires and when a service does not take it any more; those
-//! who wait for a new one wait for the same one.
+//! who wait for a new one wait for the same one, and share its failure.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method};
@@ -79,7 +80,16 @@ pub struct Session {
     account: Account,
     http: Http,
     clock: Clock,
-    ticket: Mutex<Option<Arc<Ticket>>>,
+    /// How many signings in have ended, whichever way.
+    attempts: AtomicU64,
+    held: Mutex<Held>,
+}
+
+/// What the last signing in gave.
+#[derive(Default)]
+struct Held {
+    ticket: Option<Arc<Ticket>>,
+    failure: Option<KeystoneError>,
 }
 
 impl std::fmt::Debug for Session {
@@ -98,7 +108,7 @@ impl Session {
     pub fn with_clock(account: Account, clock: Clock) -> Result<Self, KeystoneError> {
         account.check()?;
         let http = Http::new(&account)?;
-        Ok(Self { account, http, clock, ticket: Mutex::new(None) })
+        Ok(Self { account, http, clock, attempts: AtomicU64::new(0), held: Mutex::default() })
     }
 
     /// Who signs in.
@@ -157,17 +167,26 @@ impl Session {
 
     /// The token in use; a new one if there is none, if it ends soon, or if it is the one that was `refused`.
     async fn ticket(&self, refused: Option<&Arc<Ticket>>) -> Result<Arc<Ticket>, KeystoneError> {
-        let mut held = self.ticket.lock().await;
-        if let Some(ticket) = &*held
+        let before = self.attempts.load(Ordering::SeqCst);
+        let mut held = self.held.lock().await;
+        if let Some(ticket) = &held.ticket
             && refused.is_none_or(|refused| !Arc::ptr_eq(refused, ticket))
             && ticket.expires_at.duration_since(self.now()) > AHEAD
         {
             return Ok(Arc::clone(ticket));
         }
-        *held = None;
-        let ticket = Arc::new(self.sign_in().await?);
-        *held = Some(Arc::clone(&ticket));
-        Ok(ticket)
+        // Somebody has tried while we waited: one after the other would wait ever longer for a Keystone that hangs.
+        if let Some(failure) = &held.failure
+            && self.attempts.load(Ordering::SeqCst) != before
+        {
+            return Err(failure.clone());
+        }
+        held.ticket = None;
+        let signed_in = self.sign_in().await.map(Arc::new);
+        held.ticket = signed_in.as_ref().ok().cloned();
+        held.failure = signed_in.as_ref().err().cloned();
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+        signed_in
     }
 
     async fn sign_in(&self) -> Result<Ticket, KeystoneError> {

@@ -42,6 +42,7 @@ struct Inner {
     own: Vec<String>,
     own_lifetime_seconds: i64,
     signed_in: usize,
+    tries: usize,
     asked: Vec<Asked>,
     broken: Option<u16>,
     catalog: Value,
@@ -55,6 +56,7 @@ pub struct FakeKeystone {
     inner: Arc<Mutex<Inner>>,
     clock: Clock,
     gate: Arc<Semaphore>,
+    sign_in_gate: Arc<Semaphore>,
     server: Arc<Mutex<Option<Server>>>,
 }
 
@@ -69,8 +71,8 @@ impl FakeKeystone {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let inner = Inner { own_lifetime_seconds: 3600, catalog: json!([]), ..Inner::default() };
-        let gate = Arc::new(Semaphore::new(OPEN));
-        let fake = Self { url, inner: Arc::new(Mutex::new(inner)), clock, gate, server: Arc::default() };
+        let [gate, sign_in_gate] = [(); 2].map(|()| Arc::new(Semaphore::new(OPEN)));
+        let fake = Self { url, inner: Arc::new(Mutex::new(inner)), clock, gate, sign_in_gate, server: Arc::default() };
         fake.serve(listener);
         fake
     }
@@ -167,6 +169,21 @@ impl FakeKeystone {
         self.gate.add_permits(OPEN);
     }
 
+    /// Holds back every answer to a signing in until [`FakeKeystone::let_sign_in`].
+    pub fn hold_sign_in(&self) {
+        self.sign_in_gate.forget_permits(OPEN);
+    }
+
+    /// Lets held signings in go.
+    pub fn let_sign_in(&self) {
+        self.sign_in_gate.add_permits(OPEN);
+    }
+
+    /// How often somebody has tried to sign in.
+    pub fn tries(&self) -> usize {
+        self.inner().tries
+    }
+
     /// How often somebody has signed in.
     pub fn signed_in(&self) -> usize {
         self.inner().signed_in
@@ -185,6 +202,10 @@ impl FakeKeystone {
 
 async fn answer(State(fake): State<FakeKeystone>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
+    if parts.method == "POST" {
+        fake.inner().tries += 1;
+        drop(fake.sign_in_gate.acquire().await);
+    }
     if let Some(status) = fake.inner().broken {
         return error(status);
     }

@@ -254,6 +254,30 @@ async fn a_wrong_password_of_ours_lets_nobody_in_and_is_not_shown() {
 }
 
 #[tokio::test]
+async fn those_who_wait_for_our_signing_in_share_its_failure() {
+    let world = World::new().await;
+    world.keystone.hold_sign_in();
+    let waiting: Vec<_> = (0..10)
+        .map(|number| {
+            let checker = Arc::clone(&world.checker);
+            tokio::spawn(async move { checker.check(presented(&number.to_string(), None)).await })
+        })
+        .collect();
+    while world.keystone.tries() == 0 {
+        tokio::task::yield_now().await;
+    }
+    world.keystone.break_with(Some(503));
+    world.keystone.let_sign_in();
+    for one in waiting {
+        away(one.await.unwrap());
+    }
+    assert_eq!(world.keystone.tries(), 1);
+    // Whoever comes later tries again.
+    world.keystone.break_with(None);
+    refused(world.check("later").await);
+}
+
+#[tokio::test]
 async fn while_keystone_is_away_only_known_tokens_are_good() {
     let world = World::with(|config| config.cache_seconds = 60).await;
     world.keystone.add_token("known", 3600, json!({}));
