@@ -8,6 +8,8 @@ pub const ROUTER_INTERFACE: &str = "network:router_interface";
 pub const ROUTER_GATEWAY: &str = "network:router_gateway";
 /// The port that holds a floating IP's address on the external network.
 pub const FLOATING_IP: &str = "network:floatingip";
+/// The port that holds a local IP's address.
+pub const LOCAL_IP: &str = "network:local_ip";
 /// A DHCP server's port.
 pub const DHCP: &str = "network:dhcp";
 /// An interface of a router that is active on one of several hosts.

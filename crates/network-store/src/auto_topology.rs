@@ -110,6 +110,7 @@ fn connect(
         distributed: None,
         ha: None,
         flavor_id: None,
+        enable_ndp_proxy: None,
     };
     let router = router::create(work, request)?;
     for subnet in subnets {

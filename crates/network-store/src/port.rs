@@ -12,7 +12,7 @@ pub use protection::Pair;
 
 use crate::qos::attach;
 use crate::request::nullable;
-use crate::{NetworkError, Work, floating_ip, network, nova, port_forwarding, subnet, tag, trunk};
+use crate::{NetworkError, Work, floating_ip, local_ip, network, nova, port_forwarding, subnet, tag, trunk};
 use binding::DeviceMac;
 use candidates::Choice;
 use net_types::{MacAddr, NetworkId, PortId, SecurityGroupId};
@@ -247,7 +247,11 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
     binding::say_trusted(&mut profile, request.trusted);
     binding::check_length(&profile)?;
     let binding = binding::of(work, network.id, &host, &request.binding_vnic_type, &profile)?;
-    let status = if request.device_owner == device_owner::FLOATING_IP { "N/A" } else { "DOWN" };
+    let status = if [device_owner::FLOATING_IP, device_owner::LOCAL_IP].contains(&request.device_owner.as_str()) {
+        "N/A"
+    } else {
+        "DOWN"
+    };
     work.tx.execute(
         "INSERT INTO ports (id, project_id, network_id, name, description, mac_address, admin_state_up, status, device_id,
              device_owner, port_security_enabled, binding_host, binding_vnic_type, binding_profile, binding_vif_type,
@@ -514,6 +518,7 @@ pub fn delete(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
 /// Removes a port and gives back what it had.
 pub fn remove(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
     let port = get(work.tx, id)?;
+    local_ip::check_port_removal(work, id)?;
     floating_ip::disassociate_port(work, id)?;
     port_forwarding::after_address_loss(work, id, &[])?;
     addresses::give_back(work, &addresses::of_port(work.tx, id)?)?;

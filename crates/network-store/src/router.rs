@@ -11,7 +11,7 @@ pub use interface::{Interface, add_interface, remove_interface};
 pub use routes::{add_extra_routes, remove_extra_routes};
 
 use crate::request::nullable;
-use crate::{NetworkError, Work, agent, flavor, ha_network, port};
+use crate::{NetworkError, Work, agent, flavor, ha_network, ndp_proxy, port};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SubnetId};
 use network_model::router::{self as rules, RouterAddress, RouterKind, RouterPort};
 use network_model::subnet::Route;
@@ -35,6 +35,8 @@ pub struct RouterCreate {
     pub ha: Option<bool>,
     #[serde(default)]
     pub flavor_id: Option<Uuid>,
+    #[serde(default)]
+    pub enable_ndp_proxy: Option<bool>,
 }
 
 /// A checked PUT body: what it does not have stays.
@@ -50,6 +52,7 @@ pub struct RouterUpdate {
     pub routes: Option<Vec<Route>>,
     pub distributed: Option<bool>,
     pub ha: Option<bool>,
+    pub enable_ndp_proxy: Option<bool>,
 }
 
 /// A router and whose it is.
@@ -153,6 +156,7 @@ pub fn create(work: &Work<'_>, request: RouterCreate) -> Result<RouterId, Networ
     if request.external_gateway_info.is_some() {
         gateway::set(work, &load(work.tx, id)?.router, request.external_gateway_info)?;
     }
+    ndp_proxy::enable(work, id, request.enable_ndp_proxy)?;
     work.log("router", id, Operation::Create, None)?;
     Ok(id)
 }
@@ -173,6 +177,7 @@ pub fn update(work: &Work<'_>, id: RouterId, request: RouterUpdate) -> Result<()
     if let Some(info) = request.external_gateway_info {
         gateway::set(work, &loaded.router, info)?;
     }
+    ndp_proxy::enable(work, id, request.enable_ndp_proxy)?;
     work.set("routers", id.0, "name", request.name)?;
     work.set("routers", id.0, "description", request.description)?;
     work.set("routers", id.0, "admin_state_up", request.admin_state_up)?;
@@ -189,6 +194,9 @@ pub fn update(work: &Work<'_>, id: RouterId, request: RouterUpdate) -> Result<()
 pub fn delete(work: &Work<'_>, id: RouterId) -> Result<(), NetworkError> {
     let Loaded { router, kind, project_id, .. } = load(work.tx, id)?;
     router.check_deletion(has_floating_ips(work.tx, id)?)?;
+    if router.gateway().is_some() {
+        ndp_proxy::check_gateway_removal(work, id)?;
+    }
     work.tx.execute("UPDATE routers SET gateway_port_id = NULL WHERE id = ?1", params![id.0])?;
     if let Some(gateway) = router.gateway() {
         port::remove(work, gateway.id)?;

@@ -35,4 +35,6 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("schema/default_security_group_rule.sql"),
     },
     Migration { name: "network/auto-topology", sql: include_str!("schema/auto_topology.sql") },
+    Migration { name: "network/ndp-proxy", sql: include_str!("schema/ndp_proxy.sql") },
+    Migration { name: "network/local-ip", sql: include_str!("schema/local_ip.sql") },
 ];

@@ -144,6 +144,7 @@ pub fn router_request(gateway: Option<NetworkId>) -> RouterCreate {
         distributed: None,
         ha: None,
         flavor_id: None,
+        enable_ndp_proxy: None,
     }
 }
 

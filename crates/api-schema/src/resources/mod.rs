@@ -10,8 +10,10 @@ mod default_statefulness;
 mod flavor;
 mod floating_ip;
 mod floating_ip_pool;
+mod local_ip;
 mod metering_label;
 mod metering_label_rule;
+mod ndp_proxy;
 mod network;
 mod port;
 mod port_binding;
@@ -41,8 +43,10 @@ pub use default_statefulness::DEFAULT_STATEFULNESS;
 pub use flavor::{FLAVOR, FLAVOR_SERVICE_PROFILE, SERVICE_PROFILE};
 pub use floating_ip::FLOATING_IP;
 pub use floating_ip_pool::FLOATING_IP_POOL;
+pub use local_ip::{LOCAL_IP, LOCAL_IP_ASSOCIATION};
 pub use metering_label::METERING_LABEL;
 pub use metering_label_rule::METERING_LABEL_RULE;
+pub use ndp_proxy::NDP_PROXY;
 pub use network::NETWORK;
 pub use port::PORT;
 pub use port_binding::PORT_BINDING;
@@ -87,6 +91,9 @@ pub static ALL: &[&Resource] = &[
     &FLOATING_IP_POOL,
     &PORT_FORWARDING,
     &CONNTRACK_HELPER,
+    &NDP_PROXY,
+    &LOCAL_IP,
+    &LOCAL_IP_ASSOCIATION,
     &FLAVOR,
     &FLAVOR_SERVICE_PROFILE,
     &SERVICE_PROFILE,

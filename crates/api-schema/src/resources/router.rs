@@ -135,6 +135,16 @@ pub static ROUTER: Resource = Resource {
             .optional()
             .sort()
             .from_extension("l3-flavors"),
+        Attribute::new(
+            "enable_ndp_proxy",
+            Kind::Boolean,
+            Stored::Boolean("CASE WHEN routers.gateway_port_id IS NULL THEN 0 ELSE routers.enable_ndp_proxy END"),
+        )
+        .nullable()
+        .optional()
+        .put()
+        .filter()
+        .from_extension("l3-ext-ndp-proxy"),
         Attribute::new("conntrack_helpers", Kind::Object, Stored::Children(super::conntrack_helper::OF_ROUTER))
             .from_extension("expose-l3-conntrack-helper"),
         standard::tags(),

@@ -5,7 +5,7 @@ use crate::error::ApiError;
 use api_schema::{Kind, SchemaError, resources};
 use network_model::router::InterfaceRequest;
 use network_model::subnet::Route;
-use network_store::{conntrack_helper, flavor, floating_ip, port_forwarding, router};
+use network_store::{conntrack_helper, flavor, floating_ip, local_ip, ndp_proxy, port_forwarding, router};
 use serde_json::Value;
 
 pub(super) static RULES: &[Rules] = &[
@@ -50,6 +50,23 @@ pub(super) static RULES: &[Rules] = &[
         update: Some(|work, id, values| done(conntrack_helper::update(work, id, typed("conntrack_helper", values)?))),
         delete: Some(|work, id| done(conntrack_helper::delete(work, id))),
         ..Rules::of(&resources::CONNTRACK_HELPER)
+    },
+    Rules {
+        create: Some(|work, values| Ok(ndp_proxy::create(work, &typed("ndp_proxy", values)?)?)),
+        update: Some(|work, id, values| done(ndp_proxy::update(work, id, typed("ndp_proxy", values)?))),
+        delete: Some(|work, id| done(ndp_proxy::delete(work, id))),
+        ..Rules::of(&resources::NDP_PROXY)
+    },
+    Rules {
+        create: Some(|work, values| Ok(local_ip::create(work, &typed("local_ip", values)?)?)),
+        update: Some(|work, id, values| done(local_ip::update(work, id, typed("local_ip", values)?))),
+        delete: Some(|work, id| done(local_ip::delete(work, id))),
+        ..Rules::of(&resources::LOCAL_IP)
+    },
+    Rules {
+        create: Some(|work, values| Ok(local_ip::associate(work, typed("local_ip_association", values)?)?)),
+        delete: Some(|work, id| done(local_ip::dissociate(work, id))),
+        ..Rules::of(&resources::LOCAL_IP_ASSOCIATION)
     },
     Rules {
         create: Some(|work, values| Ok(flavor::create(work, &typed("flavor", values)?)?)),

@@ -90,6 +90,35 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
             json!({"internal_port_id": id(&port), "internal_ip_address": port["fixed_ips"][0]["ip_address"],
                    "protocol": "tcp", "internal_port": 80, "external_port": 8080})
         }
+        "ndp_proxy" => {
+            let scope = json!({"name": "s", "ip_version": 6, "shared": true});
+            let scope = server.create(ADMIN, "address_scope", scope).await;
+            let pool = json!({"name": "p", "prefixes": ["2001:db8::/48"], "default_prefixlen": 64, "shared": true,
+                              "address_scope_id": id(&scope)});
+            let pool = server.create(ADMIN, "subnetpool", pool).await;
+            let outside = server.create(ADMIN, "network", json!({"router:external": true})).await;
+            let inside = server.create(token, "network", json!({})).await;
+            let of = |network: &Value| json!({"network_id": id(network), "ip_version": 6, "subnetpool_id": id(&pool)});
+            server.create(ADMIN, "subnet", of(&outside)).await;
+            let subnet = server.create(token, "subnet", of(&inside)).await;
+            let info = json!({"network_id": id(&outside)});
+            let router = json!({"external_gateway_info": info, "enable_ndp_proxy": true});
+            let router = server.create(token, "router", router).await;
+            let add = format!("/v2.0/routers/{}/add_router_interface", id(&router));
+            server.put(token, &add, json!({"subnet_id": id(&subnet)})).await.expect(200);
+            let port = server.create(token, "port", json!({"network_id": id(&inside)})).await;
+            json!({"router_id": id(&router), "port_id": id(&port)})
+        }
+        "local_ip" | "local_ip_association" => {
+            let network = server.create(token, "network", json!({})).await;
+            let subnet = json!({"network_id": id(&network), "ip_version": 4, "cidr": "10.4.0.0/24"});
+            server.create(token, "subnet", subnet).await;
+            if resource == "local_ip" {
+                return json!({"network_id": id(&network)});
+            }
+            let port = server.create(token, "port", json!({"network_id": id(&network)})).await;
+            json!({"fixed_port_id": id(&port)})
+        }
         "conntrack_helper" => json!({"protocol": "udp", "port": 69, "helper": "tftp"}),
         "flavor" => json!({"name": "f", "service_type": "L3_ROUTER_NAT"}),
         "service_profile" => json!({"metainfo": "{}"}),

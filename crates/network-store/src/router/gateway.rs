@@ -4,7 +4,7 @@ use super::has_floating_ips;
 use crate::port::{self, PortCreate, PortUpdate};
 use crate::qos::attach;
 use crate::request::nullable;
-use crate::{NetworkError, Work, network, subnet};
+use crate::{NetworkError, Work, ndp_proxy, network, subnet};
 use net_types::{NetworkId, PortId};
 use network_model::fixed_ips::FixedIpRequest;
 use network_model::{device_owner, router::Router};
@@ -35,6 +35,7 @@ pub(super) fn set(work: &Work<'_>, router: &Router, info: Option<GatewayInfo>) -
     }
     if let Some(port) = current.filter(|port| Some(port.network_id) != wanted) {
         router.check_gateway_change(wanted, has_floating_ips(work.tx, router.id)?)?;
+        ndp_proxy::check_gateway_removal(work, router.id)?;
         write(work, router, None)?;
         port::remove(work, port.id)?;
     }

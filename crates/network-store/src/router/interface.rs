@@ -2,7 +2,7 @@
 
 use super::{Loaded, changed, load, snat};
 use crate::port::{self, PortCreate, PortUpdate, addresses};
-use crate::{NetworkError, Work, network, rbac, subnet};
+use crate::{NetworkError, Work, ndp_proxy, network, rbac, subnet};
 use net_types::{NetworkId, PortId, RouterId, SubnetId};
 use network_model::fixed_ips::{FixedIp, FixedIpRequest};
 use network_model::router::{Caller, InterfaceRequest, InterfaceSubnet, NewInterface, RouterPort};
@@ -154,6 +154,7 @@ pub fn remove_interface(work: &Work<'_>, id: RouterId, request: InterfaceRequest
     let targets = floating_ip_targets(work, id)?;
     for address in port.addresses.iter().filter(|address| gone.contains(&address.subnet_id)) {
         router.check_interface_removal(address.subnet_id, address.cidr, &targets)?;
+        ndp_proxy::check_interface_removal(work, id, address.subnet_id)?;
     }
     let project = port::get(work.tx, port.id)?.project_id;
     let kept = remaining(port, &gone);
