@@ -214,6 +214,16 @@ async fn security_groups_are_shared_too() {
     assert!(server.delete(ADMIN, &entry).await.error().ends_with(&format!("Details: project_id={DEMO_PROJECT}")));
     server.delete(DEMO, &format!("/v2.0/ports/{}", id(&port))).await.expect(204);
     server.delete(ADMIN, &entry).await.expect(204);
+    // An owner who uses what is shared with everybody keeps it shared, as in Neutron; nor can the entry become another's.
+    let everybody = ask(&server, ADMIN, &group, "security_group", SHARED, "*").await.expect(201);
+    let everybody = format!("/v2.0/rbac-policies/{}", id(&everybody["rbac_policy"]));
+    let own = json!({"network_id": id(&network), "security_groups": [id(&group)]});
+    let own = server.create(ADMIN, "port", own).await;
+    server.delete(ADMIN, &everybody).await.expect(409);
+    let moved = json!({"rbac_policy": {"target_tenant": ADMIN_PROJECT}});
+    server.put(ADMIN, &everybody, moved).await.expect(409);
+    server.delete(ADMIN, &format!("/v2.0/ports/{}", id(&own))).await.expect(204);
+    server.delete(ADMIN, &everybody).await.expect(204);
     assert!(
         ask(&server, ADMIN, &group, "security_group", EXTERNAL, DEMO_PROJECT)
             .await
