@@ -7,6 +7,7 @@ use super::shape::{Column, Node, Shape, Source};
 use super::sql::{Given, Sql};
 use api_schema::Children;
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use std::collections::HashMap;
 use std::ops::Range;
 use store::{Row, Snapshot, StoreError, Value};
@@ -156,8 +157,8 @@ fn write_node(
             Value::Integer(flag) => out.extend_from_slice(if flag != 0 { b"true" } else { b"false" }),
             _ => out.extend_from_slice(b"null"),
         },
-        Node::Time(column) => write_time(row.get(column + 1)?, "%Y-%m-%dT%H:%M:%SZ", out),
-        Node::AgentTime(column) => write_time(row.get(column + 1)?, "%Y-%m-%d %H:%M:%S", out),
+        Node::Time(column) => write_time(row.get(column + 1)?, (b'T', b"Z"), out),
+        Node::AgentTime(column) => write_time(row.get(column + 1)?, (b' ', b""), out),
         Node::Json(column) => match row.value(column + 1)? {
             Value::Text(json) => out.extend_from_slice(json.as_bytes()),
             _ => out.extend_from_slice(b"null"),
@@ -195,15 +196,24 @@ fn write_node(
     Ok(())
 }
 
-fn write_time(time: Option<Timestamp>, format: &str, out: &mut Vec<u8>) {
-    match time {
-        Some(time) => {
-            out.push(b'"');
-            out.extend_from_slice(time.strftime(format).to_string().as_bytes());
-            out.push(b'"');
-        }
-        None => out.extend_from_slice(b"null"),
+/// Date and time in UTC, with what stands between and behind them. By hand: a list of ports has two thousand of them.
+fn write_time(time: Option<Timestamp>, (between, behind): (u8, &[u8]), out: &mut Vec<u8>) {
+    let Some(time) = time else {
+        out.extend_from_slice(b"null");
+        return;
+    };
+    let at = Offset::UTC.to_datetime(time);
+    let two = |number: i8| [b'0' + number.unsigned_abs() / 10, b'0' + number.unsigned_abs() % 10];
+    out.push(b'"');
+    out.extend_from_slice(format!("{:04}", at.year()).as_bytes());
+    for (before, number) in
+        [(b'-', at.month()), (b'-', at.day()), (between, at.hour()), (b':', at.minute()), (b':', at.second())]
+    {
+        out.push(before);
+        out.extend_from_slice(&two(number));
     }
+    out.extend_from_slice(behind);
+    out.push(b'"');
 }
 
 fn write_value(value: Value<'_>, out: &mut Vec<u8>) {
@@ -371,4 +381,21 @@ fn read_rows(
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_time;
+
+    #[test]
+    fn instants_are_written_to_the_second() {
+        let written = |text: &str, form: (u8, &[u8])| {
+            let mut out = Vec::new();
+            write_time(Some(text.parse().unwrap()), form, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written("2026-11-21T09:08:07.999999Z", (b'T', b"Z")), "\"2026-11-21T09:08:07Z\"");
+        assert_eq!(written("1970-01-01T00:00:00Z", (b' ', b"")), "\"1970-01-01 00:00:00\"");
+        assert_eq!(written("0123-12-31T23:59:59Z", (b'T', b"Z")), "\"0123-12-31T23:59:59Z\"");
+    }
 }
