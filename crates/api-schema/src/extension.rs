@@ -93,6 +93,7 @@ pub static ALL: &[Extension] = &[
     Extension::new("net-mtu-writable", "Network MTU (writable)", "Provides a writable MTU attribute for a network resource.", "2017-07-12T00:00:00-00:00"),
     Extension::new("network-ip-availability", "Network IP Availability", "Provides IP availability data for each network and subnet.", "2015-09-24T00:00:00-00:00"),
     Extension::new("network-ip-availability-details", "Network IP Availability Details Extension", "Add ip_availability_details attribute to network-ip-availabilities resource.", "2025-10-31T00:00:00-00:00"),
+    Extension::new("network-segment-range", "Neutron Network Segment Range", "Provides support for the network segment range management", "2018-11-29T00:00:00-00:00"),
     Extension::new("network_availability_zone", "Network Availability Zone", "Availability zone support for network.", "2015-01-01T10:00:00-00:00"),
     Extension::new("network_ha", "Network HA creation flag", "Network high availability creation flag.", "2023-04-27T10:00:00-00:00"),
     Extension::new("pagination", "Pagination support", "Extension that indicates that pagination is enabled.", "2016-06-12T00:00:00-00:00"),

@@ -7,6 +7,7 @@
 mod allocate;
 mod config;
 mod mtu;
+mod ranges;
 pub mod routed;
 mod validate;
 

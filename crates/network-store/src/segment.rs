@@ -1,5 +1,6 @@
 //! Segments in the store: which ids are used, what carries a network, and what requests on segments do.
 
+pub mod range;
 mod requests;
 pub(crate) mod routed;
 
@@ -77,12 +78,12 @@ pub(crate) fn choose(
     work: &Work<'_>,
     asked: &ProviderAttributes,
     external: bool,
-    _project_id: &str,
+    project_id: &str,
     used: &mut Used<'_>,
 ) -> Result<Segment, NetworkError> {
     // The upper bits: the lower ones make ids.
     let start = ((work.random)() >> 96) as u32;
-    work.config.segments.choose(asked, external, start, used)
+    range::choose(work, asked, external, project_id, start, used)
 }
 
 /// Writes a segment of a network; its id.

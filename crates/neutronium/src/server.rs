@@ -120,6 +120,7 @@ async fn build(config: ServerConfig) -> Result<(Router, Background), Failure> {
     };
     let network = NetworkConfig::new(&config.network).map_err(|error| Failure::refused(sentence(&error)))?;
     let network = Arc::new(NetworkConfig { nova: config.nova.events(), ..network });
+    network_store::segment::range::note_defaults(&store, &network).map_err(|error| failed(&error))?;
     let notifier = (config.nova.enabled)
         .then(|| Notifier::start(store.clone(), &config.nova, name(&config.state_dir)))
         .transpose()

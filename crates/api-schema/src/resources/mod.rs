@@ -15,6 +15,7 @@ mod metering_label;
 mod metering_label_rule;
 mod ndp_proxy;
 mod network;
+mod network_segment_range;
 mod port;
 mod port_binding;
 mod port_forwarding;
@@ -48,6 +49,7 @@ pub use metering_label::METERING_LABEL;
 pub use metering_label_rule::METERING_LABEL_RULE;
 pub use ndp_proxy::NDP_PROXY;
 pub use network::NETWORK;
+pub use network_segment_range::NETWORK_SEGMENT_RANGE;
 pub use port::PORT;
 pub use port_binding::PORT_BINDING;
 pub use port_forwarding::PORT_FORWARDING;
@@ -76,6 +78,7 @@ pub static ALL: &[&Resource] = &[
     &SUBNET,
     &PORT,
     &SEGMENT,
+    &NETWORK_SEGMENT_RANGE,
     &SUBNETPOOL,
     &ADDRESS_SCOPE,
     &SECURITY_GROUP,

@@ -36,6 +36,14 @@ pub(super) static RULES: &[Rules] = &[
         delete: Some(|work, id| done(segment::delete(work, id))),
         ..Rules::of(&resources::SEGMENT)
     },
+    Rules {
+        create: Some(|work, values| Ok(segment::range::create(work, &typed("network_segment_range", values)?)?)),
+        update: Some(|work, id, values| {
+            done(segment::range::update(work, id, typed("network_segment_range", values)?))
+        }),
+        delete: Some(|work, id| done(segment::range::delete(work, id))),
+        ..Rules::of(&resources::NETWORK_SEGMENT_RANGE)
+    },
 ];
 
 /// `{"network_id"}`

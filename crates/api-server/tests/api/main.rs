@@ -28,6 +28,7 @@ mod router_kinds;
 mod routers;
 mod samples;
 mod security_groups;
+mod segment_ranges;
 mod segments;
 mod server;
 mod subnetpools;

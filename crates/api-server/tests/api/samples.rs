@@ -9,7 +9,7 @@ pub fn owner(resource: &str) -> &'static str {
     match resource {
         "port_binding" => SERVICE,
         everybodys if is_everybodys(everybodys) => ADMIN,
-        "segment" | "security_groups_default_statefulness" => ADMIN,
+        "segment" | "network_segment_range" | "security_groups_default_statefulness" => ADMIN,
         profile if profile.ends_with("service_profile") => ADMIN,
         managed if managed.starts_with("qos_") || managed.starts_with("metering_") => MANAGER,
         _ => DEMO,
@@ -55,6 +55,7 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
             let network = server.create(token, "network", json!({})).await;
             json!({"network_id": id(&network), "network_type": "vlan", "physical_network": "physnet1"})
         }
+        "network_segment_range" => json!({"network_type": "gre", "minimum": 10, "maximum": 20}),
         "subnetpool" => json!({"name": "p", "prefixes": ["10.0.0.0/16"], "min_prefixlen": 24}),
         "address_scope" => json!({"name": "s", "ip_version": 4}),
         "security_group" => json!({"name": "g"}),

@@ -115,6 +115,7 @@ impl Server {
         let store = open(database.place());
         network_store::prepare(&store).unwrap();
         let network = Arc::new(NetworkConfig::new(options).unwrap());
+        network_store::segment::range::note_defaults(&store, &network).unwrap();
         let api = Api::new(store.clone(), Arc::new(Names), ApiConfig::default(), network).with_policy(policy);
         Self { router: api_server::router(api), store, _database: database }
     }

@@ -64,6 +64,16 @@ pub struct IdRange {
 }
 
 impl IdRange {
+    /// A range; nothing when it runs backwards.
+    pub fn new(first: u32, last: u32) -> Option<Self> {
+        (first <= last).then_some(Self { first, last })
+    }
+
+    /// Every id that a type has on the wire.
+    pub fn possible(kind: NetworkType) -> Self {
+        if kind == NetworkType::Vlan { ALL_VLANS } else { SegmentTypes::possible_tunnel_ids(kind) }
+    }
+
     /// Lowest id.
     pub fn first(&self) -> u32 {
         self.first
