@@ -5,10 +5,15 @@
 //! same transaction appends to the change log ([`Tx::log_change`]), from which every other part learns what happened, so
 //! that there is no change without a notice and no notice without a change.
 //!
+//! The database is an SQLite file of this process alone, or a PostgreSQL that several servers share: [`Store::open`] tells
+//! them apart by what it is given, and nobody above does. On PostgreSQL one unit of work runs at a time over all servers, so
+//! that it may read and then write without thinking of others, and every server hears of every change
+//! (`docs/adr/0008-several-servers.md`). Whoever keeps something in memory beside the database must follow the change log.
+//!
 //! **In:** SQL text with `?1` placeholders and [`Value`]s; migrations contributed by the crates that own the tables.
 //! **Out:** [`Row`]s, revisions, [`StoreError`]s that say whether to try again.
-//! **May not:** know any resource; let a database driver's type out of this crate (PostgreSQL comes behind the same
-//! `Session` trait, see `docs/adr/0002-sql-layer.md`); answer a write before it is on the disk
+//! **May not:** know any resource; let a database driver's type out of this crate (both are behind the `Session`
+//! trait, see `docs/adr/0002-sql-layer.md`); answer a write before it is on the disk
 //! (`docs/adr/0003-group-commit.md`).
 //!
 //! ```no_run
@@ -34,6 +39,7 @@
 mod change_log;
 mod database;
 mod error;
+mod gate;
 mod migration;
 mod postgres;
 mod revision;

@@ -11,12 +11,16 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::StoreError;
 use crate::database::Database;
+use crate::gate::Gate;
 use crate::migration::{self, Migration};
 use crate::postgres::Follower;
 use crate::revision::Revision;
 use crate::session::{Session, Snapshot, Tx};
 use crate::tally;
 use crate::writer::{Counters, Job, Unit, Writer, panic_message};
+
+/// Connections to a database server on which a runtime's threads read at the same time. PostgreSQL has 100 for all.
+const MAX_CONNECTIONS: usize = 32;
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -74,6 +78,8 @@ struct Inner {
     readers: Mutex<Vec<Box<dyn Session + Send>>>,
     max_readers: usize,
     permits: Semaphore,
+    /// Connections for reading that there may be at once, to a database that has only so many.
+    reading: Gate,
     revision: Arc<Revision>,
     counters: Arc<Counters>,
     observe: Option<Observer>,
@@ -140,6 +146,7 @@ impl Store {
                 readers: Mutex::new(Vec::new()),
                 max_readers,
                 permits: Semaphore::new(max_readers),
+                reading: Gate::new(MAX_CONNECTIONS),
                 revision,
                 counters,
                 observe: options.observe.clone(),
@@ -230,7 +237,10 @@ impl Store {
         match self.inner.database.is_remote().then(tokio::runtime::Handle::try_current) {
             // The answers come over a connection: let another thread take over the tasks of this one meanwhile.
             Some(Ok(runtime)) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
-                tokio::task::block_in_place(|| self.look(look))
+                tokio::task::block_in_place(|| {
+                    let _place = self.inner.reading.enter();
+                    self.look(look)
+                })
             }
             _ => self.look(look),
         }
