@@ -11,10 +11,10 @@ const NAMES: Migration = Migration {
     sql: "
 DROP INDEX identity_project_name;
 DROP INDEX identity_user_name;
-CREATE INDEX identity_domain_name_key ON identity_domain (lower(name));
-CREATE INDEX identity_project_name_key ON identity_project (lower(name), domain_id);
-CREATE INDEX identity_user_name_key ON identity_user (lower(name), domain_id);
-CREATE INDEX identity_role_name_key ON identity_role (lower(name));
+CREATE INDEX identity_domain_lower_name ON identity_domain (lower(name));
+CREATE INDEX identity_project_lower_name ON identity_project (lower(name), domain_id);
+CREATE INDEX identity_user_lower_name ON identity_user (lower(name), domain_id);
+CREATE INDEX identity_role_lower_name ON identity_role (lower(name));
 ",
 };
 

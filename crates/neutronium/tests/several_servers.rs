@@ -43,7 +43,7 @@ impl Server {
             .arg("--config")
             .arg(&config)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
         let server = Self { address, process, _state: state };

@@ -1,5 +1,7 @@
 //! The figures of `docs/adr/0002-sql-layer.md` and `0003-group-commit.md`:
-//! `cargo run --release -p store --example measure_store [folder]`.
+//! `cargo run --release -p store --example measure_store [folder]`; those of `0008-several-servers.md`:
+//! `cargo build --release -p store --example measure_store`, then
+//! `SYNC=on tools/with-postgres sh -c 'target/release/examples/measure_store "$NEUTRONIUM_TEST_POSTGRES"'`.
 //!
 //! CPU is user + system time of the whole process (getrusage), wall is elapsed time; both per operation.
 
@@ -65,13 +67,17 @@ impl Report {
 }
 
 fn fresh(folder: &std::path::Path, name: &str, options: &Options) -> Result<Store, StoreError> {
-    let store = Store::open_with(folder.join(name), options)?;
+    let is_url = folder.to_str().is_some_and(|text| text.starts_with("postgresql://"));
+    let store = Store::open_with(if is_url { folder.to_owned() } else { folder.join(name) }, options)?;
     store.migrate(&[SCHEMA])?;
     Ok(store)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let base = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    if base.starts_with("postgresql:") {
+        return measure(&base);
+    }
     let folder = base.join(format!("neutronium-store-measure-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let outcome = measure(&folder);

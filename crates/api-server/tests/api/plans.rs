@@ -129,7 +129,7 @@ async fn frequent_requests_are_few_look_ups_by_index() {
 /// Whatever a row refers to looks for its rows when it is deleted. (An index of the rows that do refer to something is one.)
 #[tokio::test]
 async fn every_reference_has_an_index() {
-    let server = Server::new();
+    let server = Server::over(&crate::server::options(), TestDatabase::file(), |path| Store::open(path).unwrap());
     let without: Vec<String> = server
         .store
         .read_blocking(|snapshot| {
