@@ -391,7 +391,7 @@ async fn the_networking_api_s_view_of_a_token() {
     assert_eq!(response.headers()["www-authenticate"], r#"Keystone uri="http://net:9696/identity/v3""#);
 }
 
-/// Two servers on one database: each sees its own changes at once, the other's when its cache has run out.
+/// Two servers on one database: each sees its own changes at once, the other's when its cache has run out at the latest.
 #[tokio::test]
 async fn a_change_by_another_server_is_seen_within_the_cache_time() {
     let cloud = Cloud::new();
@@ -402,7 +402,10 @@ async fn a_change_by_another_server_is_seen_within_the_cache_time() {
     assert_eq!(cloud.about("DELETE", &admin, &victim).await.status, 204);
     assert!(cloud.identity.validate(&victim).is_err());
     cloud.pass(4);
-    assert!(second.validate(&victim).is_ok(), "within five seconds, as documented");
+    // On a database that is made to be shared it hears of the change, and need not wait.
+    if !cloud.store.is_shared() {
+        assert!(second.validate(&victim).is_ok(), "within five seconds, as documented");
+    }
     cloud.pass(1);
     assert!(second.validate(&victim).is_err());
 }
