@@ -37,8 +37,8 @@ pub static ADDRESS_GROUP: Resource = Resource {
         Attribute::new("addresses", Kind::Custom(&ADDRESS_LIST), Stored::Children(ADDRESSES))
             .null_is_empty()
             .optional(),
-        // Neutron does not show it either; policy asks for it.
-        standard::shared("address_groups.id").hidden(),
+        // As in Neutron neither shown nor a filter: only policy asks for it.
+        Attribute { filter: false, ..standard::shared("address_groups.id").hidden() },
         standard::created_at("address_groups.created_at"),
         standard::updated_at("address_groups.updated_at"),
         standard::revision("address_groups.revision_number"),

@@ -300,8 +300,9 @@ impl Changing<'_> {
         if denied.is_empty() {
             return Ok(());
         }
-        // Of an object that is shared without showing so, Neutron says to others that it is not there.
-        let hidden = self.resource().attribute("shared").is_some_and(|shared| shared.visible == Visible::Never);
+        // Of an object that is shared without a way to see so, Neutron says to others that it is not there.
+        let hidden = |shared: &Attribute| shared.visible == Visible::Never && !shared.filter;
+        let hidden = self.resource().attribute("shared").is_some_and(hidden);
         if hidden
             && let Some(id) = object.get("id").and_then(Value::as_str)
             && object.get("project_id").and_then(Value::as_str) != Some(&self.who.project_id)

@@ -34,7 +34,7 @@ pub async fn item(api: &Arc<Api>, who: Caller, asked: &Asked, project: &str) -> 
     if asked.method == Method::GET {
         let fields: Vec<&str> = asked.query.all("fields").filter(|field| !field.is_empty()).collect();
         if fields.contains(&"dry-run") {
-            api.store.read_blocking(|snapshot| auto_topology::requirements(snapshot))?;
+            api.store.read_blocking(auto_topology::requirements)?;
             return Ok(shown("dry-run=pass".to_owned(), &project));
         }
         if !fields.is_empty() {
