@@ -24,6 +24,7 @@ pub mod ha_network;
 pub mod ip_availability;
 pub mod l3_agent;
 pub mod local_ip;
+pub mod log;
 pub mod metering;
 pub mod ndp_proxy;
 pub mod network;

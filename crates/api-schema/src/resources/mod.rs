@@ -11,6 +11,7 @@ mod flavor;
 mod floating_ip;
 mod floating_ip_pool;
 mod local_ip;
+mod log;
 mod metering_label;
 mod metering_label_rule;
 mod ndp_proxy;
@@ -45,6 +46,7 @@ pub use flavor::{FLAVOR, FLAVOR_SERVICE_PROFILE, SERVICE_PROFILE};
 pub use floating_ip::FLOATING_IP;
 pub use floating_ip_pool::FLOATING_IP_POOL;
 pub use local_ip::{LOCAL_IP, LOCAL_IP_ASSOCIATION};
+pub use log::{LOG, LOGGABLE_RESOURCE};
 pub use metering_label::METERING_LABEL;
 pub use metering_label_rule::METERING_LABEL_RULE;
 pub use ndp_proxy::NDP_PROXY;
@@ -114,6 +116,8 @@ pub static ALL: &[&Resource] = &[
     &QOS_RULE_TYPE,
     &METERING_LABEL,
     &METERING_LABEL_RULE,
+    &LOG,
+    &LOGGABLE_RESOURCE,
     &AGENT,
     &AVAILABILITY_ZONE,
 ];

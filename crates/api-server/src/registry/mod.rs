@@ -3,6 +3,7 @@
 mod agents;
 mod l2;
 mod l3;
+mod logs;
 mod metering;
 mod pools;
 mod qos;
@@ -93,8 +94,17 @@ pub struct BeforeList {
 }
 
 /// The resources of each area.
-static AREAS: &[&[Rules]] =
-    &[l2::RULES, pools::RULES, security::RULES, l3::RULES, qos::RULES, metering::RULES, agents::RULES, trunks::RULES];
+static AREAS: &[&[Rules]] = &[
+    l2::RULES,
+    pools::RULES,
+    security::RULES,
+    l3::RULES,
+    qos::RULES,
+    metering::RULES,
+    logs::RULES,
+    agents::RULES,
+    trunks::RULES,
+];
 
 /// All resources.
 pub fn all() -> impl Iterator<Item = &'static Rules> {

@@ -10,6 +10,7 @@ mod flavors;
 mod floating_ips;
 mod lists;
 mod local_ips;
+mod logs;
 mod metering;
 mod model;
 mod ndp_proxies;

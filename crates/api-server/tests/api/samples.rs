@@ -11,7 +11,7 @@ pub fn owner(resource: &str) -> &'static str {
         everybodys if is_everybodys(everybodys) => ADMIN,
         "segment" | "network_segment_range" | "security_groups_default_statefulness" => ADMIN,
         profile if profile.ends_with("service_profile") => ADMIN,
-        managed if managed.starts_with("qos_") || managed.starts_with("metering_") => MANAGER,
+        managed if ["qos_", "metering_", "log"].iter().any(|area| managed.starts_with(area)) => MANAGER,
         _ => DEMO,
     }
 }
@@ -149,6 +149,7 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
         "qos_minimum_packet_rate_rule" => json!({"min_kpps": 5, "direction": "any"}),
         "qos_packet_rate_limit_rule" => json!({"max_kpps": 5}),
         "metering_label" => json!({"name": "m", "description": "d"}),
+        "log" => json!({"name": "l", "resource_type": "security_group"}),
         "metering_label_rule" => {
             let label = server.create(token, "metering_label", json!({})).await;
             json!({"metering_label_id": id(&label), "direction": "ingress", "remote_ip_prefix": "192.0.2.0/24"})

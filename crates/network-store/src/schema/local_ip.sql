@@ -12,6 +12,7 @@ CREATE TABLE local_ips (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
+CREATE INDEX local_ips_network ON local_ips (network_id);
 CREATE INDEX local_ips_project ON local_ips (project_id);
 CREATE INDEX local_ips_port ON local_ips (local_port_id);
 
