@@ -158,6 +158,8 @@ pub struct Attribute {
     pub visible: Visible,
     /// Whether lists can be filtered by it.
     pub filter: bool,
+    /// Whether filters compare without case, as those of a Neutron on MySQL do.
+    pub any_case: bool,
     /// Whether lists can be sorted by it.
     pub sort: bool,
     /// Whether setting it asks policy for `<action>_<resource>:<attribute>`.
@@ -179,6 +181,7 @@ impl Attribute {
             put: false,
             visible: Visible::Always,
             filter: false,
+            any_case: false,
             sort: false,
             policy: false,
             alias: None,
@@ -225,6 +228,12 @@ impl Attribute {
     /// Lists can be filtered by it.
     pub const fn filter(mut self) -> Self {
         self.filter = true;
+        self
+    }
+
+    /// Filters compare without case: clients have come to rely on it.
+    pub const fn any_case(mut self) -> Self {
+        self.any_case = true;
         self
     }
 

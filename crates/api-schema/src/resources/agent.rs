@@ -17,7 +17,7 @@ pub static AGENT: Resource = Resource {
     quota: false,
     attributes: &[
         standard::id("agents.id"),
-        Attribute::new("agent_type", Kind::Text(255), Stored::Text("agents.agent_type")).sort(),
+        Attribute::new("agent_type", Kind::Text(255), Stored::Text("agents.agent_type")).sort().any_case(),
         Attribute::new("binary", Kind::Text(255), Stored::Text("agents.\"binary\"")).sort(),
         Attribute::new("topic", Kind::Text(255), Stored::Text("agents.topic")).sort(),
         Attribute::new("host", Kind::Text(255), Stored::Text("agents.host")).sort(),

@@ -116,11 +116,11 @@ pub static SUBNET: Resource = Resource {
         .filter()
         .from_extension("subnet-external-network"),
         Attribute::new("shared", Kind::Boolean, Stored::Shared(SHARING)).filter().hidden(),
+        // The policy rules of this name exist, but Neutron does not ask them.
         Attribute::new("service_types", Kind::Custom(&SERVICE_TYPES), Stored::Json("subnets.service_types"))
             .null_is_empty()
             .optional()
             .put()
-            .policy()
             .from_extension("subnet-service-types"),
         Attribute::new("segment_id", Kind::Uuid, Stored::Text("subnets.segment_id"))
             .nullable()

@@ -212,11 +212,13 @@ fn column_filter(
             _ => match body::filter_value(attribute, value)? {
                 serde_json::Value::Bool(flag) => flag.into(),
                 serde_json::Value::Number(number) => number.as_i64().map_or(Value::Null, Value::from),
+                serde_json::Value::String(text) if attribute.any_case => text.to_lowercase().into(),
                 serde_json::Value::String(text) => text.into(),
                 _ => Value::Null,
             },
         });
     }
+    let column = if attribute.any_case { format!("lower({column})") } else { column.to_string() };
     Ok(sql.is_one_of(&column, wanted))
 }
 
