@@ -147,6 +147,9 @@ async fn agents_are_an_administrators() {
     let agent = &list["agents"][0];
     assert_eq!((&agent["alive"], &agent["host"]), (&json!(true), &json!("compute1")));
     assert_eq!(server.get(ADMIN, "/v2.0/agents?alive=false").await.expect(200), json!({"agents": []}));
+    // As a Neutron on MySQL does, for clients write the type as they like.
+    let of_type = server.get(ADMIN, "/v2.0/agents?agent_type=OPEN%20vSwitch%20Agent").await.expect(200);
+    assert!(!of_type["agents"].as_array().unwrap().is_empty(), "{of_type}");
     let next = format!("/v2.0/agents?limit=1&sort_key=alive&sort_dir=desc&marker={}", id(agent));
     assert_eq!(server.get(ADMIN, &next).await.expect(200)["agents"], json!([]));
     assert_eq!(server.get(OTHER, "/v2.0/agents").await.expect(200), json!({"agents": []}));
