@@ -1,0 +1,94 @@
+//! Hosts with an agent, and what their agents serve.
+
+use super::{gone, malformed, select};
+use crate::row::{HostRow, RowChange};
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+use store::{Change, Snapshot, StoreError, Value, params};
+
+/// Hosts with an L2 agent.
+pub(super) fn hosts(snapshot: &Snapshot<'_>, host: Option<&str>, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {
+    let mut sql = "SELECT host, configurations FROM agents WHERE agent_type = ?1".to_owned();
+    let mut params = params![crate::agents::L2_AGENT].to_vec();
+    if let Some(host) = host {
+        sql += " AND host = ?2";
+        params.push(Value::from(host));
+    }
+    snapshot.for_each(&sql, &params, |row| {
+        let name: String = row.get(0)?;
+        let configurations: serde_json::Value =
+            serde_json::from_str(&row.text(1)?).map_err(|e| malformed(1, "a JSON object", e))?;
+        rows.push(RowChange::Host(name, Some(host_row(&configurations))));
+        Ok(())
+    })
+}
+
+/// What `crate::agents` wrote into `configurations`.
+fn host_row(configurations: &serde_json::Value) -> HostRow {
+    fn text<T: FromStr>(configurations: &serde_json::Value, key: &str) -> Option<T> {
+        configurations.get(key).and_then(|value| value.as_str()).and_then(|text| text.parse().ok())
+    }
+    let types = configurations.get("tunnel_types").and_then(|value| value.as_array());
+    let mappings = configurations.get("bridge_mappings").and_then(|value| value.as_object());
+    HostRow {
+        tunnel_address: text(configurations, "tunneling_ip"),
+        endpoint_mac: text(configurations, "endpoint_mac"),
+        tunnel_types: types.into_iter().flatten().filter_map(|kind| kind.as_str()?.parse().ok()).collect(),
+        physical_networks: mappings.into_iter().flatten().map(|(name, _)| name.clone()).collect(),
+    }
+}
+
+pub(super) fn agent(snapshot: &Snapshot<'_>, change: &Change, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {
+    let noted = change.extra.as_ref().and_then(|extra| extra.get("host")).and_then(|host| host.as_str());
+    let host = match noted {
+        Some(host) => Some(host.to_owned()),
+        None => snapshot.query_opt("SELECT host FROM agents WHERE id = ?1", params![&change.id], |row| row.get(0))?,
+    };
+    let Some(host) = host else { return Ok(()) };
+    let before = rows.len();
+    hosts(snapshot, Some(&host), rows)?;
+    gone(rows, before, &host, |host| RowChange::Host(host, None));
+    Ok(())
+}
+
+/// What is bound to agents.
+#[derive(Clone, Copy)]
+pub(super) enum Bound {
+    Networks,
+    Routers,
+}
+
+pub(super) fn agent_hosts(
+    snapshot: &Snapshot<'_>,
+    bound: Bound,
+    id: Option<&str>,
+    rows: &mut Vec<RowChange>,
+) -> Result<(), StoreError> {
+    let (all, column) = match bound {
+        Bound::Networks => (
+            "SELECT b.network_id, a.host FROM dhcp_agent_networks b JOIN agents a ON a.id = b.agent_id",
+            "b.network_id",
+        ),
+        // A host on which a router only stands by forwards nothing for it.
+        Bound::Routers => (
+            "SELECT b.router_id, a.host FROM l3_agent_routers b
+             JOIN agents a ON a.id = b.agent_id AND COALESCE(b.ha_state, 'active') = 'active'",
+            "b.router_id",
+        ),
+    };
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    // An id whose last binding went has no row, and must be told all the same.
+    found.extend(id.map(|id| (id.to_owned(), BTreeSet::new())));
+    let (sql, params) = select(all, column, id, "");
+    snapshot.for_each(&sql, &params, |row| {
+        found.entry(row.get(0)?).or_default().insert(row.get(1)?);
+        Ok(())
+    })?;
+    for (id, hosts) in found {
+        rows.extend(match bound {
+            Bound::Networks => id.parse().ok().map(|id| RowChange::DhcpHosts(id, hosts)),
+            Bound::Routers => id.parse().ok().map(|id| RowChange::RouterHosts(id, hosts)),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! The value itself. Maps are ordered, so that equal views have equal bytes.
+
+mod dhcp;
+mod network;
+mod port;
+mod router;
+mod security_group;
+
+pub use dhcp::{Dhcp, DhcpClient};
+use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
+pub use network::{HostRoute, Network, Segment, Subnet};
+pub use port::{AddressPair, FixedIp, Port, RemotePort, TunnelPeer};
+pub use router::{FloatingIp, Gateway, Router};
+pub use security_group::{Direction, EtherType, Remote, RuleMatch, SecurityGroup, SecurityGroupRule};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All that one host must realise.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostView {
+    /// Networks that a port below stands on.
+    pub networks: BTreeMap<NetworkId, Network>,
+    /// Subnets of those networks.
+    pub subnets: BTreeMap<SubnetId, Subnet>,
+    /// Ports bound to this host, of whatever owner.
+    pub ports: BTreeMap<PortId, Port>,
+    /// Ports of the same (tunnelled) networks that are bound to other hosts.
+    pub remote_ports: BTreeMap<PortId, RemotePort>,
+    /// Groups that a port of this host is in.
+    pub security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    /// Addresses of the members of every group that a rule above refers to as its remote group (fixed addresses and
+    /// allowed address pairs, of all hosts).
+    pub group_members: BTreeMap<SecurityGroupId, BTreeSet<IpNet>>,
+    /// Networks that this host serves with DHCP.
+    pub dhcp: BTreeMap<NetworkId, Dhcp>,
+    /// Ports that those servers may answer, on whatever host they are.
+    pub dhcp_clients: BTreeMap<PortId, DhcpClient>,
+    /// Routers that live on this host.
+    pub routers: BTreeMap<RouterId, Router>,
+    /// Tunnel endpoints of the other hosts, by host name.
+    pub tunnel_peers: BTreeMap<String, TunnelPeer>,
+}
