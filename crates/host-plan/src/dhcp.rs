@@ -6,13 +6,14 @@
 //!   default route by the first subnet's gateway; other subnets of the network on-link
 //! client ── DISCOVER ── br-int ── tap<port>, UDP 67 ── lease by MAC, or no answer
 //! ```
-//! In: `dhcp`, `dhcp_clients`, subnets, ports. Out: [`Namespace`]s and [`DhcpServer`]s. Clients get exactly the addresses
+//! In: `dhcp`, `dhcp_clients`, subnets, ports. Out: [`Namespace`]s and their [`NamespaceServices`]. Clients get exactly the addresses
 //! that the API gave them, from subnets with DHCP that the server has an address on, and nobody else gets any. DHCPv6 and
 //! DNS are not served yet, so that no DNS server is named when the subnet names none.
 
-use crate::host_plan::{ClasslessRoute, DhcpLease, DhcpServer, Namespace};
+use crate::host_plan::Namespace;
 use crate::names;
 use crate::namespaces::{default_routes, device, on_link, subnets_of, sysctls};
+use crate::services::{ClasslessRoute, DhcpLease, DhcpServer, NamespaceServices};
 use crate::wiring::Wiring;
 use host_view::{Dhcp, DhcpClient, HostView, Port, Subnet};
 use net_types::{IpNet, Ipv4Net, NetworkId, SubnetId};
@@ -22,9 +23,9 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Where instances ask for metadata.
 const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
-/// Namespaces, by name, and servers.
-pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeMap<NetworkId, DhcpServer>) {
-    let (mut namespaces, mut servers) = (BTreeMap::new(), BTreeMap::new());
+/// Namespaces and what runs in them, by name.
+pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeMap<String, NamespaceServices>) {
+    let (mut namespaces, mut services) = (BTreeMap::new(), BTreeMap::new());
     for (id, dhcp) in &wiring.view.dhcp {
         let name = names::tap(dhcp.port);
         let port = wiring.view.ports.get(&dhcp.port).filter(|_| wiring.own_devices.contains_key(&name));
@@ -45,9 +46,10 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeMa
             .filter(|client| client.network == *id)
             .filter_map(|client| Some((client.mac, lease(wiring.view, *id, dhcp, port, client)?)))
             .collect();
-        servers.insert(*id, DhcpServer { namespace: names::dhcp_namespace(*id), device: name, leases });
+        let dhcp = Some(DhcpServer { network: *id, device: name, leases });
+        services.insert(names::dhcp_namespace(*id), NamespaceServices { dhcp });
     }
-    (namespaces, servers)
+    (namespaces, services)
 }
 
 /// What a client is told: of its first IPv4 address that this server can answer for.

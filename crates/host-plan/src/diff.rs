@@ -1,11 +1,11 @@
 //! From the host as it is to the host as it shall be: ordered actions, only for what differs.
 //!
 //! ```text
-//!  1 stop     DHCP servers, ports, devices, namespaces that go
+//!  1 stop     services, ports, devices, namespaces that go
 //!  2 make     namespaces, bridges, veth pairs, ports, tags, internal devices, routes, packet filters
 //!  3 tunnels  endpoint address, neighbours
 //!  4 flows    the difference per bridge; then bridges that go
-//!  5 serve    DHCP
+//!  5 serve    DHCP and the other services of the namespaces
 //!  6 moments  connections to forget, addresses to announce: they happen once, when something changes, and leave no trace
 //! ```
 //! In: two [`HostPlan`]s; the first may be the plan that was applied last, or one filled from what the drivers read back.
@@ -13,10 +13,9 @@
 //! only said about the host (`local_vlans`, `ports`, `errors`) is not compared.
 
 use crate::FLOW_OWNER;
-use crate::host_plan::{
-    Attachment, Bridge, BridgePort, Device, DhcpServer, Endpoint, HostPlan, Namespace, PortTag, Route,
-};
+use crate::host_plan::{Attachment, Bridge, BridgePort, Device, Endpoint, HostPlan, Namespace, PortTag, Route};
 use crate::router::floating_ips_in;
+use crate::services::NamespaceServices;
 use net_types::{MacAddr, NetworkId, VlanId};
 use openflow::FlowDiff;
 use serde::Serialize;
@@ -28,8 +27,8 @@ use std::net::IpAddr;
 #[serde(tag = "action", rename_all = "snake_case")]
 #[allow(missing_docs)] // fields are named and documented in the plan's own types
 pub enum Action {
-    /// The server answers nobody any more.
-    StopDhcp { network: NetworkId },
+    /// Nothing answers in the namespace any more.
+    StopServices { namespace: String },
     /// Out of OVSDB.
     DeletePort { bridge: String, port: String },
     /// Out of the namespace; the other end of a veth pair goes with it.
@@ -70,8 +69,8 @@ pub enum Action {
     },
     /// A bridge of ours, with its ports.
     DeleteBridge { bridge: String },
-    /// Starts the server, or changes what it answers.
-    ServeDhcp { network: NetworkId, server: Box<DhcpServer> },
+    /// Starts and stops servers, or changes what they answer.
+    Serve { namespace: String, services: Box<NamespaceServices> },
     /// A local VLAN has left its network: the connections of its zone must not be taken for those of the next one.
     FlushZone { zone: VlanId },
     /// Connections through a floating IP that has gone.
@@ -83,7 +82,7 @@ pub enum Action {
 /// The order of the steps is that of [`Action`]'s variants, but for devices, whose place depends on how they are attached.
 pub fn diff(old: &HostPlan, new: &HostPlan) -> Vec<Action> {
     let mut steps = Steps::default();
-    steps.dhcp(old, new);
+    steps.services(old, new);
     steps.bridges(old, new);
     steps.tags(old, new);
     steps.namespaces(old, new);
@@ -115,7 +114,7 @@ fn changed<'a, K: Ord, V: PartialEq>(
 impl Steps {
     fn push(&mut self, action: Action) {
         let order = match &action {
-            Action::StopDhcp { .. } => 0,
+            Action::StopServices { .. } => 0,
             Action::DeletePort { .. } => 1,
             Action::DeleteDevice { .. } => 2,
             Action::DeleteNamespace { .. } => 3,
@@ -133,19 +132,19 @@ impl Steps {
             Action::SetNeighbour { .. } | Action::ForgetNeighbour { .. } => 15,
             Action::ChangeFlows { .. } => 16,
             Action::DeleteBridge { .. } => 17,
-            Action::ServeDhcp { .. } => 18,
+            Action::Serve { .. } => 18,
             Action::FlushZone { .. } | Action::ForgetFloatingIp { .. } => 19,
             Action::Announce { .. } => 20,
         };
         self.actions.push((order, action));
     }
 
-    fn dhcp(&mut self, old: &HostPlan, new: &HostPlan) {
-        for (network, _) in gone(&old.dhcp, &new.dhcp) {
-            self.push(Action::StopDhcp { network: *network });
+    fn services(&mut self, old: &HostPlan, new: &HostPlan) {
+        for (namespace, _) in gone(&old.services, &new.services) {
+            self.push(Action::StopServices { namespace: namespace.clone() });
         }
-        for (network, server) in changed(&old.dhcp, &new.dhcp) {
-            self.push(Action::ServeDhcp { network: *network, server: Box::new(server.clone()) });
+        for (namespace, services) in changed(&old.services, &new.services) {
+            self.push(Action::Serve { namespace: namespace.clone(), services: Box::new(services.clone()) });
         }
     }
 
@@ -288,8 +287,8 @@ impl HostPlan {
     /// What the host is after an action: the action's meaning, as a value. Moments leave no trace in it.
     pub fn apply(&mut self, action: &Action) {
         match action.clone() {
-            Action::StopDhcp { network } => drop(self.dhcp.remove(&network)),
-            Action::ServeDhcp { network, server } => drop(self.dhcp.insert(network, *server)),
+            Action::StopServices { namespace } => drop(self.services.remove(&namespace)),
+            Action::Serve { namespace, services } => drop(self.services.insert(namespace, *services)),
             Action::SetBridge { bridge, columns } => {
                 let ports = self.bridges.remove(&bridge).map(|before| before.ports).unwrap_or_default();
                 self.bridges.insert(bridge, Bridge { ports, ..*columns });

@@ -1,11 +1,12 @@
 //! The plan as a value: everything that the agent has to make true on the host, layer by layer.
 
+use crate::services::NamespaceServices;
 use host_view::PortState;
 use net_types::{IpNet, MacAddr, NetworkId, NetworkType, PortId, VlanId};
 use openflow::{CookieOwner, Flow};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// The cookie of every planned flow: its upper half says that the flow is ours.
 pub const FLOW_OWNER: CookieOwner = CookieOwner::new(0x4e65_7574_0000_0000, 0xffff_ffff_0000_0000);
@@ -31,8 +32,8 @@ pub struct HostPlan {
     pub flows: BTreeMap<String, Vec<Flow>>,
     /// Network namespaces, by name.
     pub namespaces: BTreeMap<String, Namespace>,
-    /// What the DHCP servers answer.
-    pub dhcp: BTreeMap<NetworkId, DhcpServer>,
+    /// What runs in the namespaces, by their name; a namespace without services is left out.
+    pub services: BTreeMap<String, NamespaceServices>,
     /// Address and MAC of tunnel peers, for `ovs-appctl tnl/neigh/set <endpoint bridge>` (userspace datapath only).
     pub tunnel_neighbours: BTreeMap<IpAddr, MacAddr>,
     /// The tunnel endpoint's address in the host's own namespace, when it is ours to set.
@@ -172,50 +173,4 @@ pub struct Endpoint {
     pub address: IpNet,
     /// `other_config:hwaddr` of the bridge.
     pub mac: Option<MacAddr>,
-}
-
-/// The DHCP server of a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DhcpServer {
-    /// The namespace that it listens in.
-    pub namespace: String,
-    /// The device that it listens on.
-    pub device: String,
-    /// Whom it answers; nobody else.
-    pub leases: BTreeMap<MacAddr, DhcpLease>,
-}
-
-/// What one client is told (RFC 2131); option numbers in parentheses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DhcpLease {
-    /// The address that the API gave it (`yiaddr`).
-    pub address: Ipv4Addr,
-    /// Length of its subnet's prefix (1, and the broadcast address, 28, follow from it).
-    pub prefix_len: u8,
-    /// The server's address on that subnet (54).
-    pub server: Ipv4Addr,
-    /// The gateway (3).
-    pub router: Option<Ipv4Addr>,
-    /// DNS servers (6), in order.
-    pub dns_servers: Vec<Ipv4Addr>,
-    /// Name without domain (12).
-    pub hostname: String,
-    /// Domain (15).
-    pub domain: String,
-    /// Bytes of the largest IP packet (26).
-    pub mtu: u16,
-    /// Seconds (51); `u32::MAX` is for ever.
-    pub lease_seconds: u32,
-    /// Classless static routes (121, and 249 for old Windows), in order, the default route among them when there are
-    /// any. A next hop of 0.0.0.0 means on-link.
-    pub classless_routes: Vec<ClasslessRoute>,
-}
-
-/// A route that a client is told (RFC 3442).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClasslessRoute {
-    /// Where to.
-    pub destination: net_types::Ipv4Net,
-    /// By whom.
-    pub via: Ipv4Addr,
 }

@@ -20,6 +20,7 @@ mod namespaces;
 mod physical_bridge;
 mod plan;
 mod router;
+mod services;
 mod state;
 mod tunnel_bridge;
 mod wiring;
@@ -27,9 +28,10 @@ mod wiring;
 pub use config::{Datapath, HostConfig, TunnelEndpoint};
 pub use diff::{Action, diff};
 pub use host_plan::{
-    Attachment, Bridge, BridgePort, ClasslessRoute, DEAD_VLAN, Device, DhcpLease, DhcpServer, Endpoint, FLOW_OWNER,
-    HostPlan, Namespace, OWNER_KEY, PortKind, PortTag, Route,
+    Attachment, Bridge, BridgePort, DEAD_VLAN, Device, Endpoint, FLOW_OWNER, HostPlan, Namespace, OWNER_KEY, PortKind,
+    PortTag, Route,
 };
 pub use plan::plan;
 pub use router::NAT_TABLE;
+pub use services::{ClasslessRoute, DhcpLease, DhcpServer, NamespaceServices};
 pub use state::{Interface, LocalState};

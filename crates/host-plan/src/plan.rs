@@ -33,7 +33,7 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
     flows.insert(config.integration_bridge.clone(), integration.into_flows());
     flows.extend(tunnel_bridge::plan(&wiring).map(|flows| (config.tunnel_bridge.clone(), flows)));
 
-    let (mut namespaces, servers) = dhcp::plan(&wiring);
+    let (mut namespaces, services) = dhcp::plan(&wiring);
     let (routers, router_errors) = router::plan(&wiring);
     namespaces.extend(routers);
 
@@ -43,7 +43,7 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
         tags: bridges::tags(&wiring),
         flows,
         namespaces,
-        dhcp: servers,
+        services,
         tunnel_neighbours: tunnel_neighbours(view, config),
         endpoint: endpoint(config, state),
         errors: wiring.errors.iter().cloned().chain(router_errors).chain(unknown_groups(&wiring)).collect(),

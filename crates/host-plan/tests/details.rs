@@ -4,13 +4,17 @@
 
 mod support;
 
-use host_plan::{Action, Attachment, Datapath, DhcpLease, HostPlan, PortKind, diff, names};
+use host_plan::{Action, Attachment, Datapath, DhcpLease, DhcpServer, HostPlan, PortKind, diff, names};
 use host_view::{AgentRole, HostRoute, PortState, Segment};
 use net_types::{NetworkType, Vni};
 use support::*;
 
+fn dhcp<'p>(plan: &'p HostPlan, network: &str) -> &'p DhcpServer {
+    plan.services[&names::dhcp_namespace(id(network))].dhcp.as_ref().unwrap()
+}
+
 fn lease(plan: &HostPlan, network: &str, mac_text: &str) -> DhcpLease {
-    plan.dhcp[&id(network)].leases[&mac(mac_text)].clone()
+    dhcp(plan, network).leases[&mac(mac_text)].clone()
 }
 
 fn routes(lease: &DhcpLease) -> Vec<String> {
@@ -71,7 +75,7 @@ fn only_addresses_that_the_server_can_answer_for_are_leased() {
     host.port(NewPort::new("a2", "1", "fa:16:3e:00:00:a2", &[("52", "10.9.0.5")]));
     host.port(NewPort::new("a3", "1", "fa:16:3e:00:00:a3", &[("53", "10.8.0.5"), ("51", "10.0.0.6")]));
     let plan = host.settle();
-    assert!(!plan.dhcp[&id("1")].leases.contains_key(&mac("fa:16:3e:00:00:a2")), "no server address on that subnet");
+    assert!(!dhcp(&plan, "1").leases.contains_key(&mac("fa:16:3e:00:00:a2")), "no server address on that subnet");
     let lease = lease(&plan, "1", "fa:16:3e:00:00:a3");
     assert_eq!(lease.address.to_string(), "10.0.0.6", "the other subnet is without DHCP");
     assert_eq!((lease.prefix_len, lease.hostname.as_str()), (24, "host-10-0-0-6"));

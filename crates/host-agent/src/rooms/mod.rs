@@ -5,18 +5,19 @@
 //! audit and retry timers ─────────┼──▶ which rooms need a look ──▶ one task per room, a few at a time ──▶ board
 //! ended looks ────────────────────┘
 //! ```
-//! A room (a namespace and its DHCP server) is worked on by at most one task at a time; rooms do not wait for each other,
-//! and one that fails is tried again on its own, later and later. A change of DHCP leases needs no task at all.
+//! A room (a namespace and its services) is worked on by at most one task at a time; rooms do not wait for each other,
+//! and one that fails is tried again on its own, later and later. A change of what services answer (a DHCP lease) needs no task at all.
 
 mod difference;
 mod room;
+mod services;
 
 use crate::backoff::{Backoff, random};
 use crate::board::{Board, RoomsPart};
 use host_drivers::netns;
-use host_plan::{DhcpServer as DhcpPlan, HostPlan, Namespace};
+use host_plan::{HostPlan, Namespace, NamespaceServices};
 use host_view::{AgentRole, PortState};
-use net_types::{NetworkId, PortId};
+use net_types::PortId;
 use room::{Outcome, Room, RoomPlan};
 pub(crate) use room::{remove, said};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -148,15 +149,12 @@ pub(crate) async fn run(
 impl Rooms {
     fn take(&mut self, order: Arc<Order>) {
         let first = self.order.is_none();
-        let mut dhcp: BTreeMap<&str, (NetworkId, &DhcpPlan)> = BTreeMap::new();
-        for (network, plan) in &order.plan.dhcp {
-            dhcp.insert(&plan.namespace, (*network, plan));
-        }
+        let no_services = NamespaceServices::default();
         for (name, namespace) in &order.plan.namespaces {
             let devices = || namespace.devices.iter();
             let plan = Wanted {
                 namespace,
-                dhcp: dhcp.get(name.as_str()).copied(),
+                services: order.plan.services.get(name).unwrap_or(&no_services),
                 plugged: devices()
                     .map(|(name, _)| name)
                     .filter(|name| order.plugged.contains(*name))
@@ -187,7 +185,7 @@ impl Rooms {
             Some(slot) => {
                 let old = std::mem::replace(&mut slot.plan, Arc::new(wanted.to_plan()));
                 slot.retry_at = None;
-                slot.take_leases(&old);
+                slot.take_services(&old);
             }
             None => {
                 let slot = Slot {
@@ -247,8 +245,8 @@ impl Rooms {
             slot.backoff.reset();
         }
         slot.tried = Some((ended.plan.clone(), ended.outcome));
-        // What was planned meanwhile may be leases only.
-        slot.take_leases(&ended.plan);
+        // What was planned meanwhile may be leases and the like only.
+        slot.take_services(&ended.plan);
     }
 
     /// A task that panicked took the room with it: it is opened anew, later.
@@ -271,7 +269,7 @@ impl Rooms {
                 // Comes back when the task has ended, which wakes the loop.
                 continue;
             }
-            // Its DHCP server and its socket go with it.
+            // Its services and their sockets go with it.
             self.slots.remove(&name);
             let plugged: Vec<String> = order.plugged.iter().cloned().collect();
             match remove(&name, &plugged).await {
@@ -352,7 +350,7 @@ impl Rooms {
 /// A room's part of an order, before it is known whether it says anything new.
 struct Wanted<'o> {
     namespace: &'o Namespace,
-    dhcp: Option<(NetworkId, &'o DhcpPlan)>,
+    services: &'o NamespaceServices,
     plugged: Vec<String>,
     wired: Vec<PortId>,
 }
@@ -360,14 +358,14 @@ struct Wanted<'o> {
 impl Wanted<'_> {
     fn is(&self, plan: &RoomPlan) -> bool {
         *self.namespace == plan.namespace
-            && self.dhcp == plan.dhcp.as_ref().map(|(network, server)| (*network, server))
+            && *self.services == plan.services
             && (&self.plugged, &self.wired) == (&plan.plugged, &plan.wired)
     }
 
     fn to_plan(&self) -> RoomPlan {
         RoomPlan {
             namespace: self.namespace.clone(),
-            dhcp: self.dhcp.map(|(network, server)| (network, server.clone())),
+            services: self.services.clone(),
             plugged: self.plugged.clone(),
             wired: self.wired.clone(),
         }
@@ -383,18 +381,15 @@ impl Slot {
         planned_anew || self.audit || self.retry_at.is_some()
     }
 
-    /// Takes a plan that differs from `old`, which is realised, in nothing but leases, without a look.
-    fn take_leases(&mut self, old: &Arc<RoomPlan>) {
+    /// Takes a plan that differs from `old`, which is realised, in nothing but what services answer, without a look.
+    fn take_services(&mut self, old: &Arc<RoomPlan>) {
         let (Some(room), Some((tried, outcome))) = (&self.room, &mut self.tried) else { return };
         if tried != old || outcome.failed() {
             return;
         }
-        let (Some((old_network, before)), Some((network, now))) = (&old.dhcp, &self.plan.dhcp) else { return };
-        let alike = old_network == network
-            && (&before.namespace, &before.device) == (&now.namespace, &now.device)
-            && old.namespace == self.plan.namespace
+        let alike = old.namespace == self.plan.namespace
             && (&old.plugged, &old.wired) == (&self.plan.plugged, &self.plan.wired);
-        if alike && room.set_leases(now) {
+        if alike && room.take_services(&old.services, &self.plan.services) {
             *tried = self.plan.clone();
         }
     }

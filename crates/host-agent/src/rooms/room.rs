@@ -5,14 +5,14 @@
 //! address announced once the switch carries its port. A device that fails is its port's misfortune only.
 
 use super::difference::{Change, Found, device, routes, stale_devices};
+use super::services::Services;
 use crate::AgentError;
 use host_drivers::attach::{self, Attached};
 use host_drivers::links::{Link, Links};
 use host_drivers::{DriverError, Place, announce, conntrack, netns, nft, sysctl};
-use host_plan::{Attachment, DhcpServer as DhcpPlan, NAT_TABLE, Namespace};
-use host_services::{DhcpServer, DhcpSockets};
+use host_plan::{Attachment, NAT_TABLE, Namespace, NamespaceServices};
 use host_view::PortState;
-use net_types::{MacAddr, NetworkId, PortId};
+use net_types::{MacAddr, PortId};
 use nft_rules::{Family, Table, Value, tables_from_json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -27,7 +27,7 @@ const ANNOUNCEMENTS: u8 = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RoomPlan {
     pub namespace: Namespace,
-    pub dhcp: Option<(NetworkId, DhcpPlan)>,
+    pub services: NamespaceServices,
     /// Devices that are ports of the switch.
     pub plugged: Vec<String>,
     /// Ports that the switch carries traffic of.
@@ -66,7 +66,7 @@ pub(super) struct Room {
     /// Device parameters that are set, and the number of the device that they were set on.
     device_sysctls: BTreeMap<String, (u32, BTreeMap<String, String>)>,
     unannounced: Vec<Announcement>,
-    dhcp: Option<DhcpServer>,
+    services: Services,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Room {
             sysctls: BTreeMap::new(),
             device_sysctls: BTreeMap::new(),
             unannounced: vec![],
-            dhcp: None,
+            services: Services::default(),
         })
     }
 
@@ -109,15 +109,9 @@ impl Room {
         netns::exists(&self.name).unwrap_or(false) && inode(&self.name) == Some(self.inode)
     }
 
-    /// Changes whom DHCP answers, when that is all that has to change.
-    pub(super) fn set_leases(&self, plan: &DhcpPlan) -> bool {
-        match &self.dhcp {
-            Some(server) => {
-                server.set_leases(plan.leases.clone());
-                true
-            }
-            None => false,
-        }
+    /// Changes what the services answer, when that is all that has to change. False: that takes a look.
+    pub(super) fn take_services(&self, old: &NamespaceServices, new: &NamespaceServices) -> bool {
+        self.services.take(old, new)
     }
 
     /// Forgets what is known of the filters, so that they are read.
@@ -171,7 +165,7 @@ impl Room {
             self.make(change).await?;
         }
         self.forget_floating_ips(namespace).await?;
-        self.serve_dhcp(plan, &found).await?;
+        self.services.realise(&self.place, &plan.services, &found).await?;
         self.announce(plan).await;
         outcome.ports.extend(complete.into_iter().map(|port| (port, PortState::Up)));
         outcome.ports.extend(failures.into_iter().map(|(port, reason)| (port, PortState::Failed { reason })));
@@ -306,28 +300,6 @@ impl Room {
             conntrack::forget_floating_ip(&self.place, *floating, *fixed).await?;
         }
         self.floating_ips.clone_from(&namespace.floating_ips);
-        Ok(())
-    }
-
-    async fn serve_dhcp(&mut self, plan: &RoomPlan, found: &Found) -> Result<(), AgentError> {
-        let Some((network, wanted)) = &plan.dhcp else {
-            if let Some(server) = self.dhcp.take() {
-                server.stop().await;
-            }
-            return Ok(());
-        };
-        let Some(link) = found.links.get(&wanted.device) else { return Ok(()) };
-        if let Some(server) = self.dhcp.take_if(|server| server.ifindex() != link.index) {
-            server.stop().await;
-        }
-        match &self.dhcp {
-            Some(server) => server.set_leases(wanted.leases.clone()),
-            None => {
-                let device = wanted.device.clone();
-                let sockets = self.place.run(move || DhcpSockets::open(&device)).await??;
-                self.dhcp = Some(DhcpServer::start(&network.to_string(), sockets, wanted.leases.clone())?);
-            }
-        }
         Ok(())
     }
 

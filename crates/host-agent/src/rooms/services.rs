@@ -1,0 +1,138 @@
+//! What runs in a namespace beside the kernel: each service started, given new content, stopped.
+//!
+//! ```text
+//! plan: NamespaceServices ──▶ per service: wanted? seat there? ── same seat ──▶ set(content), no socket touched
+//!                                   │              └── another seat, device made anew ──▶ stop, start
+//!                                   └── no ──▶ stop
+//! ```
+//! A service is bound to its seat (devices, addresses). To add one: a field in `host_plan::NamespaceServices`, a field in
+//! [`Services`] with a line in each of its three functions, and an `impl Service`.
+
+use super::difference::Found;
+use crate::AgentError;
+use host_drivers::Place;
+use host_plan::{DhcpServer as DhcpPlan, NamespaceServices};
+use host_services::{DhcpServer, DhcpSockets};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// What a service's sockets are bound to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Seat {
+    /// All of them must be there before the service starts.
+    devices: Vec<String>,
+    /// Addresses of its own, when it listens on them one by one.
+    addresses: BTreeSet<IpAddr>,
+}
+
+/// A service as the room sees it.
+trait Service: Sized {
+    /// Its part of the plan.
+    type Content;
+
+    fn seat(content: &Self::Content) -> Seat;
+
+    /// Opens its sockets in the namespace and begins to answer.
+    async fn start(place: &Place, content: &Self::Content) -> Result<Self, AgentError>;
+
+    /// Answers by this from now on; often called with what is known.
+    fn set(&self, content: &Self::Content);
+
+    /// Its sockets are closed when this returns.
+    async fn stop(self);
+}
+
+/// A service that runs, and on what.
+#[derive(Debug)]
+struct Running<S> {
+    service: S,
+    seat: Seat,
+    /// Numbers of the seat's devices: sockets on a device that was made anew are deaf.
+    links: Vec<u32>,
+}
+
+/// The services of one namespace. Dropping them stops them.
+#[derive(Debug, Default)]
+pub(super) struct Services {
+    dhcp: Option<Running<DhcpServer>>,
+}
+
+impl Services {
+    /// Makes it so. One that fails keeps no other from running; the first error is told.
+    pub(super) async fn realise(
+        &mut self,
+        place: &Place,
+        wanted: &NamespaceServices,
+        found: &Found,
+    ) -> Result<(), AgentError> {
+        let results = [realise(&mut self.dhcp, place, wanted.dhcp.as_ref(), found).await];
+        results.into_iter().collect()
+    }
+
+    /// Hands over `new`, when nothing but content differs from `old`, which is realised. False: that takes a look.
+    pub(super) fn take(&self, old: &NamespaceServices, new: &NamespaceServices) -> bool {
+        let same_seats = same_seat::<DhcpServer>(old.dhcp.as_ref(), new.dhcp.as_ref());
+        // All or none: nothing is handed over before all of it can be.
+        same_seats && set(self.dhcp.as_ref(), new.dhcp.as_ref())
+    }
+}
+
+async fn realise<S: Service>(
+    slot: &mut Option<Running<S>>,
+    place: &Place,
+    wanted: Option<&S::Content>,
+    found: &Found,
+) -> Result<(), AgentError> {
+    let seat = wanted.map(S::seat);
+    let link = |device: &String| found.links.get(device).map(|link| link.index);
+    // None: a device is not there yet, and the look that finds it starts the service.
+    let links: Option<Vec<u32>> = seat.iter().flat_map(|seat| &seat.devices).map(link).collect();
+    let fits = |running: &Running<S>| seat.as_ref() == Some(&running.seat) && links.as_ref() == Some(&running.links);
+    if let Some(running) = slot.take_if(|running| !fits(running)) {
+        running.service.stop().await;
+    }
+    let (Some(content), Some(seat), Some(links)) = (wanted, seat, links) else { return Ok(()) };
+    match slot {
+        Some(running) => running.service.set(content),
+        None => *slot = Some(Running { service: S::start(place, content).await?, seat, links }),
+    }
+    Ok(())
+}
+
+fn same_seat<S: Service>(old: Option<&S::Content>, new: Option<&S::Content>) -> bool {
+    old.map(S::seat) == new.map(S::seat)
+}
+
+/// Whether what is wanted runs, and has its content now.
+fn set<S: Service>(slot: Option<&Running<S>>, wanted: Option<&S::Content>) -> bool {
+    match (slot, wanted) {
+        (Some(running), Some(content)) => {
+            running.service.set(content);
+            true
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+impl Service for DhcpServer {
+    type Content = DhcpPlan;
+
+    fn seat(content: &DhcpPlan) -> Seat {
+        Seat { devices: vec![content.device.clone()], ..Seat::default() }
+    }
+
+    async fn start(place: &Place, content: &DhcpPlan) -> Result<Self, AgentError> {
+        let device = content.device.clone();
+        let sockets = place.run(move || DhcpSockets::open(&device)).await??;
+        Ok(Self::start(&content.network.to_string(), sockets, content.leases.clone())?)
+    }
+
+    fn set(&self, content: &DhcpPlan) {
+        self.set_leases(content.leases.clone());
+    }
+
+    async fn stop(self) {
+        self.stop().await;
+    }
+}
