@@ -30,6 +30,11 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
             let new = row.as_ref().and_then(|row| row.router);
             old.into_iter().chain(new).for_each(|router| of_router(topology, &router, found));
         }
+        RowChange::Trunk(id, row) => {
+            let trunks = topology.trunk(id).into_iter().chain(row);
+            let parents = trunks.filter_map(|row| topology.port(&row.trunk.parent));
+            found.extend(parents.filter_map(|parent| parent.host.clone()));
+        }
         // Rare, and every host that shares a tunnel network with it must know.
         RowChange::Host(name, _) => {
             found.insert(name.clone());

@@ -21,6 +21,9 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
     let mut view = HostView::default();
     for (id, row) in topology.ports_of_host(host) {
         view.ports.insert(*id, as_hosts_know_it(&row.port));
+        if let Some((trunk_id, row)) = topology.trunk_of(id).filter(|(_, row)| row.trunk.parent == *id) {
+            view.trunks.insert(*trunk_id, row.trunk.clone());
+        }
     }
     let networks: BTreeSet<NetworkId> = view.ports.values().map(|port| port.network).collect();
     for id in &networks {

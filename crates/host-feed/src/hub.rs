@@ -309,7 +309,7 @@ impl Hub {
                 continue;
             };
             let verdicts = self.state().verdicts(|host| alive.contains(host) || self.is_alive(host));
-            if verdicts.ports.is_empty() && verdicts.floating_ips.is_empty() {
+            if verdicts.is_empty() {
                 continue;
             }
             let verdicts = Arc::new(verdicts);
@@ -317,7 +317,7 @@ impl Hub {
             let written = self
                 .store
                 .write(move |tx| {
-                    status::write(&Work::system(tx, &hub.network), &news.ports, &news.floating_ips)
+                    status::write(&Work::system(tx, &hub.network), &news.ports, &news.floating_ips, &news.trunks)
                         .map_err(FeedError::from)
                 })
                 .await;

@@ -35,6 +35,8 @@ mod router_tests;
 mod shared_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trunk_tests;
 
 pub use config::FeedConfig;
 pub use error::FeedError;

@@ -1,7 +1,7 @@
 //! Rows as the feed needs them: typed, without what hosts do not care about.
 
-use host_view::{HostRoute, Network, Port, SecurityGroup, Segment, Subnet};
-use net_types::{FloatingIpId, MacAddr, NetworkId, NetworkType, PortId, RouterId, SecurityGroupId, SubnetId};
+use host_view::{HostRoute, Network, Port, SecurityGroup, Segment, Subnet, Trunk};
+use net_types::{FloatingIpId, MacAddr, NetworkId, NetworkType, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 use network_model::device_owner;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -115,6 +115,15 @@ impl NetworkRow {
     }
 }
 
+/// A trunk's row and its subports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrunkRow {
+    /// What its host is told of it.
+    pub trunk: Trunk,
+    /// `status`.
+    pub status: String,
+}
+
 /// The new state of one row (and of the rows that belong to it); none: it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowChange {
@@ -130,6 +139,8 @@ pub enum RowChange {
     Router(RouterId, Option<RouterRow>),
     /// A floating IP.
     FloatingIp(FloatingIpId, Option<FloatingIpRow>),
+    /// A trunk with its subports.
+    Trunk(TrunkId, Option<TrunkRow>),
     /// A host.
     Host(String, Option<HostRow>),
     /// The hosts whose DHCP agents serve a network.

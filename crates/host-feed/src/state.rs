@@ -8,7 +8,7 @@ use crate::row::RowChange;
 use crate::status::{self, Dirty, Status};
 use crate::topology::Topology;
 use host_view::{HostReport, ReportAnswer, WatchEvent};
-use net_types::{FloatingIpId, PortId};
+use net_types::{FloatingIpId, PortId, TrunkId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
@@ -19,6 +19,15 @@ pub struct Verdicts {
     pub ports: Vec<(PortId, Status)>,
     /// Floating IPs.
     pub floating_ips: Vec<(FloatingIpId, Status)>,
+    /// Trunks.
+    pub trunks: Vec<(TrunkId, &'static str)>,
+}
+
+impl Verdicts {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.ports.is_empty() && self.floating_ips.is_empty() && self.trunks.is_empty()
+    }
 }
 
 /// See the module's head.
@@ -52,6 +61,7 @@ impl State {
             match &row {
                 RowChange::Port(id, _) => drop(self.dirty.ports.insert(*id)),
                 RowChange::FloatingIp(id, _) => drop(self.dirty.floating_ips.insert(*id)),
+                RowChange::Trunk(id, _) => drop(self.dirty.trunks.insert(*id)),
                 RowChange::DhcpHosts(network, _) => {
                     self.dirty.ports.extend(self.topology.ports_of_network(network).map(|(id, _)| *id));
                 }
@@ -72,6 +82,7 @@ impl State {
             match &row {
                 RowChange::Port(id, _) => drop(self.dirty.ports.insert(*id)),
                 RowChange::FloatingIp(id, _) => drop(self.dirty.floating_ips.insert(*id)),
+                RowChange::Trunk(id, _) => drop(self.dirty.trunks.insert(*id)),
                 _ => {}
             }
             self.topology.apply(row);
@@ -116,7 +127,9 @@ impl State {
             let touched: Vec<PortId> = view.ports.keys().chain(view.dhcp_clients.keys()).copied().collect();
             let floating: Vec<FloatingIpId> =
                 view.routers.values().flat_map(|router| router.floating_ips.keys().copied()).collect();
+            let trunks = view.trunks.keys().copied().collect::<Vec<_>>();
             let topology = &self.topology;
+            self.dirty.trunks.extend(trunks);
             let waits = |id: &PortId| topology.port(id).is_some_and(|port| !port.active);
             self.dirty.ports.extend(touched.into_iter().filter(waits));
             self.dirty.ports.extend(report.ports.keys().copied());
@@ -138,7 +151,9 @@ impl State {
             let row = self.topology.floating_ip(&id)?;
             Some((id, status::of_floating_ip(&self.topology, &self.hosts, &id, row)?))
         };
+        let trunk = |id: TrunkId| Some((id, status::of_trunk(&self.topology, &self.hosts, self.topology.trunk(&id)?)?));
         Verdicts {
+            trunks: dirty.trunks.into_iter().filter_map(trunk).collect(),
             ports: dirty.ports.into_iter().filter_map(port).collect(),
             floating_ips: dirty.floating_ips.into_iter().filter_map(floating_ip).collect(),
         }
@@ -148,5 +163,6 @@ impl State {
     pub fn look_again(&mut self, verdicts: &Verdicts) {
         self.dirty.ports.extend(verdicts.ports.iter().map(|(id, _)| *id));
         self.dirty.floating_ips.extend(verdicts.floating_ips.iter().map(|(id, _)| *id));
+        self.dirty.trunks.extend(verdicts.trunks.iter().map(|(id, _)| *id));
     }
 }

@@ -1,14 +1,14 @@
-//! What the hosts have realised becomes `status` of ports and floating IPs.
+//! What the hosts have realised becomes `status` of ports, floating IPs and trunks.
 //!
-//! `of_port` and `of_floating_ip` decide, purely; `write` is the unit of work.
+//! `of_port`, `of_floating_ip` and `of_trunk` decide, purely; `write` is the unit of work.
 
 use crate::published::Published;
-use crate::row::{FloatingIpRow, PortRow};
+use crate::row::{FloatingIpRow, PortRow, TrunkRow};
 use crate::topology::Topology;
 use host_view::PortState;
-use net_types::{FloatingIpId, PortId};
+use net_types::{FloatingIpId, PortId, TrunkId};
 use network_model::device_owner;
-use network_store::{NetworkError, Work, port};
+use network_store::{NetworkError, Work, port, trunk};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Operation, params};
 
@@ -74,14 +74,43 @@ pub fn of_floating_ip(
     (realised && !row.active).then_some(Status::Active)
 }
 
+/// What a trunk's status should be, if another one than its row has: ACTIVE with all of its subports, DEGRADED while one of
+/// them is not realised, DOWN while its parent is not.
+pub fn of_trunk(topology: &Topology, hosts: &BTreeMap<String, Published>, row: &TrunkRow) -> Option<&'static str> {
+    let parent = row.trunk.parent;
+    let host = topology.port(&parent).and_then(|port| port.host.as_ref());
+    // Its host has not spoken yet: what was true stays true.
+    if host.and_then(|host| hosts.get(host)).is_some_and(|host| !host.has_session()) {
+        return None;
+    }
+    let is_up = |id: &PortId| {
+        let state = host.and_then(|host| hosts.get(host)).and_then(|host| host.port_state(id));
+        state == Some(&PortState::Up)
+    };
+    // A port that is switched off keeps no trunk down.
+    let is_off = |id: &&PortId| topology.port(id).is_some_and(|port| !port.admin_state_up);
+    let status = if !is_up(&parent) {
+        "DOWN"
+    } else if row.trunk.subports.keys().filter(|id| !is_off(id)).all(is_up) {
+        "ACTIVE"
+    } else {
+        "DEGRADED"
+    };
+    (row.status != status).then_some(status)
+}
+
 /// Writes the new statuses; each is a change that clients see. A row that has gone meanwhile needs none.
 pub fn write(
     work: &Work<'_>,
     ports: &[(PortId, Status)],
     floating_ips: &[(FloatingIpId, Status)],
+    trunks: &[(TrunkId, &'static str)],
 ) -> Result<(), NetworkError> {
     for (id, status) in ports {
         port::set_status(work, *id, status.as_str())?;
+    }
+    for (id, status) in trunks {
+        trunk::set_status(work, *id, status)?;
     }
     for (id, status) in floating_ips {
         let changed = work.tx.execute(
@@ -96,11 +125,13 @@ pub fn write(
     Ok(())
 }
 
-/// Ports and floating IPs whose status may have to change; kept until it has been looked at.
+/// Ports, floating IPs and trunks whose status may have to change; kept until it has been looked at.
 #[derive(Debug, Default)]
 pub struct Dirty {
     /// Ports.
     pub ports: BTreeSet<PortId>,
     /// Floating IPs.
     pub floating_ips: BTreeSet<FloatingIpId>,
+    /// Trunks.
+    pub trunks: BTreeSet<TrunkId>,
 }

@@ -3,9 +3,9 @@
 //! In: [`RowChange`]s, one at a time. Out: look-ups for `compute` and `affected`. Pure: who reads the rows
 //! from the store is `load`.
 
-use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterRow, RowChange};
+use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterRow, RowChange, TrunkRow};
 use host_view::{SecurityGroup, Subnet};
-use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
+use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All rows that matter, and their indexes.
@@ -17,10 +17,12 @@ pub struct Topology {
     groups: BTreeMap<SecurityGroupId, SecurityGroup>,
     routers: BTreeMap<RouterId, RouterRow>,
     floating_ips: BTreeMap<FloatingIpId, FloatingIpRow>,
+    trunks: BTreeMap<TrunkId, TrunkRow>,
     hosts: BTreeMap<String, HostRow>,
     dhcp_hosts: Index<NetworkId, String>,
     router_hosts: Index<RouterId, String>,
 
+    trunks_of_port: Index<PortId, TrunkId>,
     subnets_of_network: Index<NetworkId, SubnetId>,
     ports_of_network: Index<NetworkId, PortId>,
     ports_of_host: Index<String, PortId>,
@@ -144,6 +146,16 @@ impl Topology {
         self.floating_ips.get(id)
     }
 
+    /// A trunk.
+    pub fn trunk(&self, id: &TrunkId) -> Option<&TrunkRow> {
+        self.trunks.get(id)
+    }
+
+    /// The trunk that a port is in: as its parent, or as a subport.
+    pub fn trunk_of(&self, port: &PortId) -> Option<(&TrunkId, &TrunkRow)> {
+        self.trunks_of_port.of(port).find_map(|id| self.trunks.get_key_value(id))
+    }
+
     /// A host that has an agent.
     pub fn host(&self, name: &str) -> Option<&HostRow> {
         self.hosts.get(name)
@@ -228,6 +240,7 @@ impl Topology {
             RowChange::Group(id, row) => self.put_group(id, row),
             RowChange::Router(id, row) => self.put_router(id, row),
             RowChange::FloatingIp(id, row) => self.put_floating_ip(id, row),
+            RowChange::Trunk(id, row) => self.put_trunk(id, row),
             RowChange::Host(name, row) => self.put_host(name, row),
             RowChange::DhcpHosts(network, hosts) => self.put_dhcp_hosts(network, hosts),
             RowChange::RouterHosts(router, hosts) => self.put_router_hosts(router, hosts),
@@ -313,6 +326,18 @@ impl Topology {
                 self.floating_ips_of_router.insert(router, &id);
             }
             self.floating_ips.insert(id, row);
+        }
+    }
+
+    fn put_trunk(&mut self, id: TrunkId, row: Option<TrunkRow>) {
+        let ports =
+            |row: &TrunkRow| -> Vec<PortId> { row.trunk.subports.keys().copied().chain([row.trunk.parent]).collect() };
+        if let Some(old) = self.trunks.remove(&id) {
+            ports(&old).iter().for_each(|port| self.trunks_of_port.remove(port, &id));
+        }
+        if let Some(row) = row {
+            ports(&row).iter().for_each(|port| self.trunks_of_port.insert(port, &id));
+            self.trunks.insert(id, row);
         }
     }
 

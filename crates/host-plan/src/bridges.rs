@@ -1,7 +1,7 @@
 //! OVSDB: bridges, the ports that we make on them, and the local VLAN of every access port.
 //!
 //! ```text
-//!   tap.. qr-.. qg-.. (access ports, tag = local VLAN)
+//!   tap.. qr-.. qg-.. tpi-.. spi-.. (access ports, tag = local VLAN; the last two lead to trunks' bridges)
 //!        \    |    /
 //!  int-br-ex  br-int  patch-tun        (trunks)
 //!      |                  |
@@ -16,7 +16,7 @@
 use crate::host_plan::{Bridge, BridgePort, DEAD_VLAN, PortKind, PortTag};
 use crate::names::{PATCH_INT, PATCH_TUN};
 use crate::wiring::Wiring;
-use crate::{Datapath, HostConfig, TunnelEndpoint, names};
+use crate::{Datapath, HostConfig, TunnelEndpoint, names, trunk};
 use host_view::{HostView, Network};
 use net_types::{NetworkId, NetworkType, PortId, VlanId};
 use std::collections::BTreeMap;
@@ -61,8 +61,9 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> BTreeMap<String, Bridge> {
         bridges.insert(bridge.to_owned(), physical);
     }
     for (device, port) in &wiring.own_devices {
-        integration.ports.insert(device.clone(), own_port(wiring, *port));
+        integration.ports.insert(device.clone(), own_port(wiring, device, *port));
     }
+    bridges.extend(trunk::bridges(wiring, &own_bridge(config)));
     bridges.insert(config.integration_bridge.clone(), integration);
     bridges
 }
@@ -98,11 +99,11 @@ fn tunnel_port(kind: NetworkType, local: IpAddr, remote: IpAddr) -> BridgePort {
     BridgePort { kind: PortKind::Tunnel { tunnel: kind, options }, external_ids: BTreeMap::new() }
 }
 
-fn own_port(wiring: &Wiring<'_>, id: PortId) -> BridgePort {
-    let kind = match wiring.config.datapath {
+fn own_port(wiring: &Wiring<'_>, device: &str, id: PortId) -> BridgePort {
+    let kind = trunk::inner_end(device, id).unwrap_or(match wiring.config.datapath {
         Datapath::Netdev => PortKind::Veth,
         Datapath::System => PortKind::Internal,
-    };
+    });
     let mut external_ids =
         BTreeMap::from([("iface-id".to_owned(), id.to_string()), ("iface-status".to_owned(), "active".to_owned())]);
     if let Some(port) = wiring.view.ports.get(&id) {
@@ -115,6 +116,7 @@ fn own_port(wiring: &Wiring<'_>, id: PortId) -> BridgePort {
 pub(crate) fn tags(wiring: &Wiring<'_>) -> BTreeMap<String, PortTag> {
     let dead = |name: &String| (name.clone(), PortTag { tag: DEAD_VLAN, other_config: BTreeMap::new() });
     let mut tags: BTreeMap<_, _> = wiring.dead.iter().map(dead).collect();
+    tags.extend(trunk::tags(wiring));
     for (device, id) in &wiring.own_devices {
         let port = wiring.view.ports.get(id);
         let tag = wiring.local_vlan_of(*id).zip(port).and_then(|(vlan, port)| access(wiring, port.network, vlan));

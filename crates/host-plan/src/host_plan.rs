@@ -26,7 +26,7 @@ pub struct HostPlan {
     pub local_vlans: BTreeMap<NetworkId, VlanId>,
     /// OVSDB: bridges and the ports that we make on them, by name.
     pub bridges: BTreeMap<String, Bridge>,
-    /// OVSDB: VLAN tags of ports of the integration bridge, by port name, whoever made the port.
+    /// OVSDB: VLAN tags of ports of the integration bridge and of trunks' bridges, by port name, whoever made the port.
     pub tags: BTreeMap<String, PortTag>,
     /// OpenFlow: all of our flows, by bridge; sorted by table, falling priority and match.
     pub flows: BTreeMap<String, Vec<Flow>>,
@@ -51,7 +51,8 @@ pub struct Bridge {
     pub ours: bool,
     /// `datapath_type`, when it is ours.
     pub datapath_type: Option<String>,
-    /// `fail_mode`: `secure` everywhere, so that a bridge without flows forwards nothing.
+    /// `fail_mode`: `secure`, so that a bridge without flows forwards nothing; but trunks' bridges, which have no flows, are
+    /// `standalone`.
     pub fail_mode: String,
     /// `protocols`; empty leaves the column alone.
     pub protocols: BTreeSet<String>,
@@ -95,7 +96,7 @@ pub enum PortKind {
 /// The VLAN of an access port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortTag {
-    /// `tag`: local VLAN, or [`DEAD_VLAN`]. A dead port has `trunks` set to the same, others have none.
+    /// `tag`: local VLAN, or [`DEAD_VLAN`]; on a trunk's bridge that of a subport, or 0. A dead port has `trunks` set to the same, others have none.
     pub tag: u16,
     /// `other_config` as Neutron keeps it: `net_uuid`, `network_type`, `physical_network`, `segmentation_id`, `tag`;
     /// empty for dead ports. Read after a restart to give networks their local VLANs again.

@@ -22,6 +22,7 @@ mod plan;
 mod router;
 mod services;
 mod state;
+mod trunk;
 mod tunnel_bridge;
 mod wiring;
 

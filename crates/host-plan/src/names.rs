@@ -7,6 +7,9 @@
 //! patch-tun / patch-int                  br-int <-> br-tun
 //! int-<bridge> / phy-<bridge>            br-int <-> physical bridge (at most 15 characters)
 //! vxlan-0a4d0002                         tunnel to 10.77.0.2
+//! tbr- + 10 characters of the trunk id   bridge of a trunk (`TrunkId::bridge`)
+//! tpt-/tpi- + 11 of the parent's id      trunk's bridge <-> br-int, parent
+//! spt-/spi- + 11 of the subport's id     trunk's bridge <-> br-int, subport
 //! ```
 
 use net_types::{NetworkId, NetworkType, PortId, RouterId};
@@ -59,6 +62,16 @@ pub fn physical_patch(bridge: &str) -> (String, String) {
         format!("{kept}{:06x}", crate::ids::hash(bridge.as_bytes()) & 0xff_ffff)
     };
     (end("int-"), end("phy-"))
+}
+
+/// The two ends of the patch of a trunk's parent: on the integration bridge, on the trunk's bridge.
+pub fn trunk_parent(port: PortId) -> (String, String) {
+    (format!("tpi-{}", port.short()), format!("tpt-{}", port.short()))
+}
+
+/// The two ends of the patch of a subport: on the integration bridge, on the trunk's bridge.
+pub fn trunk_subport(port: PortId) -> (String, String) {
+    (format!("spi-{}", port.short()), format!("spt-{}", port.short()))
 }
 
 /// Port of the tunnel to a peer: the type and the address in hexadecimal; of an IPv6 address its hash.

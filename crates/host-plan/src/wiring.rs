@@ -10,7 +10,7 @@
 //! A device whose `iface-id` names no port of the view is put on the dead VLAN: it may be about to be bound, and must
 //! not talk before.
 
-use crate::{HostConfig, LocalState, local_vlan, names};
+use crate::{HostConfig, LocalState, local_vlan, names, trunk};
 use host_view::{AgentRole, HostView, Network, Port, PortState, Segment};
 use net_types::{NetworkId, PortId, VlanId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,7 +66,7 @@ impl WiredPort<'_> {
 
 impl<'a> Wiring<'a> {
     pub fn new(view: &'a HostView, config: &'a HostConfig, state: &'a LocalState) -> Self {
-        let own_devices = own_devices(view, config);
+        let own_devices = own_devices(view, config, state);
         let devices = devices(view, config, state, &own_devices);
         let realisable: BTreeMap<NetworkId, Result<(), String>> =
             view.networks.iter().map(|(id, network)| (*id, can_realise(&network.segment, config, state))).collect();
@@ -171,9 +171,9 @@ fn failed(reason: String) -> PortState {
     PortState::Failed { reason }
 }
 
-/// Devices of DHCP servers and routers, which the agent makes itself.
-fn own_devices(view: &HostView, config: &HostConfig) -> BTreeMap<String, PortId> {
-    let mut devices = BTreeMap::new();
+/// Devices of DHCP servers and routers, and patches to trunks, which the agent makes itself.
+fn own_devices(view: &HostView, config: &HostConfig, state: &LocalState) -> BTreeMap<String, PortId> {
+    let mut devices = trunk::devices(view, state);
     if config.roles.contains(&AgentRole::Dhcp) {
         devices.extend(view.dhcp.values().map(|dhcp| (names::tap(dhcp.port), dhcp.port)));
     }
@@ -197,8 +197,10 @@ fn devices(
 ) -> BTreeMap<PortId, String> {
     let mut devices: BTreeMap<PortId, String> = own.iter().map(|(name, port)| (*port, name.clone())).collect();
     for (name, interface) in &state.interfaces {
-        // The device of a DHCP or router port is ours to make; one that is left over must not come back to life.
-        let plugged = |id: &PortId| view.ports.get(id).is_some_and(|port| !made_by_agents(&port.device_owner));
+        // The device of a DHCP or router port, and a trunk's patch, is ours to make; one that is left over must not come back
+        // to life.
+        let ours = |id: PortId| made_by_agents(view, id) || trunk::inner_end(name, id).is_some();
+        let plugged = |id: &PortId| view.ports.contains_key(id) && !ours(*id);
         let Some(port) = interface.iface_id.filter(plugged) else { continue };
         if interface.bridge == config.integration_bridge && interface.ofport.is_some() {
             // Of two devices with the same id the first in order counts, the other one is dead.
@@ -209,8 +211,9 @@ fn devices(
 }
 
 /// Whether the devices of such ports are made by agents, never plugged.
-fn made_by_agents(device_owner: &str) -> bool {
-    device_owner == "network:dhcp" || device_owner.starts_with("network:router_")
+fn made_by_agents(view: &HostView, id: PortId) -> bool {
+    let owner = view.ports.get(&id).map_or("", |port| &port.device_owner);
+    owner == "network:dhcp" || owner.starts_with("network:router_")
 }
 
 /// Whether a network of this segment can be wired here; if not, why.

@@ -16,6 +16,7 @@
 //! dhcp, dhcp_clients             networks that this host serves with DHCP, and whom it may answer
 //! routers                        routers that live here
 //! tunnel_peers                   endpoints of the other hosts
+//! trunks                         parents here: their subports and tags
 //! ```
 
 mod delta;
@@ -27,6 +28,6 @@ pub use delta::{HostViewDelta, MapDelta};
 pub use report::{AgentRole, HostDescription, HostReport, PortState, ReportAnswer};
 pub use view::{
     AddressPair, Dhcp, DhcpClient, Direction, EtherType, FixedIp, FloatingIp, Gateway, HostRoute, HostView, Network,
-    Port, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Subnet, TunnelPeer,
+    Port, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Subnet, Trunk, TunnelPeer,
 };
 pub use watch::WatchEvent;

@@ -69,9 +69,25 @@ ids! {
     TrunkId = "trunk id";
 }
 
+impl TrunkId {
+    /// The trunk's own bridge on the host of its parent, where the parent's device is plugged in: `tbr-` and ten characters
+    /// of the id. Nova reads it from the port's `binding:vif_details`.
+    pub fn bridge(&self) -> String {
+        let mut name = format!("tbr-{}", self.0);
+        name.truncate(14);
+        name
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trunks_bridge_is_named_as_neutron_names_it() {
+        let id: TrunkId = "739c4cf2-0b00-4000-8000-000000000000".parse().unwrap();
+        assert_eq!(id.bridge(), "tbr-739c4cf2-0");
+    }
 
     #[test]
     fn short_is_what_device_names_carry() {

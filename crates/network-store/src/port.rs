@@ -246,7 +246,7 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
     }
     binding::say_trusted(&mut profile, request.trusted);
     binding::check_length(&profile)?;
-    let binding = binding::of(work, network.id, &host, &request.binding_vnic_type, &profile)?;
+    let binding = binding::of(work, network.id, None, &host, &request.binding_vnic_type, &profile)?;
     let status = if [device_owner::FLOATING_IP, device_owner::LOCAL_IP].contains(&request.device_owner.as_str()) {
         "N/A"
     } else {

@@ -80,7 +80,7 @@ impl Trunk {
 }
 
 /// The trunk that a port is the parent of.
-fn of_parent(snapshot: &Snapshot<'_>, port: PortId) -> Result<Option<TrunkId>, StoreError> {
+pub(crate) fn of_parent(snapshot: &Snapshot<'_>, port: PortId) -> Result<Option<TrunkId>, StoreError> {
     snapshot.query_opt("SELECT id FROM trunks WHERE port_id = ?1", params![port.0], |row| row.parse(0))
 }
 
@@ -225,6 +225,12 @@ pub fn update(work: &Work<'_>, id: TrunkId, request: TrunkUpdate) -> Result<(), 
     work.set("trunks", id.0, "description", request.description)?;
     work.set("trunks", id.0, "admin_state_up", request.admin_state_up)?;
     changed(work, id)
+}
+
+/// Says how far its host is with it; one that has gone meanwhile needs nothing.
+pub fn set_status(work: &Work<'_>, id: TrunkId, status: &str) -> Result<(), NetworkError> {
+    let sql = "UPDATE trunks SET status = ?2 WHERE id = ?1 AND status <> ?2 AND status <> 'ERROR'";
+    if work.tx.execute(sql, params![id.0, status])? > 0 { changed(work, id) } else { Ok(()) }
 }
 
 fn changed(work: &Work<'_>, id: TrunkId) -> Result<(), NetworkError> {

@@ -57,13 +57,16 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Makes a port and an instance on it.
+    /// Makes a port and an instance on it, or an instance on a port that there is.
     Create {
         /// Its name.
         name: String,
         /// The network, by name or id.
-        #[arg(long)]
-        network: String,
+        #[arg(long, required_unless_present = "port")]
+        network: Option<String>,
+        /// A port that there is, by name or id; it stays when the probe goes.
+        #[arg(long, conflicts_with_all = ["network", "security_group", "fixed_ip"])]
+        port: Option<String>,
         /// The host; without a lab: this machine.
         #[arg(long)]
         host: String,
@@ -144,8 +147,8 @@ impl Act {
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let hosts = Hosts::look(Paths::new(arguments.lab))?;
     match arguments.command {
-        Command::Create { name, network, host, security_group, fixed_ip, timeout, json } => {
-            let wish = Wish { name, network, host, security_groups: security_group, fixed_ip };
+        Command::Create { name, network, port, host, security_group, fixed_ip, timeout, json } => {
+            let wish = Wish { name, network, port, host, security_groups: security_group, fixed_ip };
             create(&hosts, &wish, timeout, json)
         }
         Command::List { json } => list(&hosts, json),
@@ -285,7 +288,8 @@ fn on_host_side(hosts: &Hosts, enter: Option<&str>, patience: Duration, act: Act
 
 struct Wish {
     name: String,
-    network: String,
+    network: Option<String>,
+    port: Option<String>,
     host: String,
     security_groups: Vec<String>,
     fixed_ip: Option<std::net::IpAddr>,
@@ -340,8 +344,15 @@ fn create(hosts: &Hosts, wish: &Wish, timeout: u64, json: bool) -> Result<Exit, 
     let probe = match hosts.act(Act::Plug, &probe, timeout) {
         Ok(probe) => probe,
         Err(failure) => {
-            let removed =
-                runtime.block_on(operator.networking(Method::DELETE, &format!("ports/{}", probe.port_id), None));
+            let removed = runtime.block_on(async {
+                match probe.keeps_port {
+                    true => unbind(&operator, probe.port_id).await,
+                    false => {
+                        let port = format!("ports/{}", probe.port_id);
+                        operator.networking(Method::DELETE, &port, None).await.map(|_| ())
+                    }
+                }
+            });
             if let Err(error) = removed {
                 print::error(&format!("its port stays: {}", sentence(&error)));
             }
@@ -371,9 +382,15 @@ fn create(hosts: &Hosts, wish: &Wish, timeout: u64, json: bool) -> Result<Exit, 
 }
 
 async fn make_port(cloud: &Cloud, operator: &Cloud, wish: &Wish) -> Result<Probe, Failure> {
-    let network = cloud.find("networks", &wish.network).await?;
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let device_id = Uuid::new_v4();
+    if let Some(port) = &wish.port {
+        let port = cloud.find("ports", port).await?;
+        let answer = cloud.networking(Method::GET, &format!("networks/{}", text(&port, "network_id")), None).await?;
+        let network = answer.get("network").cloned().unwrap_or(Value::Null);
+        return bind(cloud, operator, wish, &network, &port, device_id).await;
+    }
+    let network = cloud.find("networks", wish.network.as_deref().unwrap_or_default()).await?;
     let mut port = json!({
         "network_id": text(&network, "id"),
         "name": wish.name,
@@ -392,22 +409,46 @@ async fn make_port(cloud: &Cloud, operator: &Cloud, wish: &Wish) -> Result<Probe
     }
     let made = cloud.networking(Method::POST, "ports", Some(&json!({ "port": port }))).await?;
     let port = made.get("port").cloned().unwrap_or(Value::Null);
-    let probe = async {
-        let binding = json!({ "port": { "binding:host_id": wish.host } });
-        let bound = operator.networking(Method::PUT, &format!("ports/{}", text(&port, "id")), Some(&binding)).await?;
-        if bound.pointer("/port/binding:vif_type").and_then(Value::as_str) == Some("binding_failed") {
-            return Err(Failure::failed(format!(
-                "host {} cannot carry network {}: no agent of it is alive that knows the network's type or physical network",
-                wish.host, wish.network
-            )));
-        }
-        describe(cloud, wish, &network, &port, device_id).await
-    }
-    .await;
+    let probe = bind(cloud, operator, wish, &network, &port, device_id).await;
     if probe.is_err() {
         let _ = operator.networking(Method::DELETE, &format!("ports/{}", text(&port, "id")), None).await;
     }
     probe
+}
+
+/// Binds the port to the host, as Nova does.
+async fn bind(
+    cloud: &Cloud,
+    operator: &Cloud,
+    wish: &Wish,
+    network: &Value,
+    port: &Value,
+    device_id: Uuid,
+) -> Result<Probe, Failure> {
+    let id = port.get("id").and_then(Value::as_str).unwrap_or_default();
+    let mut binding = json!({ "binding:host_id": wish.host });
+    if wish.port.is_some() {
+        binding["device_id"] = json!(device_id);
+        binding["device_owner"] = json!("compute:probe");
+    }
+    let binding = json!({ "port": binding });
+    let bound = operator.networking(Method::PUT, &format!("ports/{id}"), Some(&binding)).await?;
+    if bound.pointer("/port/binding:vif_type").and_then(Value::as_str) == Some("binding_failed") {
+        return Err(Failure::failed(format!(
+            "host {} cannot carry network {}: no agent of it is alive that knows the network's type or physical network",
+            wish.host,
+            network.get("name").and_then(Value::as_str).unwrap_or_default()
+        )));
+    }
+    let bridge = bound.pointer("/port/binding:vif_details/bridge_name").and_then(Value::as_str);
+    let bridge = bridge.map_or_else(on_host::integration_bridge, str::to_owned);
+    Ok(Probe { bridge, ..describe(cloud, wish, network, port, device_id).await? })
+}
+
+/// Gives a port that was there before the probe back as it was: bound to no host.
+async fn unbind(operator: &Cloud, port: Uuid) -> Result<(), CloudError> {
+    let nothing = json!({ "port": { "binding:host_id": "", "device_id": "", "device_owner": "" } });
+    operator.networking(Method::PUT, &format!("ports/{port}"), Some(&nothing)).await.map(|_| ())
 }
 
 /// What the host's side must know of a port.
@@ -436,6 +477,8 @@ async fn describe(
         name: wish.name.clone(),
         host: wish.host.clone(),
         port_id: text(port, "id").parse().map_err(|_| strange("port id"))?,
+        bridge: on_host::integration_bridge(),
+        keeps_port: wish.port.is_some(),
         device_id,
         network: text(network, "name"),
         mac: text(port, "mac_address").parse().map_err(|_| strange("MAC address"))?,
@@ -509,8 +552,17 @@ fn delete(hosts: &Hosts, probes: &[Probe]) -> Result<Exit, Failure> {
     let mut failed = BTreeMap::new();
     for probe in probes {
         let outcome = hosts.act(Act::Unplug, probe, 0).and_then(|_| {
-            match runtime.block_on(cloud.networking(Method::DELETE, &format!("ports/{}", probe.port_id), None)) {
-                Ok(_) | Err(CloudError::Refused { status: 404, .. }) => Ok(()),
+            let gone = runtime.block_on(async {
+                match probe.keeps_port {
+                    true => unbind(&cloud, probe.port_id).await,
+                    false => {
+                        let port = format!("ports/{}", probe.port_id);
+                        cloud.networking(Method::DELETE, &port, None).await.map(|_| ())
+                    }
+                }
+            });
+            match gone {
+                Ok(()) | Err(CloudError::Refused { status: 404, .. }) => Ok(()),
                 Err(error) => Err(error.into()),
             }
         });

@@ -7,6 +7,7 @@ mod network;
 mod port;
 mod router;
 mod security_group;
+mod trunk;
 
 use crate::row::RowChange;
 use host::{Bound, agent, agent_hosts, hosts};
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 use store::{Change, Row, Snapshot, StoreError, Value};
+use trunk::trunks;
 
 /// Every row that matters.
 pub fn everything(snapshot: &Snapshot<'_>) -> Result<Vec<RowChange>, StoreError> {
@@ -28,6 +30,7 @@ pub fn everything(snapshot: &Snapshot<'_>) -> Result<Vec<RowChange>, StoreError>
     ports(snapshot, None, &mut rows)?;
     routers(snapshot, None, &mut rows)?;
     floating_ips(snapshot, None, &mut rows)?;
+    trunks(snapshot, None, &mut rows)?;
     hosts(snapshot, None, &mut rows)?;
     agent_hosts(snapshot, Bound::Networks, None, &mut rows)?;
     agent_hosts(snapshot, Bound::Routers, None, &mut rows)?;
@@ -82,6 +85,10 @@ pub fn changed(snapshot: &Snapshot<'_>, changes: &[Change]) -> Result<Vec<RowCha
             "floatingip" => {
                 floating_ips(snapshot, Some(id), &mut rows)?;
                 gone(&mut rows, before, id, |id| RowChange::FloatingIp(id, None));
+            }
+            "trunk" => {
+                trunks(snapshot, Some(id), &mut rows)?;
+                gone(&mut rows, before, id, |id| RowChange::Trunk(id, None));
             }
             "agent" => agent(snapshot, change, &mut rows)?,
             "dhcp_agent_network" => agent_hosts(snapshot, Bound::Networks, Some(id), &mut rows)?,

@@ -52,7 +52,11 @@ impl RealHost {
         internal(&switch, "br-phys", "wire");
         internal(&switch, "br-under", "underlay");
         for (name, interface) in &host.state.interfaces {
-            internal(&switch, "br-int", name);
+            let bridge = &interface.bridge;
+            switch
+                .vsctl(&["--may-exist", "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev"])
+                .unwrap();
+            internal(&switch, bridge, name);
             let id = format!("external_ids:iface-id={}", interface.iface_id.unwrap());
             switch.vsctl(&["set", "interface", name, &id]).unwrap();
         }

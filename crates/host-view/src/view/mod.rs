@@ -5,15 +5,17 @@ mod network;
 mod port;
 mod router;
 mod security_group;
+mod trunk;
 
 pub use dhcp::{Dhcp, DhcpClient};
-use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
+use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 pub use network::{HostRoute, Network, Segment, Subnet};
 pub use port::{AddressPair, FixedIp, Port, RemotePort, TunnelPeer};
 pub use router::{FloatingIp, Gateway, Router};
 pub use security_group::{Direction, EtherType, Remote, RuleMatch, SecurityGroup, SecurityGroupRule};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+pub use trunk::Trunk;
 
 /// All that one host must realise.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,4 +42,6 @@ pub struct HostView {
     pub routers: BTreeMap<RouterId, Router>,
     /// Tunnel endpoints of the other hosts, by host name.
     pub tunnel_peers: BTreeMap<String, TunnelPeer>,
+    /// Trunks whose parent is a port of this host.
+    pub trunks: BTreeMap<TrunkId, Trunk>,
 }

@@ -2,9 +2,9 @@
 
 use super::{Port, PortUpdate};
 use crate::segment::{self, L2_AGENT};
-use crate::{NetworkError, Work};
+use crate::{NetworkError, Work, trunk};
 use jiff::SignedDuration;
-use net_types::{MacAddr, NetworkId};
+use net_types::{MacAddr, NetworkId, PortId};
 use network_model::binding::{L2Agent, VifType, bind};
 use network_model::{ModelError, binding};
 use serde_json::{Map, Value, json};
@@ -131,7 +131,7 @@ impl Change {
                 params![port.id.0, &self.host],
             )?;
         }
-        let bound = of(work, port.network_id, &self.host, &self.vnic_type, &self.profile)?;
+        let bound = of(work, port.network_id, Some(port.id), &self.host, &self.vnic_type, &self.profile)?;
         work.tx.execute(
             "UPDATE ports SET binding_host = ?2, binding_vnic_type = ?3, binding_profile = ?4, binding_vif_type = ?5,
                  binding_vif_details = ?6, status = 'DOWN' WHERE id = ?1",
@@ -156,10 +156,11 @@ pub(super) fn check_length(profile: &Profile) -> Result<(), NetworkError> {
     Err(ModelError::InvalidInput { error_message: "binding:profile value too large".to_owned() }.into())
 }
 
-/// Binds a port to a host; `host` empty: to none.
+/// Binds a port to a host; `host` empty: to none. The parent of a trunk is plugged into the trunk's own bridge.
 pub(super) fn of(
     work: &Work<'_>,
     network: NetworkId,
+    port: Option<PortId>,
     host: &str,
     vnic_type: &str,
     profile: &Profile,
@@ -183,7 +184,10 @@ pub(super) fn of(
     // A host is on the first of the network's segments that it reaches.
     let segments = segment::of_network(work.tx, network)?;
     Ok(match segments.iter().find_map(|segment| bind(vnic_type, switches(profile), segment, &agents).ok()) {
-        Some(details) => {
+        Some(mut details) => {
+            if let Some(trunk) = port.map(|port| trunk::of_parent(work.tx, port)).transpose()?.flatten() {
+                details.bridge_name = trunk.bridge();
+            }
             let mut vif_details = json!(details);
             if let Some(members) = vif_details.as_object_mut() {
                 members.insert("bound_drivers".into(), json!({"0": "openvswitch"}));

@@ -84,7 +84,7 @@ pub fn create(work: &Work<'_>, request: BindingCreate) -> Result<Uuid, NetworkEr
     }
     binding::say_trusted(&mut profile, port.trusted);
     binding::check_length(&profile)?;
-    let bound = binding::of(work, port.network_id, &host, &vnic_type, &profile)?;
+    let bound = binding::of(work, port.network_id, Some(port_id), &host, &vnic_type, &profile)?;
     if bound.vif_type != VifType::Ovs {
         return Err(ModelError::PortBindingError { port_id, host }.into());
     }
@@ -127,7 +127,7 @@ pub fn update(work: &Work<'_>, id: Uuid, request: BindingUpdate) -> Result<(), N
     };
     binding::say_trusted(&mut profile, port.trusted);
     binding::check_length(&profile)?;
-    let bound = binding::of(work, port.network_id, &waits.host, &vnic_type, &profile)?;
+    let bound = binding::of(work, port.network_id, Some(port.id), &waits.host, &vnic_type, &profile)?;
     if bound.vif_type != VifType::Ovs {
         return Err(ModelError::PortBindingError { port_id: port.id, host: waits.host }.into());
     }

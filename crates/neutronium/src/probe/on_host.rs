@@ -1,7 +1,7 @@
 //! The host's side of a probe, run inside the host: plugging as Nova's os-vif does it, addressing as an instance would.
 //!
 //! A probe is the namespace `qprobe-PORT` with `eth0`, whose other end `tapXXXXXXXXXXX` (11 characters of the port's id) is
-//! a port of br-int. What is known of it lies in [`FOLDER`] on its host.
+//! a port of br-int (or, when its port is the parent of a trunk, of the trunk's bridge). What is known of it lies in [`FOLDER`] on its host.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,6 +24,8 @@ pub const FOLDER: &str = "/var/lib/neutronium/probes";
 const NETNS_ETC: &str = "/etc/netns";
 const BRIDGE: &str = "br-int";
 const DEVICE: &str = "eth0";
+/// How long the agent is given to make a trunk's bridge.
+const BRIDGE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What to plug.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +36,12 @@ pub struct Probe {
     pub host: String,
     /// Its port.
     pub port_id: Uuid,
+    /// The bridge that it is plugged into: `bridge_name` of the port's binding.
+    #[serde(default = "integration_bridge")]
+    pub bridge: String,
+    /// Its port was there before, and stays when the probe goes.
+    #[serde(default)]
+    pub keeps_port: bool,
     /// What stands for an instance's id.
     pub device_id: Uuid,
     /// The network's name, for people.
@@ -52,6 +60,11 @@ pub struct Probe {
     pub lease: Option<Lease>,
     /// From plugging to the address being set, milliseconds.
     pub addressed_after_ms: u64,
+}
+
+/// The bridge of ordinary ports.
+pub fn integration_bridge() -> String {
+    BRIDGE.to_owned()
 }
 
 impl Probe {
@@ -74,8 +87,8 @@ impl Probe {
 #[derive(Debug, thiserror::Error)]
 pub enum PlugError {
     /// There is no bridge to plug into.
-    #[error("host {0} has no {BRIDGE}: is its agent running?")]
-    NoBridge(String),
+    #[error("host {0} has no {1}: is its agent running?")]
+    NoBridge(String, String),
     /// A tool said no.
     #[error("`{0}` failed: {1}")]
     Tool(String, String),
@@ -101,10 +114,22 @@ pub async fn plug(mut probe: Probe, patience: Duration) -> Result<Probe, PlugErr
     }
 }
 
+/// The bridge's `datapath_type`, empty without the bridge. A trunk's is made by the agent once the port is bound.
+async fn datapath_of(bridge: &str) -> Result<String, PlugError> {
+    let until = Instant::now() + if bridge == BRIDGE { Duration::ZERO } else { BRIDGE_PATIENCE };
+    loop {
+        let datapath = vsctl(&["--if-exists", "get", "Bridge", bridge, "datapath_type"])?;
+        if !datapath.trim().is_empty() || Instant::now() >= until {
+            return Ok(datapath);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn attempt(probe: &mut Probe, patience: Duration) -> Result<(), PlugError> {
-    let datapath = vsctl(&["--if-exists", "get", "Bridge", BRIDGE, "datapath_type"])?;
+    let datapath = datapath_of(&probe.bridge).await?;
     if datapath.trim().is_empty() {
-        return Err(PlugError::NoBridge(probe.host.clone()));
+        return Err(PlugError::NoBridge(probe.host.clone(), probe.bridge.clone()));
     }
     let offload_works = !datapath.contains("netdev");
     save(probe)?;
@@ -131,7 +156,7 @@ async fn attempt(probe: &mut Probe, patience: Duration) -> Result<(), PlugError>
         "--no-wait",
         "--may-exist",
         "add-port",
-        BRIDGE,
+        &probe.bridge,
         &tap,
         "--",
         "set",
@@ -165,7 +190,7 @@ async fn attempt(probe: &mut Probe, patience: Duration) -> Result<(), PlugError>
 /// Removes a probe from its host; fine when parts of it are gone already.
 pub async fn unplug(probe: &Probe) -> Result<(), PlugError> {
     let (namespace, tap) = (probe.namespace(), probe.tap());
-    vsctl(&["--if-exists", "del-port", BRIDGE, &tap])?;
+    vsctl(&["--if-exists", "del-port", &tap])?;
     for pid in pids(&namespace) {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
     }
