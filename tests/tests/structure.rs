@@ -14,7 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "model and wire formats",
         &["network-model", "api-schema", "access-policy", "openflow", "ovsdb", "nft-rules", "host-view"],
     ),
-    ("planners", &["host-plan"]),
+    ("planners", &["host-plan", "packet-trace"]),
     ("drivers and store", &["host-drivers", "store"]),
     ("services", &["network-store", "host-services", "identity", "keystone-client"]),
     ("agent and server", &["host-agent", "host-feed", "nova-notifier", "api-server"]),

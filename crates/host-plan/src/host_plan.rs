@@ -14,6 +14,9 @@ pub const FLOW_OWNER: CookieOwner = CookieOwner::new(0x4e65_7574_0000_0000, 0xff
 /// Key in `external_ids` of bridges and ports that we made; only those are ever deleted. Its value is `agent`.
 pub const OWNER_KEY: &str = "neutronium-owner";
 
+/// The table of the integration bridge that refused packets end in.
+pub const DROPPED_TABLE: u8 = 93;
+
 /// The VLAN of ports that must carry nothing.
 pub const DEAD_VLAN: u16 = 4095;
 

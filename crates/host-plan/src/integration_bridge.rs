@@ -37,7 +37,7 @@ pub(crate) const INGRESS: u8 = 81;
 pub(crate) const INGRESS_RULES: u8 = 82;
 pub(crate) const ACCEPTED_EGRESS: u8 = 91;
 pub(crate) const ACCEPTED_INGRESS: u8 = 92;
-pub(crate) const DROPPED: u8 = 93;
+pub(crate) const DROPPED: u8 = crate::host_plan::DROPPED_TABLE;
 pub(crate) const ACCEPTED_NORMAL: u8 = 94;
 
 /// Register of the port's OpenFlow number.

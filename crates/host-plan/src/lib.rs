@@ -29,8 +29,8 @@ mod wiring;
 pub use config::{Datapath, HostConfig, TunnelEndpoint};
 pub use diff::{Action, diff};
 pub use host_plan::{
-    Attachment, Bridge, BridgePort, DEAD_VLAN, Device, Endpoint, FLOW_OWNER, HostPlan, Namespace, OWNER_KEY, PortKind,
-    PortTag, Route,
+    Attachment, Bridge, BridgePort, DEAD_VLAN, DROPPED_TABLE, Device, Endpoint, FLOW_OWNER, HostPlan, Namespace,
+    OWNER_KEY, PortKind, PortTag, Route,
 };
 pub use plan::plan;
 pub use router::NAT_TABLE;

@@ -1,0 +1,109 @@
+//! The walker and a real Open vSwitch, side by side: for random hosts and packets both must say the same, flow by flow.
+//!
+//! `NEUTRONIUM_TRACE_HOSTS` and `NEUTRONIUM_TRACE_PACKETS` say how many hosts are drawn and how many packets for each;
+//! `NEUTRONIUM_TRACE_SEED` where the drawing starts. A failure names its seed.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // in helpers of tests, too
+#![allow(clippy::print_stdout)] // how many were compared
+
+mod common;
+#[path = "../../host-plan/tests/support/mod.rs"]
+mod support;
+
+use common::random::{self, Dice};
+use common::real::{Fate, Place, Tracer};
+use common::{Arrival, count, state};
+use openflow::PortNo;
+use packet_trace::{Given, Packet, Step, Switch, Trace};
+use support::Host;
+use support::real::RealHost;
+
+/// What the walker says, in the real switch's terms.
+fn fate(trace: &Trace<'_>) -> Fate {
+    let places = trace.exits().map(|exit| match exit.tunnel {
+        Some((peer, key)) => Place::Tunnel(peer.to_string(), key),
+        None => Place::Port(exit.port.clone(), exit.packet.vlan()),
+    });
+    let path = trace.steps.iter().filter_map(|step| match step {
+        Step::Flow { flow, .. } => Some((flow.table, Some(flow.priority))),
+        Step::Miss { table, .. } => Some((*table, None)),
+        _ => None,
+    });
+    Fate { places: places.collect(), path: path.collect() }
+}
+
+fn compare(switch: &Switch<'_>, tracer: &mut Tracer, arrival: &Arrival, seed: &str) -> bool {
+    let Some(number) = switch.number(&arrival.bridge, &arrival.port) else { return false };
+    assert_ne!(PortNo(number), PortNo::LOCAL);
+    let packet = Packet::parse(&arrival.packet).unwrap();
+    let mut given = Given::states(arrival.states.iter().map(|name| state(name)));
+    let trace = switch.send(&arrival.bridge, &arrival.port, &packet, &mut given);
+    let states: Vec<String> = arrival.states.iter().map(|name| (*name).to_owned()).collect();
+    let (expected, text) = tracer.trace(number, arrival, &states);
+    let said = fate(&trace);
+    assert_eq!(trace.not_modelled().next(), None, "{trace}");
+    assert_eq!(said, expected, "{seed} {arrival:?}\n{trace}\n{text}");
+    !said.places.is_empty()
+}
+
+/// Stations that the real switch was told of: bridge, VLAN, address.
+type Taught = Vec<(&'static str, u16, &'static str)>;
+
+/// Gives both sides the same learned stations, and takes those of the last host away.
+fn teach(dice: &mut Dice, host: &Host, switch: &mut Switch<'_>, tracer: &mut Tracer, taught: &mut Taught) {
+    for (bridge, vlan, mac) in taught.drain(..) {
+        tracer.run("fdb/del", &[bridge, &vlan.to_string(), mac]);
+    }
+    let mut tell = |bridge: &'static str, port: &str, vlan: u16, mac: &'static str| {
+        if switch.number(bridge, port).is_some() {
+            tracer.run("fdb/add", &[bridge, port, &vlan.to_string(), mac]);
+            switch.learn(bridge, vlan, mac.parse().unwrap(), port);
+            taught.push((bridge, vlan, mac));
+        }
+    };
+    for (network, vlan) in &host.state.local_vlans {
+        for (port, mac) in [("int-br-phys", "fa:16:3e:99:99:99"), ("patch-tun", "fa:16:3e:00:00:64")] {
+            if dice.percent(40) && !network.to_string().starts_with("00000004") {
+                tell("br-int", port, vlan.get(), mac);
+            }
+        }
+    }
+    for (vlan, mac) in [(101, "fa:16:3e:99:99:99"), (0, "fa:16:3e:99:99:99"), (0, "fa:16:3e:dd:00:03")] {
+        let port = *dice.one(&["wire", "phy-br-phys"]);
+        if dice.percent(40) {
+            tell("br-phys", port, vlan, mac);
+        }
+    }
+}
+
+#[test]
+fn the_walker_goes_where_the_switch_goes() {
+    let (hosts, packets) = (count("NEUTRONIUM_TRACE_HOSTS", 6), count("NEUTRONIUM_TRACE_PACKETS", 400));
+    let seed = count("NEUTRONIUM_TRACE_SEED", 1) as u64;
+    let (mut real, mut tracer): (Option<RealHost>, Option<Tracer>) = (None, None);
+    let (mut delivered, mut dropped, mut taught) = (0, 0, Taught::new());
+    for round in 0..hosts as u64 {
+        let said = format!("NEUTRONIUM_TRACE_SEED={} NEUTRONIUM_TRACE_HOSTS=1", seed + round);
+        let mut dice = Dice::new(seed + round);
+        let (drawn, places) = random::host(&mut dice);
+        let real = match &mut real {
+            Some(real) => {
+                real.host.view = drawn.view;
+                real.settle();
+                real
+            }
+            None => real.insert(RealHost::new(&drawn)),
+        };
+        let tracer = tracer.get_or_insert_with(|| Tracer::new(&real.switch));
+        tracer.read_names();
+        let mut switch = Switch::new(&real.plan, &real.host.state);
+        teach(&mut dice, &real.host, &mut switch, tracer, &mut taught);
+        for _ in 0..packets {
+            let arrival = random::arrival(&mut dice, &places);
+            *if compare(&switch, tracer, &arrival, &said) { &mut delivered } else { &mut dropped } += 1;
+        }
+    }
+    println!("{delivered} delivered, {dropped} dropped, all as the real switch does");
+    let all = hosts * packets;
+    assert!(delivered > all / 5 && dropped > all / 5, "both must be tried: {delivered}, {dropped}");
+}
