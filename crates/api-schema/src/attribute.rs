@@ -2,7 +2,7 @@
 //!
 //! Attributes are built by constant functions, so that a declaration reads as a table and costs nothing at run time.
 
-use crate::kind::Kind;
+use crate::kind::{JsonType, Kind};
 
 /// What a POST without the attribute means.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -95,6 +95,8 @@ pub enum Stored {
     NestedEach(&'static [Nested]),
     /// The same for every object.
     Constant(Literal),
+    /// Of this type, given by the resource's own rule for all objects of a page at once (`Rules::computed` of `api-server`).
+    Computed(JsonType),
     /// Not shown: only a request has it. To filter a list by it is understood and changes nothing.
     Nowhere,
 }

@@ -11,8 +11,10 @@ pub struct Resource {
     pub key: &'static str,
     /// The name in policy rules where it is not the key (`floatingip_port_forwarding`).
     pub rule: &'static str,
-    /// The API's plural: JSON key of a list (`security_groups`). In paths `_` is written `-`.
+    /// The API's plural: JSON key of a list (`security_groups`).
     pub collection: &'static str,
+    /// The collection in paths, where that is not its name with `-` for `_` (`service_profiles`): as Neutron's clients write it.
+    pub segment: &'static str,
     /// What stands before the collection in paths: Neutron's `path_prefix` (`qos`).
     pub prefix: &'static str,
     /// The object in whose path this one stands (`/v2.0/floatingips/ID/port_forwardings`).
@@ -115,6 +117,7 @@ impl Resource {
         key: "",
         rule: "",
         collection: "",
+        segment: "",
         prefix: "",
         inside: None,
         path_key: "id",
@@ -173,6 +176,7 @@ impl Resource {
             | Stored::NestedEach(_)
             | Stored::Shared(_)
             | Stored::Constant(_)
+            | Stored::Computed(_)
             | Stored::Nowhere => None,
         }
     }
@@ -195,9 +199,13 @@ impl Resource {
         self.inside.iter().chain(self.parents)
     }
 
-    /// The collection's part of a path: with `-`, but with `_` below an object, as Neutron writes them.
+    /// The collection's part of a path: with `-`, but with `_` below an object, as Neutron writes most of them.
     pub fn segment(&self) -> String {
-        if self.inside.is_some() { self.collection.to_owned() } else { self.collection.replace('_', "-") }
+        match (self.segment, &self.inside) {
+            ("", Some(_)) => self.collection.to_owned(),
+            ("", None) => self.collection.replace('_', "-"),
+            (segment, _) => segment.to_owned(),
+        }
     }
 
     /// The collection's path behind `/v2.0/`; the id of the object that it is inside stands in braces

@@ -96,8 +96,6 @@ async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, Ap
     match names.as_slice() {
         ["extensions"] => return routes::extensions::list(&asked),
         ["extensions", alias] => return routes::extensions::show(&asked, alias),
-        ["network-ip-availabilities"] => return routes::ip_availability::list(api, &who, &asked).await,
-        ["network-ip-availabilities", id] => return routes::ip_availability::show(api, &who, &asked, id).await,
         ["auto-allocated-topology", project] => return routes::auto_topology::item(api, who, &asked, project).await,
         ["quotas"] => return routes::quotas::list(api, &who, &asked).await,
         ["quotas", project] => return routes::quotas::item(api, who, &asked, (*project).to_owned()).await,

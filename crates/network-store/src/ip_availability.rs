@@ -2,62 +2,43 @@
 
 use net_types::IpNet;
 use network_model::IpRange;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use store::{Snapshot, StoreError, Value};
 
-/// Which networks; of each list any, an empty one says nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// `network_id`.
-    pub network_ids: Vec<String>,
-    /// `network_name`.
-    pub network_names: Vec<String>,
-    /// `project_id`.
-    pub project_ids: Vec<String>,
-    /// `ip_version` of a subnet.
-    pub ip_versions: Vec<i64>,
-}
-
-/// One network's counts.
-#[derive(Debug, Clone)]
-pub struct Availability {
-    /// Its id.
-    pub network_id: String,
-    /// Its name.
-    pub network_name: String,
-    /// Whose it is.
-    pub project_id: String,
-    /// Its subnets', oldest first.
-    pub subnets: Vec<SubnetAvailability>,
-}
-
 /// One subnet's counts.
-#[derive(Debug, Clone)]
-pub struct SubnetAvailability {
-    /// Its id.
-    pub subnet_id: String,
-    /// Its name.
-    pub subnet_name: String,
-    /// Its prefix.
-    pub cidr: IpNet,
-    /// All counts.
-    pub counts: Counts,
+struct SubnetAvailability {
+    subnet_id: String,
+    subnet_name: String,
+    cidr: IpNet,
+    counts: Counts,
 }
 
 /// Addresses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+#[derive(Clone, Copy, Default)]
+struct Counts {
     /// That ports can get: those of the pools, without pools all.
-    pub total: u128,
+    total: u128,
     /// That ports have.
-    pub used: u128,
+    used: u128,
     /// Of hosts.
-    pub total_in_subnet: u128,
+    total_in_subnet: u128,
     /// In the pools.
-    pub total_in_pools: u128,
+    total_in_pools: u128,
     /// That ports have and that are in the pools.
-    pub used_in_pools: u128,
+    used_in_pools: u128,
+}
+
+impl Counts {
+    /// As JSON.
+    fn details(&self) -> String {
+        format!(
+            "{{\"total_ips_in_subnet\":{},\"total_ips_in_allocation_pool\":{},\"used_ips_in_subnet\":{},\
+             \"used_ips_in_allocation_pool\":{}}}",
+            self.total_in_subnet, self.total_in_pools, self.used, self.used_in_pools
+        )
+    }
 }
 
 impl std::iter::Sum for Counts {
@@ -72,29 +53,72 @@ impl std::iter::Sum for Counts {
     }
 }
 
-/// The networks that the filter lets through, by id.
-pub fn of_networks(snapshot: &Snapshot<'_>, filter: &Filter) -> Result<Vec<Availability>, StoreError> {
+/// So many networks are asked for with one statement.
+const MOST: usize = 200;
+
+/// What is shown of networks, each member's name and its JSON, in the order of the networks. With `ip_versions` only such
+/// subnets count. The numbers are written as texts: IPv6 has more addresses than most numbers can tell.
+pub fn members(
+    snapshot: &Snapshot<'_>,
+    networks: &[String],
+    ip_versions: &[i64],
+) -> Result<Vec<Vec<(&'static str, String)>>, StoreError> {
+    let mut shown = Vec::with_capacity(networks.len());
+    for some in networks.chunks(MOST) {
+        let mut found = of_networks(snapshot, some, ip_versions)?;
+        shown.extend(some.iter().map(|network| of_subnets(&found.remove(network).unwrap_or_default())));
+    }
+    Ok(shown)
+}
+
+fn of_subnets(subnets: &[SubnetAvailability]) -> Vec<(&'static str, String)> {
+    let all: Counts = subnets.iter().map(|subnet| subnet.counts).sum();
+    let subnets: Vec<String> = subnets
+        .iter()
+        .map(|SubnetAvailability { subnet_id, subnet_name, cidr, counts }| {
+            format!(
+                "{{\"subnet_id\":{},\"ip_version\":{},\"cidr\":{},\"subnet_name\":{},\"used_ips\":{},\"total_ips\":{},\
+                 \"ip_availability_details\":{}}}",
+                json!(subnet_id),
+                if cidr.addr().is_ipv4() { 4 } else { 6 },
+                json!(cidr),
+                json!(subnet_name),
+                counts.used,
+                counts.total,
+                counts.details()
+            )
+        })
+        .collect();
+    vec![
+        ("subnet_ip_availability", format!("[{}]", subnets.join(","))),
+        ("used_ips", all.used.to_string()),
+        ("total_ips", all.total.to_string()),
+        ("ip_availability_details", all.details()),
+    ]
+}
+
+/// The subnets of each network, oldest first.
+fn of_networks(
+    snapshot: &Snapshot<'_>,
+    networks: &[String],
+    ip_versions: &[i64],
+) -> Result<BTreeMap<String, Vec<SubnetAvailability>>, StoreError> {
     let mut params: Vec<Value<'static>> = Vec::new();
-    let mut conditions = String::from("1 = 1");
     let mut one_of = |column: &str, values: Vec<Value<'static>>| {
-        if values.is_empty() {
-            return;
-        }
         let places: Vec<String> = (params.len() + 1..=params.len() + values.len()).map(|n| format!("?{n}")).collect();
         params.extend(values);
-        conditions += &format!(" AND {column} IN ({})", places.join(", "));
+        format!("{column} IN ({})", places.join(", "))
     };
-    let texts = |list: &[String]| list.iter().map(|text| Value::from(text.clone())).collect();
-    one_of("networks.id", texts(&filter.network_ids));
-    one_of("networks.name", texts(&filter.network_names));
-    one_of("networks.project_id", texts(&filter.project_ids));
-    one_of("subnets.ip_version", filter.ip_versions.iter().map(|version| Value::from(*version)).collect());
+    let mut conditions = one_of("subnets.network_id", networks.iter().map(|id| Value::from(id.clone())).collect());
+    if !ip_versions.is_empty() {
+        let versions = ip_versions.iter().map(|version| Value::from(*version)).collect();
+        conditions += &format!(" AND {}", one_of("subnets.ip_version", versions));
+    }
 
     let mut pools: BTreeMap<String, Vec<IpRange>> = BTreeMap::new();
-    let from = "FROM networks LEFT JOIN subnets ON subnets.network_id = networks.id";
     snapshot.for_each(
         &format!(
-            "SELECT pools.subnet_id, pools.first_ip, pools.last_ip {from}
+            "SELECT pools.subnet_id, pools.first_ip, pools.last_ip FROM subnets
              JOIN subnet_allocation_pools AS pools ON pools.subnet_id = subnets.id WHERE {conditions}"
         ),
         &params,
@@ -107,7 +131,7 @@ pub fn of_networks(snapshot: &Snapshot<'_>, filter: &Filter) -> Result<Vec<Avail
     let mut used: BTreeMap<String, (u128, u128)> = BTreeMap::new();
     snapshot.for_each(
         &format!(
-            "SELECT fixed_ips.subnet_id, fixed_ips.ip_address {from}
+            "SELECT fixed_ips.subnet_id, fixed_ips.ip_address FROM subnets
              JOIN fixed_ips ON fixed_ips.subnet_id = subnets.id WHERE {conditions}"
         ),
         &params,
@@ -120,25 +144,18 @@ pub fn of_networks(snapshot: &Snapshot<'_>, filter: &Filter) -> Result<Vec<Avail
             Ok(())
         },
     )?;
-    let mut found: Vec<Availability> = Vec::new();
+    let mut found: BTreeMap<String, Vec<SubnetAvailability>> = BTreeMap::new();
     snapshot.for_each(
         &format!(
-            "SELECT networks.id, networks.name, networks.project_id, subnets.id, subnets.name, subnets.cidr {from}
-             WHERE {conditions} ORDER BY networks.id, subnets.created_at, subnets.id"
+            "SELECT subnets.network_id, subnets.id, subnets.name, subnets.cidr FROM subnets
+             WHERE {conditions} ORDER BY subnets.created_at, subnets.id"
         ),
         &params,
         |row| {
-            let network_id: String = row.get(0)?;
-            if found.last().is_none_or(|last| last.network_id != network_id) {
-                let (network_name, project_id) = (row.get(1)?, row.get(2)?);
-                found.push(Availability { network_id, network_name, project_id, subnets: Vec::new() });
-            }
-            let (Some(network), Some(subnet_id)) = (found.last_mut(), row.get::<Option<String>>(3)?) else {
-                return Ok(());
-            };
-            let cidr: IpNet = row.parse(5)?;
+            let (subnet_id, cidr): (String, IpNet) = (row.get(1)?, row.parse(3)?);
             let counts = counts(cidr, pools.get(&subnet_id), used.get(&subnet_id));
-            network.subnets.push(SubnetAvailability { subnet_id, subnet_name: row.get(4)?, cidr, counts });
+            let subnet = SubnetAvailability { subnet_id, subnet_name: row.get(2)?, cidr, counts };
+            found.entry(row.get(0)?).or_default().push(subnet);
             Ok(())
         },
     )?;

@@ -41,13 +41,19 @@ fn json_type(attribute: &Attribute) -> Value {
         Stored::Children(_) | Stored::Nested(_) | Stored::NestedEach(_) => json!({"type": "array"}),
         Stored::ChildrenIf(..) => json!({"type": ["array", "null"]}),
         Stored::Object(_) => json!({"type": "object"}),
-        _ => match attribute.kind.json() {
-            JsonType::Boolean => json!({"type": "boolean"}),
-            JsonType::Integer => json!({"type": "integer"}),
-            JsonType::String => json!({"type": "string"}),
-            JsonType::Array => json!({"type": "array"}),
-            JsonType::Object => json!({"type": "object"}),
-        },
+        Stored::Computed(json) => json!({"type": type_word(json)}),
+        _ => json!({"type": type_word(attribute.kind.json())}),
+    }
+}
+
+/// JSON Schema's word.
+fn type_word(json: JsonType) -> &'static str {
+    match json {
+        JsonType::Boolean => "boolean",
+        JsonType::Integer => "integer",
+        JsonType::String => "string",
+        JsonType::Array => "array",
+        JsonType::Object => "object",
     }
 }
 
@@ -126,14 +132,7 @@ pub fn of_kind(kind: &Kind) -> Value {
             json!({"type": "string", "maxLength": 255, "description": "domain with its trailing dot", "examples": ["example.org."]})
         }
         Kind::Custom(custom) => {
-            let json = match custom.json {
-                JsonType::Boolean => "boolean",
-                JsonType::Integer => "integer",
-                JsonType::String => "string",
-                JsonType::Array => "array",
-                JsonType::Object => "object",
-            };
-            json!({"type": json, "description": custom.name})
+            json!({"type": type_word(custom.json), "description": custom.name})
         }
     }
 }

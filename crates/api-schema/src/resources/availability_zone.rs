@@ -14,6 +14,7 @@ const FROM: &str =
 pub static AVAILABILITY_ZONE: Resource = Resource {
     name: "availability_zone",
     collection: "availability_zones",
+    segment: "availability_zones",
     not_found: NotFound::new("AvailabilityZoneNotFound", "AvailabilityZone "),
     alias: Some("availability_zone"),
     table: "availability_zones",

@@ -81,6 +81,7 @@ pub static FLAVOR: Resource = Resource {
 pub static SERVICE_PROFILE: Resource = Resource {
     name: "service_profile",
     collection: "service_profiles",
+    segment: "service_profiles",
     not_found: NotFound::new("ServiceProfileNotFound", "Service Profile "),
     alias: Some("flavors"),
     table: "service_profiles",

@@ -7,6 +7,7 @@ use crate::{Attribute, Kind, Literal, Methods, NotFound, Parent, Resource, Store
 pub static LOCAL_IP: Resource = Resource {
     name: "local_ip",
     collection: "local_ips",
+    segment: "local_ips",
     not_found: NotFound::new("LocalIPNotFound", "Local IP "),
     alias: Some("local_ip"),
     table: "local_ips",

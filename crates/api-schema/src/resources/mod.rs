@@ -16,6 +16,7 @@ mod metering_label;
 mod metering_label_rule;
 mod ndp_proxy;
 mod network;
+mod network_ip_availability;
 mod network_segment_range;
 mod port;
 mod port_binding;
@@ -51,6 +52,7 @@ pub use metering_label::METERING_LABEL;
 pub use metering_label_rule::METERING_LABEL_RULE;
 pub use ndp_proxy::NDP_PROXY;
 pub use network::NETWORK;
+pub use network_ip_availability::NETWORK_IP_AVAILABILITY;
 pub use network_segment_range::NETWORK_SEGMENT_RANGE;
 pub use port::PORT;
 pub use port_binding::PORT_BINDING;
@@ -79,6 +81,7 @@ pub static ALL: &[&Resource] = &[
     &NETWORK,
     &SUBNET,
     &PORT,
+    &NETWORK_IP_AVAILABILITY,
     &SEGMENT,
     &NETWORK_SEGMENT_RANGE,
     &SUBNETPOOL,

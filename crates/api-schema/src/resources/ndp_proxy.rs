@@ -7,6 +7,7 @@ use crate::{Attribute, Kind, Literal, Methods, NotFound, Resource, Stored};
 pub static NDP_PROXY: Resource = Resource {
     name: "ndp_proxy",
     collection: "ndp_proxies",
+    segment: "ndp_proxies",
     not_found: NotFound::new("NDPProxyNotFound", "Ndp proxy "),
     alias: Some("l3-ndp-proxy"),
     table: "ndp_proxies",

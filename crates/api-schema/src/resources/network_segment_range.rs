@@ -27,6 +27,7 @@ const AVAILABLE: &str = "(WITH RECURSIVE ids (n) AS (
 pub static NETWORK_SEGMENT_RANGE: Resource = Resource {
     name: "network_segment_range",
     collection: "network_segment_ranges",
+    segment: "network_segment_ranges",
     not_found: NotFound::new("NetworkSegmentRangeNotFound", "Network Segment Range "),
     alias: Some("network-segment-range"),
     table: "network_segment_ranges",

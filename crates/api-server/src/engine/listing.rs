@@ -70,7 +70,7 @@ impl Listing {
                             .any(|value| body::filter_value(attribute, value).is_ok_and(|value| value == shown));
                         (if fits { "1 = 1" } else { "1 = 0" }).to_owned()
                     }
-                    Stored::Nowhere => continue,
+                    Stored::Computed(_) | Stored::Nowhere => continue,
                     _ => column_filter(resource, attribute, values, sql)?,
                 },
                 Filter::Tags { all, not, tags } => tags_filter(resource, *all, *not, tags, sql),

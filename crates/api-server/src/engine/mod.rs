@@ -22,17 +22,17 @@ pub use tags::TagChange;
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::query::Query;
-use crate::registry::{LookRule, Relation};
+use crate::registry::{Computed, ComputedRule, LookRule, Relation};
 use access_policy::Credentials;
 use api_schema::{Resource, Stored};
 use jiff::{SignedDuration, Timestamp};
 use network_model::dns;
 use place::is_visible;
-use render::{Fetch, Rendered};
+use render::{Fetch, Rendered, add_members};
 use serde_json::json;
 use shape::Shape;
 use sql::{Given, Sql};
-use store::{Snapshot, Value};
+use store::{Snapshot, StoreError, Value};
 use target::ObjectTarget;
 
 /// What declarations leave open and this request fills in.
@@ -57,7 +57,10 @@ pub fn list(
 ) -> Result<Vec<u8>, ApiError> {
     place.check_parent(api, snapshot, who)?;
     let given = given(api, who);
-    list_where(api, snapshot, (place.resource(), &[]), who, &given, query, url, &|sql| place.condition(sql))
+    let among = |sql: &mut Sql| place.condition(sql);
+    let listed =
+        Listed { resource: place.resource(), also: &[], computed: place.rules.computed, given: &given, among: &among };
+    listed.read(api, snapshot, who, query, url)
 }
 
 /// The objects that another object has to do with.
@@ -78,51 +81,80 @@ pub fn related(
         return Err(ApiError::Forbidden(format!("rule:{}", relation.policy)));
     }
     let given = Given { related_to: Some(canonical(id)), ..given(api, who) };
-    list_where(api, snapshot, (relation.resource, relation.also), who, &given, query, url, &|sql| {
-        sql.expression(relation.condition)
-    })
+    let among = |sql: &mut Sql| sql.expression(relation.condition);
+    let (resource, also) = (relation.resource, relation.also);
+    Listed { resource, also, computed: None, given: &given, among: &among }.read(api, snapshot, who, query, url)
 }
 
-#[allow(clippy::too_many_arguments)] // All that a list depends on, from its two callers above.
-fn list_where(
-    api: &Api,
+/// The objects that a list is made from, and what it shows of each.
+struct Listed<'a> {
+    resource: &'static Resource,
+    /// Beside the resource's own attributes.
+    also: &'static [(&'static str, Stored)],
+    computed: Option<ComputedRule>,
+    given: &'a Given,
+    /// The SQL condition that says which objects it has, before any filter.
+    among: &'a dyn Fn(&mut Sql) -> String,
+}
+
+impl Listed<'_> {
+    fn read(
+        &self,
+        api: &Api,
+        snapshot: &Snapshot<'_>,
+        who: &Credentials,
+        query: &Query,
+        url: &str,
+    ) -> Result<Vec<u8>, ApiError> {
+        let Self { resource, given, .. } = *self;
+        let listing = Listing::parse(resource, query, api.config.pagination_max_limit)?;
+        let shape = Shape::visible(resource, &api.policy, who, &listing.fields).with(self.also, &listing.fields);
+        let mut fetch = Fetch::new(&shape, given);
+        let visible = fetch.sql.visible(resource, &api.policy, who);
+        fetch.sql.push(&format!(" WHERE {visible}"));
+        let among = (self.among)(&mut fetch.sql);
+        fetch.sql.push(&format!(" AND {among}"));
+        listing.write_filters(resource, &mut fetch.sql)?;
+        let order = listing.order(resource);
+        if let Some(marker) = &listing.marker {
+            after_marker(snapshot, resource, &order, listing.reverse, marker, given, &mut fetch)?;
+        }
+        let mut directions = Vec::with_capacity(order.len());
+        for (column, rises) in &order {
+            let column = fetch.sql.expression(column);
+            directions.push(format!("{column} {}", if *rises == listing.reverse { "DESC" } else { "ASC" }));
+        }
+        let order_by = directions.join(", ");
+        fetch.sql.push(&format!(" ORDER BY {order_by}"));
+        if listing.limit > 0 {
+            let limit = fetch.sql.bind(listing.limit);
+            fetch.sql.push(&format!(" LIMIT {limit}"));
+        }
+        let mut page = fetch.run(snapshot)?;
+        if listing.reverse {
+            page.objects.reverse();
+            page.keys.reverse();
+        }
+        if let Some(computed) = self.computed {
+            page.extend(&compute(computed, snapshot, &page.keys, query, &listing.fields)?);
+        }
+        Ok(write_page(resource, &listing, query, url, &page))
+    }
+}
+
+/// The computed members of objects; of these, only `fields` if any are named.
+fn compute(
+    computed: ComputedRule,
     snapshot: &Snapshot<'_>,
-    (resource, also): (&'static Resource, &'static [(&'static str, Stored)]),
-    who: &Credentials,
-    given: &Given,
+    ids: &[String],
     query: &Query,
-    url: &str,
-    among: &dyn Fn(&mut Sql) -> String,
-) -> Result<Vec<u8>, ApiError> {
-    let listing = Listing::parse(resource, query, api.config.pagination_max_limit)?;
-    let shape = Shape::visible(resource, &api.policy, who, &listing.fields).with(also, &listing.fields);
-    let mut fetch = Fetch::new(&shape, given);
-    let visible = fetch.sql.visible(resource, &api.policy, who);
-    fetch.sql.push(&format!(" WHERE {visible}"));
-    let among = among(&mut fetch.sql);
-    fetch.sql.push(&format!(" AND {among}"));
-    listing.write_filters(resource, &mut fetch.sql)?;
-    let order = listing.order(resource);
-    if let Some(marker) = &listing.marker {
-        after_marker(snapshot, resource, &order, listing.reverse, marker, given, &mut fetch)?;
+    fields: &[String],
+) -> Result<Vec<Vec<Computed>>, StoreError> {
+    let mut members = computed(snapshot, ids, query)?;
+    for object in members.iter_mut().filter(|_| !fields.is_empty()) {
+        object.retain(|(name, _)| fields.iter().any(|field| field == name));
     }
-    let mut directions = Vec::with_capacity(order.len());
-    for (column, rises) in &order {
-        let column = fetch.sql.expression(column);
-        directions.push(format!("{column} {}", if *rises == listing.reverse { "DESC" } else { "ASC" }));
-    }
-    let order_by = directions.join(", ");
-    fetch.sql.push(&format!(" ORDER BY {order_by}"));
-    if listing.limit > 0 {
-        let limit = fetch.sql.bind(listing.limit);
-        fetch.sql.push(&format!(" LIMIT {limit}"));
-    }
-    let mut page = fetch.run(snapshot)?;
-    if listing.reverse {
-        page.objects.reverse();
-        page.keys.reverse();
-    }
-    Ok(write_page(resource, &listing, query, url, &page))
+    Ok(members)
 }
 
 fn write_page(resource: &Resource, listing: &Listing, query: &Query, url: &str, page: &Rendered) -> Vec<u8> {
@@ -204,11 +236,15 @@ pub fn show(
 ) -> Result<Vec<u8>, ApiError> {
     let fields: Vec<String> = query.all("fields").filter(|field| !field.is_empty()).map(str::to_owned).collect();
     let shape = Shape::alone(place.resource(), &api.policy, who, &fields);
-    let (_, object) = place.look(api, snapshot, who, &shape, id)?;
+    let (id, mut object) = place.look(api, snapshot, who, &shape, id)?;
     if let Some(rule) = place.resource().show_rule
         && api.policy.condition(rule, who) != access_policy::Condition::Always
     {
         return Err(ApiError::Forbidden(format!("rule:{rule}")));
+    }
+    if let Some(computed) = place.rules.computed {
+        let members = compute(computed, snapshot, &[id], query, &fields)?;
+        add_members(&mut object, members.first().map_or(&[], Vec::as_slice));
     }
     Ok(wrapped(place.resource(), &object))
 }

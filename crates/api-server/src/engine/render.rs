@@ -5,6 +5,7 @@
 
 use super::shape::{Column, Node, Shape, Source};
 use super::sql::{Given, Sql};
+use crate::registry::Computed;
 use api_schema::Children;
 use jiff::Timestamp;
 use jiff::tz::Offset;
@@ -29,6 +30,18 @@ impl Rendered {
         self.objects.get(index).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
     }
 
+    /// Adds members to each object; `more` has them in the order of the objects.
+    pub fn extend(&mut self, more: &[Vec<Computed>]) {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for (index, range) in self.objects.iter_mut().enumerate() {
+            let start = bytes.len();
+            bytes.extend_from_slice(self.bytes.get(range.clone()).unwrap_or_default());
+            add_members(&mut bytes, more.get(index).map_or(&[], Vec::as_slice));
+            *range = start..bytes.len();
+        }
+        self.bytes = bytes;
+    }
+
     /// All objects as a JSON list.
     pub fn write_list(&self, out: &mut Vec<u8>) {
         out.reserve(self.bytes.len() + self.objects.len() + 2);
@@ -41,6 +54,20 @@ impl Rendered {
         }
         out.push(b']');
     }
+}
+
+/// Adds members to the JSON object that ends here.
+pub fn add_members(object: &mut Vec<u8>, members: &[Computed]) {
+    if members.is_empty() || object.pop().is_none() {
+        return;
+    }
+    for (name, json) in members {
+        if object.last() != Some(&b'{') {
+            object.push(b',');
+        }
+        object.extend_from_slice(format!("\"{name}\":{json}").as_bytes());
+    }
+    object.push(b'}');
 }
 
 /// A query for objects of one shape, to be completed with WHERE, ORDER BY and LIMIT.

@@ -217,7 +217,7 @@ impl Shape {
                     .filter_map(|(name, stored)| Some((format!("\"{name}\":"), self.node(*stored, nested)?)));
                 Node::Object(present, members.collect())
             }
-            Stored::Nowhere => return None,
+            Stored::Computed(_) | Stored::Nowhere => return None,
         })
     }
 }

@@ -1,8 +1,8 @@
-//! Networks, subnets, ports, and who may use what is not theirs.
+//! Networks, subnets, ports, how many addresses are used, and who may use what is not theirs.
 
 use super::{Rules, done, typed};
 use api_schema::resources;
-use network_store::{network, port, rbac, subnet};
+use network_store::{ip_availability, network, port, rbac, subnet};
 
 pub(super) static RULES: &[Rules] = &[
     Rules {
@@ -22,6 +22,14 @@ pub(super) static RULES: &[Rules] = &[
         update: Some(|work, id, values| done(port::update(work, id.into(), typed("port", values)?))),
         delete: Some(|work, id| done(port::delete(work, id.into()))),
         ..Rules::of(&resources::PORT)
+    },
+    Rules {
+        computed: Some(|snapshot, networks, query| {
+            // What is no number is no version of any subnet.
+            let versions: Vec<i64> = query.all("ip_version").map(|version| version.parse().unwrap_or(-1)).collect();
+            ip_availability::members(snapshot, networks, &versions)
+        }),
+        ..Rules::of(&resources::NETWORK_IP_AVAILABILITY)
     },
     Rules {
         create: Some(|work, values| Ok(rbac::create(work, &typed("rbac_policy", values)?)?)),

@@ -11,11 +11,12 @@ mod security;
 mod trunks;
 
 use crate::error::ApiError;
+use crate::query::Query;
 use api_schema::{Resource, Stored};
 use network_store::{NetworkConfig, NetworkError, Work};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use store::Snapshot;
+use store::{Snapshot, StoreError};
 use uuid::Uuid;
 
 /// A checked body's values.
@@ -39,6 +40,8 @@ pub struct Rules {
     pub actions: &'static [(&'static str, ActionRule)],
     /// GET requests on one object beside showing it, by name.
     pub looks: &'static [(&'static str, LookRule)],
+    /// Gives what no SQL expression does (`Stored::Computed`) of the objects of a page.
+    pub computed: Option<ComputedRule>,
     /// What must be there before a list is shown.
     pub before_list: Option<BeforeList>,
 }
@@ -55,6 +58,7 @@ impl Rules {
             delete: None,
             actions: &[],
             looks: &[],
+            computed: None,
             before_list: None,
         }
     }
@@ -72,6 +76,11 @@ pub type DeleteRule = fn(&Work<'_>, Uuid) -> Result<(), ApiError>;
 pub type ActionRule = fn(&Work<'_>, Uuid, Value) -> Result<Answer, ApiError>;
 /// What a GET action calls; its answer's body.
 pub type LookRule = fn(&Snapshot<'_>, &NetworkConfig, Uuid) -> Result<Value, ApiError>;
+/// What gives the computed members of the objects with these ids: each member's name and its JSON, in the order of the ids. It
+/// may look at what the list is filtered by.
+pub type ComputedRule = fn(&Snapshot<'_>, &[String], &Query) -> Result<Vec<Vec<Computed>>, StoreError>;
+/// A member's name and its JSON: a text, since JSON's numbers are larger than a machine's.
+pub type Computed = (&'static str, String);
 
 /// What an action is answered with.
 pub enum Answer {

@@ -2,7 +2,6 @@
 
 pub mod auto_topology;
 pub mod extensions;
-pub mod ip_availability;
 pub mod openapi;
 pub mod quotas;
 pub mod tags;

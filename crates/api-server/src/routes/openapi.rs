@@ -26,11 +26,17 @@ pub fn document() -> Value {
         paths.extend(openapi::paths(rules.resource));
         schemas.extend(openapi::schemas(rules.resource));
         if rules.resource.attribute("tags").is_some() {
-            paths.extend(tags(rules.resource.collection, &rules.resource.path()));
+            paths.extend(tags(&rules.resource.path()));
+            // Neutron has the tags of all objects without the prefix of their collection, too.
+            if !rules.resource.prefix.is_empty() {
+                paths.extend(tags(rules.resource.collection));
+            }
         }
     }
     paths.extend(relations());
     paths.extend(quotas());
+    paths.extend(auto_topology());
+    paths.extend(versions());
     paths.extend(extensions());
     openapi::document(env!("CARGO_PKG_VERSION"), paths, schemas)
 }
@@ -42,8 +48,9 @@ fn tag_list() -> Value {
     }})
 }
 
-fn tags(collection: &str, path: &str) -> Members {
-    let named = |verb: &str, summary: &str| Operation::new(&format!("{verb}_of_{collection}"), summary, "tags");
+fn tags(path: &str) -> Members {
+    let whose = path.replace(['/', '-'], "_");
+    let named = |verb: &str, summary: &str| Operation::new(&format!("{verb}_of_{whose}"), summary, "tags");
     let mut paths = Members::new();
     paths.insert(
         format!("/v2.0/{path}/{{id}}/tags"),
@@ -134,6 +141,39 @@ fn quotas() -> Members {
         of_project("show_quota_details", "Limits, and what is used and reserved of them", details),
     );
     paths
+}
+
+fn auto_topology() -> Members {
+    let named = |name: &str, summary: &str| Operation::new(name, summary, "auto_allocated_topology");
+    let text = || json!({"type": "string"});
+    let shown = json!({"type": "object", "required": ["auto_allocated_topology"], "properties": {
+        "auto_allocated_topology": {
+            "type": "object", "required": ["id", "project_id", "tenant_id"],
+            "properties": {"id": text(), "project_id": text(), "tenant_id": {"type": "string", "deprecated": true}},
+        },
+    }});
+    let get = named("get_auto_allocated_topology", "The project's network; it is made if there is none")
+        .query(
+            "fields",
+            json!({"type": "string", "enum": ["dry-run"], "description": "only say whether it could be made"}),
+        )
+        .answers(200, "The id of the network, or `dry-run=pass`.", shown);
+    let delete = named("delete_auto_allocated_topology", "Remove the network and what was made with it")
+        .answers_empty(204, "It is gone.");
+    let item = json!({"parameters": [path_parameter("project_id")], "get": get.json(), "delete": delete.json()});
+    Members::from_iter([("/v2.0/auto-allocated-topology/{project_id}".to_owned(), item)])
+}
+
+fn versions() -> Members {
+    let named = |name: &str, summary: &str| Operation::new(name, summary, "versions");
+    let list = |of: &str| json!({"type": "object", "required": [of], "properties": {of: {"type": "array", "items": {"type": "object"}}}});
+    let versions =
+        named("list_versions", "The versions of the API").open().answers(200, "The versions.", list("versions"));
+    let root = named("list_resources", "What the API has").answers(200, "The resources.", list("resources"));
+    Members::from_iter([
+        ("/".to_owned(), json!({"get": versions.json()})),
+        ("/v2.0/".to_owned(), json!({"get": root.json()})),
+    ])
 }
 
 fn extensions() -> Members {

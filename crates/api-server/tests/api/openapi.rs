@@ -45,6 +45,37 @@ async fn what_is_not_described_is_not_there() {
 }
 
 #[tokio::test]
+async fn paths_are_spelled_as_clients_write_them() {
+    let description = description(&Server::new()).await;
+    let unnamed = |part: &str| if part.starts_with('{') { "ID".to_owned() } else { part.to_owned() };
+    let described: Vec<String> = description["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|path| path.split('/').map(unnamed).collect::<Vec<_>>().join("/"))
+        .collect();
+    // openstacksdk's `base_path`s.
+    for path in [
+        "address-groups",
+        "auto-allocated-topology/ID",
+        "availability_zones",
+        "local_ips/ID/port_associations",
+        "metering/metering-labels",
+        "ndp_proxies",
+        "network-ip-availabilities",
+        "network_segment_ranges",
+        "networks/ID/dhcp-agents",
+        "qos/policies/ID/bandwidth_limit_rules",
+        "qos/rule-types",
+        "security-groups-default-statefulness",
+        "service-providers",
+        "service_profiles",
+    ] {
+        assert!(described.contains(&format!("/v2.0/{path}")), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_description_needs_no_token_and_says_that_everything_else_does() {
     let server = Server::new();
     let description = description(&server).await;

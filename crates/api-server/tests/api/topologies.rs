@@ -73,4 +73,37 @@ async fn administrators_see_how_many_addresses_are_used() {
     let hidden = server.get(DEMO, "/v2.0/network-ip-availabilities").await.expect(200);
     assert_eq!(hidden["network_ip_availabilities"], json!([]) as Value);
     assert_eq!(server.get(ADMIN, "/v2.0/network-ip-availabilities?color=red").await.status, 400);
+    let alone = server.get(ADMIN, &format!("{show}?fields=used_ips&fields=network_name")).await.expect(200);
+    assert_eq!(alone["network_ip_availability"], json!({"network_name": "n", "used_ips": 2}));
+}
+
+#[tokio::test]
+async fn the_counts_come_in_pages() {
+    let server = Server::new();
+    let mut networks = Vec::new();
+    for name in ["a", "b", "b"] {
+        networks.push(id(&server.create(DEMO, "network", json!({ "name": name })).await).to_owned());
+    }
+    let subnet = json!({"network_id": networks[0], "ip_version": 4, "cidr": "10.0.0.0/24"});
+    server.create(DEMO, "subnet", subnet).await;
+    networks.sort();
+    let list = "/v2.0/network-ip-availabilities";
+    let ids = |body: &Value| -> Vec<String> {
+        let found = body["network_ip_availabilities"].as_array().unwrap().iter();
+        found.map(|network| network["network_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = server.get(ADMIN, &format!("{list}?limit=2&sort_key=network_id&sort_dir=asc")).await.expect(200);
+    assert_eq!(ids(&first), networks[..2]);
+    let next = first["network_ip_availabilities_links"][0]["href"].as_str().unwrap();
+    let rest = server.get(ADMIN, next.split_once("9696").unwrap().1).await.expect(200);
+    assert_eq!(ids(&rest), networks[2..]);
+    let back = format!("{list}?limit=5&page_reverse=True&marker={}", networks[2]);
+    assert_eq!(ids(&server.get(ADMIN, &back).await.expect(200)), networks[..2]);
+    let falling = server.get(ADMIN, &format!("{list}?sort_key=network_id&sort_dir=desc")).await.expect(200);
+    assert_eq!(ids(&falling), networks.iter().rev().cloned().collect::<Vec<_>>());
+    assert_eq!(server.get(ADMIN, &format!("{list}?sort_key=used_ips&sort_dir=asc")).await.status, 400);
+    for (filter, count) in [("network_name=b", 2), ("ip_version=4", 1), ("ip_version=6", 0), ("ip_version=x", 0)] {
+        let found = server.get(ADMIN, &format!("{list}?{filter}")).await.expect(200);
+        assert_eq!(ids(&found).len(), count, "{filter}");
+    }
 }
