@@ -33,22 +33,12 @@ pub trait Authenticator: Send + Sync + 'static {
     fn authenticate<'a>(&'a self, presented: Presented<'a>) -> Authentication<'a>;
 }
 
-/// The role by which a service's token is told from a user's, where nobody has configured another.
-const SERVICE_ROLE: &str = "service";
-
 impl Authenticator for Identity {
     fn authenticate<'a>(&'a self, presented: Presented<'a>) -> Authentication<'a> {
         let names = |info: &identity::TokenInfo| info.role_names().map(str::to_owned).collect();
         Box::pin(async move {
-            let mut service_roles = Vec::new();
-            let mut info = self.validate(presented.token);
-            if let Some(token) = presented.service_token {
-                let service = self.validate(token).ok().filter(|service| service.has_role(SERVICE_ROLE));
-                service_roles = names(&*service.ok_or(Denial::Unauthorized)?);
-                // A service may finish what it began when the user's token was good.
-                info = info.or_else(|_| self.validate_expired(presented.token));
-            }
-            let info = info.map_err(|error| match error {
+            let checked = self.validate_both(presented.token, presented.service_token);
+            let (info, service) = checked.map_err(|error| match error {
                 identity::IdentityError::Store(_) => Denial::Unavailable,
                 _ => Denial::Unauthorized,
             })?;
@@ -60,7 +50,7 @@ impl Authenticator for Identity {
                     system_scope: false,
                     is_admin_project: true,
                     roles: names(&info),
-                    service_roles,
+                    service_roles: service.map(|service| names(&service)).unwrap_or_default(),
                 },
             })
         })

@@ -14,6 +14,11 @@ pub struct IdentityConfig {
     /// How long a checked token may be believed without asking the database, in seconds. Changes made through this
     /// server are seen at once; this bounds how late it notices those of another server on the same database.
     pub token_cache_seconds: u32,
+    /// Roles of which a service token (`X-Service-Token`) must have one, to be a service's and to vouch for users' tokens that
+    /// have expired. keystonemiddleware's name, as the next.
+    pub service_token_roles: Vec<String>,
+    /// Whether a service token without such a role is refused, or counts though it vouches for nothing.
+    pub service_token_roles_required: bool,
     /// The password that user `admin` gets when the database is new. Without it one is invented and written to
     /// `admin-password` beside the key file, readable by the owner only. Later changes of it here have no effect.
     pub admin_password: Option<Secret>,
@@ -41,6 +46,8 @@ impl Default for IdentityConfig {
         Self {
             token_lifetime_seconds: 3600,
             token_cache_seconds: 5,
+            service_token_roles: vec!["service".to_owned()],
+            service_token_roles_required: true,
             admin_password: None,
             key_file: PathBuf::from("fernet-keys"),
             region: "RegionOne".to_owned(),

@@ -67,6 +67,11 @@ impl Identity {
         folder: &Path,
         clock: Clock,
     ) -> Result<Self, IdentityError> {
+        if !config.service_token_roles_required {
+            tracing::warn!(
+                "[identity] service_token_roles_required is false: any good token counts as a service token"
+            );
+        }
         store.migrate(schema::MIGRATIONS)?;
         let key_path = folder.join(&config.key_file);
         let keys = KeyRing::find(store, &key_path)?;
@@ -140,6 +145,28 @@ impl Identity {
             return Err(IdentityError::unauthorized("the token is too long"));
         }
         self.check(token, self.now().saturating_sub(EXPIRED_WINDOW).unwrap_or(Timestamp::MIN)).map(Arc::new)
+    }
+
+    /// Checks the tokens of a request that a service may pass on for a user: the user's token, and the service's. A service
+    /// token that does not count spoils the request, as keystonemiddleware has it.
+    pub fn validate_both(
+        &self,
+        token: &str,
+        service_token: Option<&str>,
+    ) -> Result<(Arc<TokenInfo>, Option<Arc<TokenInfo>>), IdentityError> {
+        let Some(service_token) = service_token else { return Ok((self.validate(token)?, None)) };
+        let IdentityConfig { service_token_roles, service_token_roles_required, .. } = &self.inner.config;
+        let service = self.validate(service_token)?;
+        let vouches = service_token_roles.iter().any(|role| service.has_role(role));
+        if !vouches && *service_token_roles_required {
+            return Err(IdentityError::unauthorized("the service token is not a service's"));
+        }
+        // A service may finish what it began when the user's token was good.
+        let user = match self.validate(token) {
+            Err(_) if vouches => self.validate_expired(token)?,
+            validated => validated?,
+        };
+        Ok((user, Some(service)))
     }
 
     /// See [`Inner::generation`]. Nothing is read while nothing has changed anywhere.

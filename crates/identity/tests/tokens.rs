@@ -464,3 +464,31 @@ async fn services_may_ask_about_a_token_that_has_expired_but_not_about_one_that_
     cloud.pass(48 * 3600);
     assert_eq!(asked(&cloud.token_of("nova").await, &expired).await, 404);
 }
+
+#[tokio::test]
+async fn a_service_token_counts_when_it_is_a_services() {
+    let cloud = Cloud::new();
+    cloud.person("member", "member").await;
+    cloud.person("nova", "service").await;
+    let (member, nova) = (cloud.token_of("member").await, cloud.token_of("nova").await);
+    let (user, service) = cloud.identity.validate_both(&member, Some(&nova)).unwrap();
+    assert!(user.has_role("member") && service.unwrap().has_role("service"));
+    assert!(cloud.identity.validate_both(&member, None).unwrap().1.is_none());
+    assert!(cloud.identity.validate_both(&member, Some(&member)).is_err());
+    assert!(cloud.identity.validate_both(&member, Some("forged")).is_err());
+    cloud.pass(4000);
+    assert!(cloud.identity.validate_both(&member, Some(&nova)).is_err(), "the service's own has expired too");
+    let nova = cloud.token_of("nova").await;
+    assert!(cloud.identity.validate_both(&member, Some(&nova)).is_ok());
+}
+
+#[tokio::test]
+async fn a_service_token_without_the_role_counts_where_none_is_required_but_vouches_for_nothing() {
+    let cloud = Cloud::with(IdentityConfig { service_token_roles_required: false, ..config() });
+    cloud.person("member", "member").await;
+    let token = cloud.token_of("member").await;
+    assert!(cloud.identity.validate_both(&token, Some(&token)).unwrap().1.unwrap().has_role("member"));
+    cloud.pass(4000);
+    let fresh = cloud.token_of("member").await;
+    assert!(cloud.identity.validate_both(&token, Some(&fresh)).is_err());
+}

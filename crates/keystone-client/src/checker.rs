@@ -73,6 +73,11 @@ impl TokenChecker {
     /// A checker by another clock.
     pub fn with_clock(config: CheckerConfig, clock: Clock) -> Result<Self, KeystoneError> {
         let session = Session::with_clock(config.account.clone(), clock)?;
+        if !config.service_token_roles_required {
+            tracing::warn!(
+                "[identity] service_token_roles_required is false: any good token counts as a service token"
+            );
+        }
         let cache = Cache::new(config.cache_seconds, config.negative_cache_seconds);
         Ok(Self { session, config, state: Mutex::new(State { cache, asking: HashMap::new() }) })
     }

@@ -2,6 +2,11 @@
 //!
 //! What a project has is a tally that the database keeps for every declaration with `quota: true`
 //! ([`store::Tally`]); no rule here or elsewhere counts.
+//!
+//! Neutron reserves what a request is about to make, in a transaction before the one that makes it, and counts reservations
+//! as used. Here counting and making are one transaction, and [`check`] holds the tally until it ends: concurrent requests
+//! come one after the other, on several servers too, and nothing is ever `reserved`.
+//! Held by `quotas::many_at_once_do_not_pass_a_limit` (`api-server`, on both stores) and by `neutronium`'s `several_servers`.
 
 use crate::{NetworkConfig, NetworkError};
 use api_schema::resources;

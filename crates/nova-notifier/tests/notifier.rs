@@ -1,4 +1,5 @@
 //! The queue against a small Nova that speaks the protocol, and a small Keystone: order, trouble, restarts, several servers.
+//! On both stores; what is about several servers on one database always on PostgreSQL.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the configured allowance covers only functions marked as tests")]
 
@@ -18,7 +19,8 @@ use network_store::port::{self, PortCreate};
 use network_store::{NetworkConfig, NetworkOptions, Work};
 use nova_notifier::{Notifier, NovaConfig};
 use serde_json::{Value, json};
-use store::Store;
+use store::testing::TestDatabase;
+use store::{Store, params};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 
@@ -87,13 +89,16 @@ struct World {
     config: NovaConfig,
     keystone: FakeKeystone,
     nova: Arc<Nova>,
-    _folder: tempfile::TempDir,
+    database: TestDatabase,
 }
 
 impl World {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path().join("test.db")).unwrap();
+        Self::on(TestDatabase::new()).await
+    }
+
+    async fn on(database: TestDatabase) -> Self {
+        let store = database.open();
         network_store::prepare(&store).unwrap();
         let network = NetworkConfig::new(&NetworkOptions::default()).unwrap();
         let network = Arc::new(NetworkConfig { nova: NovaEvents { status: true, data: true }, ..network });
@@ -108,7 +113,7 @@ impl World {
             json!([{"type": "compute", "endpoints": [{"interface": "public", "region_id": "One", "url": url}]}]),
         );
         let config = NovaConfig { enabled: true, account: keystone.account(), ..NovaConfig::default() };
-        Self { store, network, config, keystone, nova, _folder: folder }
+        Self { store, network, config, keystone, nova, database }
     }
 
     fn start(&self, holder: &str) -> Notifier {
@@ -139,6 +144,13 @@ impl World {
 
     async fn set_status(&self, port: PortId, status: &'static str) {
         self.write(move |work| port::set_status(work, port, status)).await;
+    }
+
+    /// As if its holder had said nothing for long enough.
+    async fn claim_runs_out(&self) {
+        let over =
+            |tx: &store::Tx<'_>| tx.execute("UPDATE nova_sender SET held_until = ?1", params![Timestamp::UNIX_EPOCH]);
+        self.store.write(over).await.unwrap();
     }
 
     async fn waiting(&self) -> usize {
@@ -289,4 +301,36 @@ async fn of_several_servers_on_one_database_one_sends() {
     world.settled().await;
     let pair = [taken(A, "network-vif-plugged"), taken(A, "network-vif-unplugged")];
     assert_eq!(world.told(), pair.iter().cycle().take(40).cloned().collect::<Vec<_>>());
+}
+
+/// A server that dies while Nova reads its request, with the database's connections of its own.
+#[tokio::test]
+async fn a_server_that_dies_is_replaced_and_no_event_is_lost() {
+    let world = World::on(TestDatabase::shared()).await;
+    let (a, b) = (world.port(A).await, world.port(B).await);
+    world.set_status(a, "ACTIVE").await;
+    *world.nova.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+    let store = world.database.open();
+    let dying = Notifier::start(store.clone(), &world.config, "dying".to_owned()).unwrap();
+    world.nova.heard.notified().await;
+    // What happens while the one that has the claim hangs, through another server.
+    world.set_status(b, "ACTIVE").await;
+    world.set_status(a, "DOWN").await;
+    drop((dying, store));
+    *world.nova.gate.lock().unwrap() = None;
+    assert_eq!(world.waiting().await, 3, "nothing was answered, so nothing is forgotten");
+    world.claim_runs_out().await;
+    let _other = world.start("other");
+    world.settled().await;
+    world.set_status(b, "DOWN").await;
+    world.settled().await;
+    let (first, rest) = world.told().split_first().map(|(first, rest)| (first.clone(), rest.to_vec())).unwrap();
+    assert_eq!(first, taken(A, "network-vif-plugged"), "Nova has heard this one of both");
+    let expected = [
+        taken(A, "network-vif-plugged"),
+        taken(B, "network-vif-plugged"),
+        taken(A, "network-vif-unplugged"),
+        taken(B, "network-vif-unplugged"),
+    ];
+    assert_eq!(rest, expected);
 }

@@ -131,7 +131,7 @@ pub async fn member(
     Ok(ok(&json!({"quota": details})))
 }
 
-/// Limits and what is used of them. Nothing is ever reserved: an object is counted by the transaction that makes it.
+/// Limits and what is used of them. Nothing is ever reserved (see [`network_store::quota`]).
 fn details(snapshot: &Snapshot<'_>, config: &NetworkConfig, project: &str) -> Result<Value, StoreError> {
     let mut members = Map::new();
     for (name, limit) in quota::limits(snapshot, config, project)? {

@@ -124,4 +124,16 @@ async fn many_at_once_do_not_pass_a_limit() {
     }
     let there = server.get(DEMO, "/v2.0/networks").await.expect(200);
     assert_eq!(there["networks"].as_array().unwrap().len(), 5);
+
+    server.put(ADMIN, &path(), json!({"quota": {"router": 7}})).await.expect(200);
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let server = server.clone();
+        requests.spawn(async move { server.post(DEMO, "/v2.0/routers", json!({"router": {}})).await.status });
+    }
+    let answers = requests.join_all().await;
+    let count = |status| answers.iter().filter(|answer| **answer == status).count();
+    assert_eq!((count(201), count(409)), (7, 33));
+    let details = server.get(ADMIN, &format!("{}/details.json", path())).await.expect(200);
+    assert_eq!(details["quota"]["router"], json!({"limit": 7, "used": 7, "reserved": 0}));
 }
