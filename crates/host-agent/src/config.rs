@@ -3,7 +3,7 @@
 //! ```toml
 //! [agent]
 //! host = "compute1"                  # default: the machine's host name
-//! server = "http://192.0.2.1:9696"
+//! server = "http://192.0.2.1:9696"   # or several that share a database: ["http://192.0.2.1:9696", "http://192.0.2.2:9696"]
 //! secret_file = "/etc/neutronium/agent.secret"
 //! roles = ["l2"]                     # l2, dhcp, l3
 //!
@@ -16,7 +16,7 @@ use crate::AgentError;
 use host_plan::{Datapath, HostConfig, TunnelEndpoint};
 use host_view::AgentRole;
 use net_types::{MacAddr, NetworkType};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -40,9 +40,9 @@ pub struct AgentSection {
     /// Name under which ports are bound to this host; default: the machine's host name.
     #[serde(default = "host_name")]
     pub host: String,
-    /// `http://ADDRESS:PORT` of the server.
-    #[serde(default = "default_server")]
-    pub server: String,
+    /// `http://ADDRESS:PORT` of the server, or of each of several: the agent goes over to another when its own is gone.
+    #[serde(default = "default_server", deserialize_with = "one_or_several")]
+    pub server: Vec<String>,
     /// File with the token that the agents share with the server; surrounding white space does not count.
     #[serde(default = "default_secret_file")]
     pub secret_file: PathBuf,
@@ -146,6 +146,9 @@ impl AgentConfig {
         if agent.host.is_empty() {
             return wrong("[agent] host is empty".to_owned());
         }
+        if agent.server.is_empty() {
+            return wrong("[agent] server names no server".to_owned());
+        }
         if agent.roles.is_empty() {
             return wrong("[agent] roles names no role; l2, dhcp and l3 are known".to_owned());
         }
@@ -227,8 +230,22 @@ fn host_name() -> String {
     nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
 }
 
-fn default_server() -> String {
-    "http://127.0.0.1:9696".to_owned()
+fn default_server() -> Vec<String> {
+    vec!["http://127.0.0.1:9696".to_owned()]
+}
+
+/// A text or a list of texts.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "`server` is a URL or a list of URLs")]
+    enum Given {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Given::deserialize(deserializer)? {
+        Given::One(url) => vec![url],
+        Given::Several(urls) => urls,
+    })
 }
 
 fn default_secret_file() -> PathBuf {
@@ -292,6 +309,9 @@ mod tests {
             "#,
         )
         .unwrap();
+        assert_eq!(config.agent.server, ["http://192.0.2.1:9696"]);
+        let several = AgentConfig::parse("[agent]\nhost = 'x'\nserver = ['http://a:1', 'http://b:1']").unwrap();
+        assert_eq!(several.agent.server, ["http://a:1", "http://b:1"]);
         assert_eq!(config.ovs.endpoint, Some(Endpoint { bridge: "br-phys".to_owned(), prefix_len: 24 }));
         assert_eq!(config.ovs.bridge_mappings["physnet1"], "br-ex");
         assert!(config.plays(AgentRole::L3));
@@ -304,6 +324,8 @@ mod tests {
     fn what_is_wrong_is_said_by_name() {
         for (text, named) in [
             ("[agent]\nhots = 'x'", "hots"),
+            ("[agent]\nserver = []", "server"),
+            ("[agent]\nserver = 1", "server"),
             ("[agent]\nroles = ['l4']", "l4"),
             ("[agent]\nroles = []", "roles"),
             ("[agent]\nroles = ['dhcp']", "l2"),

@@ -4,7 +4,7 @@
 use crate::AgentError;
 use crate::backoff::{Backoff, random};
 use crate::board::{Board, Realised, combine};
-use crate::server::{Connection, Server};
+use crate::server::{Connection, Servers};
 use host_view::{HostDescription, HostReport, PortState, ReportAnswer};
 use net_types::PortId;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What the reporter knows from the start.
 pub(crate) struct Reporter {
-    pub server: Server,
+    pub servers: Servers,
     pub host: String,
     /// Drawn at start.
     pub session: Uuid,
@@ -80,8 +80,9 @@ impl Reporter {
         {
             return understand(&answer);
         }
-        let fresh = connection.insert(self.server.connect().await?);
-        understand(&fresh.post("the report", &path, body.into()).await?)
+        let fresh = connection.insert(self.servers.connect().await?);
+        let answer = fresh.post("the report", &path, body.into()).await;
+        understand(&answer.inspect_err(|_| fresh.leave())?)
     }
 
     fn compose(&self, told: Option<&Realised>, realised: &Realised) -> HostReport {

@@ -23,9 +23,10 @@
 //! Every channel carries the newest value only (`tokio::sync::watch`): who is late misses nothing that still matters. Tasks
 //! end with [`run`]; nothing on the host is undone then, so that packets flow on while the agent is away.
 
+use crate::backoff::random;
 use crate::board::Board;
 use crate::rooms::Order;
-use crate::server::Server;
+use crate::server::Servers;
 use crate::{AgentConfig, AgentError, keep, report, rooms, switch, watch};
 use host_view::HostDescription;
 use std::future::Future;
@@ -39,13 +40,13 @@ use uuid::Uuid;
 pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
     let path = &config.agent.secret_file;
     let secret = std::fs::read_to_string(path).map_err(|source| AgentError::ReadFile { path: path.clone(), source })?;
-    let server = Server::new(&config.agent.server, &secret)?;
+    let servers = Servers::new(&config.agent.server, &secret, random())?;
     let board = Arc::new(Board::new());
     let known = tokio::sync::watch::Sender::new(None);
     let orders = tokio::sync::watch::Sender::<Option<Arc<Order>>>::new(None);
     let kept = keep::load(&config.agent.state_dir);
     let reporter = report::Reporter {
-        server: server.clone(),
+        servers: servers.clone(),
         host: config.agent.host.clone(),
         session: Uuid::new_v4(),
         description: describe(&config),
@@ -58,8 +59,8 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
     tasks.spawn(rooms::run(config.agent.roles.clone(), orders.subscribe(), board.clone(), config.audit_interval()));
     tasks.spawn(switch::run(config.clone(), known.subscribe(), orders, board.clone()));
     tasks.spawn(report::run(reporter, board));
-    tasks.spawn(watch::run(server, config.agent.host.clone(), kept, known));
-    tracing::info!(host = config.agent.host, server = config.agent.server, "the agent runs");
+    tasks.spawn(watch::run(servers, config.agent.host.clone(), kept, known));
+    tracing::info!(host = config.agent.host, servers = ?config.agent.server, "the agent runs");
     tokio::select! {
         () = shutdown => {
             tracing::info!("the agent ends; the host stays as it is");

@@ -7,7 +7,7 @@
 use crate::AgentError;
 use crate::backoff::{Backoff, random};
 use crate::known::{KnownView, Step, take};
-use crate::server::Server;
+use crate::server::{Lines, Servers};
 use host_view::WatchEvent;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,13 +23,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(crate) type Published = watch::Sender<Option<KnownView>>;
 
 /// Follows for as long as it is polled.
-pub(crate) async fn run(server: Server, host: String, kept: Option<KnownView>, published: Published) {
+pub(crate) async fn run(servers: Servers, host: String, kept: Option<KnownView>, published: Published) {
     let patience = async {
         sleep(PATIENCE_AT_START).await;
         go_by(&published, kept.clone());
     };
     let follow = async {
-        let mut follower = Follower { server, host, known: kept.clone(), lost: false, published: &published };
+        let mut follower = Follower { servers, host, known: kept.clone(), lost: false, published: &published };
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
             if let Err(error) = follower.follow(&mut backoff).await {
@@ -55,7 +55,7 @@ fn go_by(published: &Published, kept: Option<KnownView>) {
 }
 
 struct Follower<'p> {
-    server: Server,
+    servers: Servers,
     host: String,
     known: Option<KnownView>,
     /// A line did not continue what is known: only a snapshot helps.
@@ -68,7 +68,14 @@ impl Follower<'_> {
     async fn follow(&mut self, backoff: &mut Backoff) -> Result<(), AgentError> {
         let known = self.known.as_ref().filter(|_| !self.lost);
         let resume = known.map_or(String::new(), |known| format!("?revision={}", known.revision));
-        let mut lines = self.server.lines(&format!("/agent/v1/hosts/{}/watch{resume}", self.host)).await?;
+        let mut lines = self.servers.lines(&format!("/agent/v1/hosts/{}/watch{resume}", self.host)).await?;
+        let ended = self.take_all(&mut lines, backoff).await;
+        // However it ended: another server may go on at once.
+        lines.leave();
+        ended
+    }
+
+    async fn take_all(&mut self, lines: &mut Lines, backoff: &mut Backoff) -> Result<(), AgentError> {
         loop {
             let heard = timeout(SILENCE_LIMIT, lines.next()).await;
             let silent = || AgentError::NotUnderstood {

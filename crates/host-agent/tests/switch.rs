@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::server::FakeServer;
 use common::view::{add_network, add_port, add_secured_port, ip, mac};
 use common::{Host, on_a_host};
 use host_view::{HostView, PortState, Segment};
@@ -422,5 +423,42 @@ fn what_would_be_done_is_said_and_everything_can_be_undone() {
         assert!(host_drivers::netns::list().unwrap().iter().all(|name| !name.starts_with("qdhcp-")));
         assert!(!host.switch.run(&["ip", "-o", "link"]).unwrap().contains("tap"));
         assert!(!host.state_dir().join("view.json").exists());
+    });
+}
+
+#[test]
+fn an_agent_goes_over_to_another_server() {
+    on_a_host(|host| async move {
+        let mut others = [FakeServer::start().await, FakeServer::start().await];
+        let mut config = host.config("");
+        config.agent.server = others.iter().map(FakeServer::url).collect();
+        let agent = host.agent_with(config);
+        // What servers on one database tell is the same.
+        let mut ports = vec![];
+        let mut told = HostView::default();
+        let net = add_network(&mut told, LOCAL, "10.0.0.0/24", None);
+        ports.push(add_port(&mut told, net, "compute:nova", mac(1), "10.0.0.1"));
+        let tell = |told: &HostView, servers: &[FakeServer]| {
+            servers.iter().map(|server| server.change(|view| *view = told.clone())).max().unwrap()
+        };
+        tell(&told, &others);
+        let _first = host.plug(ports[0], mac(1), &["10.0.0.1/24"]);
+        let up = |port| move |seen: &common::server::Seen| seen.ports.get(&port) == Some(&PortState::Up);
+        // It began with either of them.
+        let chosen = tokio::select! {
+            _ = others[0].until("up, said to the first", up(ports[0])) => 0,
+            _ = others[1].until("up, said to the second", up(ports[0])) => 1,
+        };
+        others[chosen].die().await;
+        ports.push(add_port(&mut told, net, "compute:nova", mac(2), "10.0.0.2"));
+        tell(&told, &others);
+        let _second = host.plug(ports[1], mac(2), &["10.0.0.2/24"]);
+        let other = 1 - chosen;
+        let seen = others[other].until("both up", |seen| up(ports[0])(seen) && up(ports[1])(seen)).await;
+        assert!(seen.reports.iter().any(|report| report.full), "a server that knows nothing of the agent is told all");
+        others[chosen].revive().await;
+        others[other].die().await;
+        others[chosen].until("both up", |seen| seen.session.is_some() && up(ports[1])(seen)).await;
+        agent.stop().await;
     });
 }
