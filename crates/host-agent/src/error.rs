@@ -59,6 +59,12 @@ pub enum AgentError {
     /// A service in a namespace is not running.
     #[error(transparent)]
     Service(#[from] host_services::ServiceError),
+    /// Another agent works on this host.
+    #[error("an agent runs on this host already (it holds {})", path.display())]
+    AnotherRuns {
+        /// What it holds.
+        path: std::path::PathBuf,
+    },
     /// A task of the agent ended, which none of them should.
     #[error("a task of the agent ended: {reason}")]
     TaskEnded {
@@ -78,6 +84,9 @@ pub enum AgentError {
 impl AgentError {
     /// Whether the same attempt may succeed later, without anybody changing the configuration.
     pub fn is_worth_retrying(&self) -> bool {
-        !matches!(self, Self::Configuration { .. } | Self::ReadFile { .. } | Self::TaskEnded { .. })
+        !matches!(
+            self,
+            Self::Configuration { .. } | Self::ReadFile { .. } | Self::TaskEnded { .. } | Self::AnotherRuns { .. }
+        )
     }
 }

@@ -7,13 +7,15 @@
 //! A first start, a restart, a lost connection and a change are one path: look at what is there, plan, write the
 //! difference. Nothing is removed before a view is known, and things that are not ours are never touched.
 
+mod audit;
 mod backoff;
 mod board;
+mod cleanup;
 mod config;
 mod error;
 mod keep;
 mod known;
-mod preview;
+mod lock;
 mod report;
 mod rooms;
 mod server;
@@ -21,7 +23,11 @@ mod switch;
 pub mod tasks;
 mod watch;
 
+pub use audit::{Audit, Finding, How, Layer, Source, ViewFrom, audit};
+pub use cleanup::{Cleanup, remove_everything};
 pub use config::{AgentConfig, AgentSection, Endpoint, OvsSection};
 pub use error::AgentError;
-pub use preview::{Preview, plan_only, preview, remove_everything};
+// What those say, and a dry run is given.
+pub use host_plan::Device;
+pub use host_view::HostView;
 pub use tasks::run;

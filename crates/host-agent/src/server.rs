@@ -6,7 +6,8 @@
 //!
 //! Who calls decides when to try again. Every wait has a limit.
 
-use crate::AgentError;
+use crate::backoff::random;
+use crate::{AgentConfig, AgentError};
 use bytes::{Buf, Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -101,6 +102,14 @@ impl Servers {
         authorization.set_sensitive(true);
         let current = Arc::new(AtomicUsize::new(usize::try_from(first).unwrap_or(0)));
         Ok(Self { all, current, authorization })
+    }
+
+    /// The servers of a configuration, with the token that its file holds.
+    pub(crate) fn load(config: &AgentConfig) -> Result<Self, AgentError> {
+        let path = &config.agent.secret_file;
+        let token =
+            std::fs::read_to_string(path).map_err(|source| AgentError::ReadFile { path: path.clone(), source })?;
+        Self::new(&config.agent.server, &token, random())
     }
 
     /// Opens a connection to the first server that can be reached.

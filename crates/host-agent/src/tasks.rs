@@ -23,8 +23,8 @@
 //! Every channel carries the newest value only (`tokio::sync::watch`): who is late misses nothing that still matters. Tasks
 //! end with [`run`]; nothing on the host is undone then, so that packets flow on while the agent is away.
 
-use crate::backoff::random;
 use crate::board::Board;
+use crate::lock::Lock;
 use crate::rooms::Order;
 use crate::server::Servers;
 use crate::{AgentConfig, AgentError, keep, report, rooms, switch, watch};
@@ -38,9 +38,8 @@ use uuid::Uuid;
 /// Runs the agent until `shutdown` is there. Errors are those of the configuration, and a task that broke off; whatever else
 /// fails is tried again.
 pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
-    let path = &config.agent.secret_file;
-    let secret = std::fs::read_to_string(path).map_err(|source| AgentError::ReadFile { path: path.clone(), source })?;
-    let servers = Servers::new(&config.agent.server, &secret, random())?;
+    let servers = Servers::load(&config)?;
+    let _lock = Lock::take(&config.agent.state_dir)?;
     let board = Arc::new(Board::new());
     let known = tokio::sync::watch::Sender::new(None);
     let orders = tokio::sync::watch::Sender::<Option<Arc<Order>>>::new(None);

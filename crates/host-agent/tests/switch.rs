@@ -8,6 +8,7 @@ mod common;
 use common::server::FakeServer;
 use common::view::{add_network, add_port, add_secured_port, ip, mac};
 use common::{Host, on_a_host};
+use host_agent::Layer;
 use host_view::{HostView, PortState, Segment};
 use std::time::Duration;
 
@@ -401,21 +402,27 @@ fn what_would_be_done_is_said_and_everything_can_be_undone() {
         let mut view = HostView::default();
         let net = add_network(&mut view, LOCAL, "10.0.0.0/24", None);
         let port = common::view::serve_dhcp(&mut view, net, mac(0xd), "10.0.0.2");
-        let preview = host_agent::preview(&config, Some(view.clone())).await.unwrap();
-        assert!(preview.ovsdb.as_ref().is_some_and(|words| words.contains("insert Bridge br-int")), "{preview:?}");
-        assert!(preview.flows["br-int"].add.len() > 10);
-        assert_eq!(preview.namespaces, [format!("qdhcp-{}", net.network)].into());
+        let given = || host_agent::ViewFrom::Given(std::sync::Arc::new(view.clone()));
+        let audit = host_agent::audit(&config, given()).await.unwrap();
+        let missing = |layer, place: &str| {
+            let of = |finding: &&host_agent::Finding| (finding.layer, finding.place.as_str()) == (layer, place);
+            audit.findings.iter().filter(of).filter(|finding| finding.how == host_agent::How::Missing).count()
+        };
+        assert_eq!(missing(Layer::Ovsdb, "br-int"), 2, "the bridge and its own port: {:?}", audit.findings);
+        assert!(missing(Layer::Flow, "br-int") > 10);
+        assert_eq!(missing(Layer::Namespace, &format!("qdhcp-{}", net.network)), 1);
         assert!(host.switch.vsctl(&["list-br"]).unwrap().trim() == "br-ex", "nothing was done");
 
         let agent = host.agent_with(config.clone());
         host.server.change(|shown| *shown = view.clone());
         host.server.until_up(port).await;
         agent.stop().await;
-        let preview = host_agent::preview(&config, Some(view)).await.unwrap();
-        assert_eq!((preview.ovsdb, preview.flows.len(), preview.namespaces.len()), (None, 0, 0));
+        let gone = host_agent::audit(&config, given()).await.unwrap();
+        let services = gone.findings.iter().filter(|finding| finding.layer == Layer::Service).count();
+        assert_eq!((gone.findings.len(), services), (1, 1), "the agent takes its sockets with it: {:?}", gone.findings);
 
-        let errors = host_agent::remove_everything(&config).await;
-        assert!(errors.is_empty(), "{errors:?}");
+        let cleanup = host_agent::remove_everything(&config).await.unwrap();
+        assert!(cleanup.errors.is_empty() && cleanup.kept.is_empty(), "{cleanup:?}");
         assert_eq!(host.switch.vsctl(&["list-br"]).unwrap().trim(), "br-ex");
         assert_eq!(host.switch.vsctl(&["list-ports", "br-ex"]).unwrap().trim(), "");
         let flows = host.flows("br-ex");

@@ -11,6 +11,7 @@
 //! | [`netns`], [`links`], [`sysctl`], [`offload`] | the kernel: namespaces, devices, addresses, routes | files, netlink, ioctl |
 //! | [`attach`] | all of these: a device of the switch in a namespace | |
 //! | [`nft`], [`conntrack`] | packet filter, tracked connections | `nft -f -`, `conntrack` |
+//! | [`listening`] | sockets that wait for somebody | `/proc/net` |
 //! | [`announce`] | neighbours on a link | gratuitous ARP, neighbour advertisements |
 //!
 //! What is to happen in a namespace is said by a [`Place`]. Every error is worth another try once the cause may have gone:
@@ -21,6 +22,7 @@ pub mod attach;
 pub mod conntrack;
 mod error;
 pub mod links;
+pub mod listening;
 pub mod netns;
 pub mod nft;
 pub mod offload;

@@ -1,7 +1,7 @@
 //! Kernel parameters of a network namespace: `/proc/sys/net` shows those of the thread that opens it.
 
 use crate::{DriverError, Place};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Sets parameters given by their dotted names, in order; those that have the value already are not written.
@@ -11,6 +11,18 @@ pub async fn set(place: &Place, values: &BTreeMap<String, String>) -> Result<(),
     }
     let (values, shown) = (values.clone(), place.to_string());
     place.run(move || values.iter().try_for_each(|(name, value)| set_here(&shown, name, value))).await?
+}
+
+/// Values of parameters given by their dotted names; those that are not there are left out.
+pub async fn get(place: &Place, names: BTreeSet<String>) -> Result<BTreeMap<String, String>, DriverError> {
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let read = |name: String| {
+        let value = std::fs::read_to_string(path(&name)).ok()?.trim_end().to_owned();
+        Some((name, value))
+    };
+    place.run(move || names.into_iter().filter_map(read).collect()).await
 }
 
 /// Sets one in the calling thread's namespace.

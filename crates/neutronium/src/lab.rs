@@ -1,5 +1,7 @@
 //! `neutronium lab`: simulated hosts on this machine.
 
+mod audit;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -28,6 +30,7 @@ const AGENTS_PATIENCE: Duration = Duration::from_secs(60);
   neutronium lab exec network -- ip netns
   neutronium lab exec underlay -- tcpdump -ni switch udp port 4789
   neutronium lab restart compute1 agent --kill
+  neutronium lab audit --wait 30                whether every host is what its plan says
   neutronium lab down"
 )]
 pub struct Arguments {
@@ -84,6 +87,8 @@ enum Command {
         #[arg(long)]
         kill: bool,
     },
+    /// Whether the hosts are what their plans say, in every layer.
+    Audit(audit::Arguments),
     /// Removes the lab and every trace of it, also after a crash.
     Down {
         /// All labs of this machine.
@@ -123,6 +128,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
             print::note(format!("{process} of {host} runs again after {:.2} s", start.elapsed().as_secs_f64()));
             Ok(Exit::DONE)
         }
+        Command::Audit(arguments) => audit::run(&paths, &arguments),
         Command::Down { all: false } => down(&paths),
         Command::Down { all: true } => {
             for name in lab::labs() {

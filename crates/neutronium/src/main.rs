@@ -4,6 +4,7 @@
 //! subcommands that enter namespaces need the process to have one thread only.
 
 mod agent;
+mod audit;
 mod cloud;
 mod exit;
 mod keystone;
@@ -39,6 +40,8 @@ enum Command {
     Server(server::Arguments),
     /// Realises on this host what the server wants of it.
     Agent(agent::Arguments),
+    /// Whether this host is what its plan says, in every layer: exit code 0 if so, 1 if not.
+    Audit(audit::Arguments),
     /// Simulated hosts on this machine, each with its own Open vSwitch and agent.
     Lab(lab::Arguments),
     /// Instances in namespaces on the lab's hosts, to see what an instance would see.
@@ -56,16 +59,30 @@ enum Command {
     },
 }
 
+impl Command {
+    /// What is logged unless somebody says otherwise: programs that run on tell what they do, commands answer.
+    fn logs(&self) -> &'static str {
+        match self {
+            Self::Audit(_) => "error",
+            Self::Agent(arguments) if arguments.is_a_question() => "error",
+            _ => "info",
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("NEUTRONIUM_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_env_filter(
+            EnvFilter::try_from_env("NEUTRONIUM_LOG").unwrap_or_else(|_| EnvFilter::new(cli.command.logs())),
+        )
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
     let outcome = match cli.command {
         Command::Server(arguments) => server::run(&arguments),
         Command::Agent(arguments) => agent::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Lab(arguments) => lab::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
         Command::Keystone(arguments) => keystone::run(arguments),

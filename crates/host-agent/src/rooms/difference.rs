@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What netlink says of a namespace.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub links: BTreeMap<String, Link>,
     /// By the device's number.
     pub addresses: BTreeMap<u32, BTreeSet<IpNet>>,
@@ -19,7 +19,7 @@ pub(super) struct Found {
 
 /// One message to the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Set { index: u32, change: LinkChange },
     AddAddress { index: u32, address: IpNet },
     DeleteAddress { index: u32, address: IpNet },
@@ -28,7 +28,7 @@ pub(super) enum Change {
 }
 
 /// What must change at one device that is there.
-pub(super) fn device(plan: &Device, found: &Found, link: &Link) -> Vec<Change> {
+pub(crate) fn device(plan: &Device, found: &Found, link: &Link) -> Vec<Change> {
     let index = link.index;
     let change = LinkChange {
         mac: (link.mac != plan.mac).then_some(plan.mac),
@@ -44,7 +44,7 @@ pub(super) fn device(plan: &Device, found: &Found, link: &Link) -> Vec<Change> {
 }
 
 /// What must change among the routes; those through a device that is not there have to wait for it.
-pub(super) fn routes(plan: &Namespace, found: &Found) -> Vec<Change> {
+pub(crate) fn routes(plan: &Namespace, found: &Found) -> Vec<Change> {
     let index = |device: &String| found.links.get(device).map(|link| link.index);
     let wanted: BTreeSet<Route> = plan
         .routes
@@ -64,7 +64,7 @@ pub(super) fn routes(plan: &Namespace, found: &Found) -> Vec<Change> {
 }
 
 /// Devices of ours that nobody wants any more.
-pub(super) fn stale_devices<'f>(plan: &Namespace, found: &'f Found) -> Vec<&'f String> {
+pub(crate) fn stale_devices<'f>(plan: &Namespace, found: &'f Found) -> Vec<&'f String> {
     let ours = |name: &str| ["tap", "qr-", "qg-"].iter().any(|prefix| name.starts_with(prefix));
     found.links.keys().filter(|name| ours(name) && !plan.devices.contains_key(*name)).collect()
 }

@@ -8,7 +8,7 @@
 //! A room (a namespace and its services) is worked on by at most one task at a time; rooms do not wait for each other,
 //! and one that fails is tried again on its own, later and later. A change of what services answer (a DHCP lease) needs no task at all.
 
-mod difference;
+pub(crate) mod difference;
 mod room;
 mod services;
 
@@ -62,6 +62,11 @@ pub(crate) fn is_ours(name: &str, roles: &BTreeSet<AgentRole>) -> bool {
         let id = name.strip_prefix(prefix).and_then(|id| uuid::Uuid::parse_str(id).ok());
         id.is_some() && roles.contains(role)
     })
+}
+
+/// Whether a table of a namespace is one that plans have.
+pub(crate) fn is_our_table(name: &str) -> bool {
+    name.starts_with("neutronium")
 }
 
 /// What is known of one room.

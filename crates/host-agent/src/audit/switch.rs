@@ -1,0 +1,208 @@
+//! What of a plan the switch has: OVSDB, flows, the tunnel endpoint.
+//!
+//! OVSDB's part is the transaction that the agent would write, told row by row: what would be inserted is missing, what would be
+//! taken out is unexpected, what would be changed is different.
+
+use super::{Finding, How, Layer};
+use crate::AgentError;
+use crate::switch::database::desired;
+use host_drivers::links::Links;
+use host_drivers::openflow::OpenFlow;
+use host_drivers::{DriverError, Place, unixctl};
+use host_plan::{FLOW_OWNER, HostPlan, PortKind};
+use net_types::MacAddr;
+use openflow::{Flow, diff};
+use ovsdb::{Cache, Condition, Mutator, Operation, Row, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::Path;
+use uuid::Uuid;
+
+const HOST: &str = "host";
+
+/// Rows that would be written, conflicts, and ports of ours that the switch cannot make.
+pub(super) fn database(plan: &HostPlan, cache: &Cache) -> Vec<Finding> {
+    // Devices are made before they are plugged; here it is taken for granted that they can be.
+    let veths = |ports: &BTreeMap<String, host_plan::BridgePort>| -> Vec<String> {
+        ports.iter().filter(|(_, port)| port.kind == PortKind::Veth).map(|(name, _)| name.clone()).collect()
+    };
+    let ready: BTreeSet<String> = plan.bridges.values().flat_map(|bridge| veths(&bridge.ports)).collect();
+    let ovsdb::Plan { transaction, conflicts } = ovsdb::plan(cache, &desired(plan, &ready, &BTreeSet::new(), cache));
+    let names = Names::of(cache);
+    let mut findings: Vec<Finding> =
+        transaction.iter().flat_map(|transaction| transaction.operations()).flat_map(|step| names.told(step)).collect();
+    findings.extend(conflicts.iter().map(|conflict| Finding::new(Layer::Ovsdb, HOST, How::Different, conflict)));
+    let ours = plan.bridges.iter().flat_map(|(bridge, value)| value.ports.keys().map(move |port| (bridge, port)));
+    for (bridge, port) in ours {
+        // Told as missing already when it is not in the database at all.
+        let Some(interface) = cache.interface(port) else { continue };
+        if let Some(reason) = interface.error.as_ref().filter(|error| !error.is_empty()) {
+            findings.push(Finding::different(Layer::Ovsdb, bridge, port, "opened by the switch", reason));
+        } else if interface.ofport.is_none_or(|number| number < 1) {
+            findings.push(Finding::missing(Layer::Ovsdb, bridge, format!("OpenFlow number of {port}")));
+        }
+    }
+    findings
+}
+
+/// Rows by their UUID: table and name.
+struct Names(BTreeMap<Uuid, String>);
+
+impl Names {
+    fn of(cache: &Cache) -> Self {
+        let bridges = cache.bridges().map(|row| (row.uuid, row.name.clone()));
+        let ports = cache.ports().map(|row| (row.uuid, row.name.clone()));
+        Self(bridges.chain(ports).chain(cache.interfaces().map(|row| (row.uuid, row.name.clone()))).collect())
+    }
+
+    fn of_row(&self, uuid: &Uuid) -> String {
+        self.0.get(uuid).cloned().unwrap_or_else(|| uuid.to_string())
+    }
+
+    /// Which row is meant.
+    fn meant(&self, conditions: &[Condition]) -> String {
+        let uuids = conditions.iter().flat_map(|condition| condition.value.uuids());
+        uuids.map(|uuid| self.of_row(&uuid)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn told(&self, step: &Operation) -> Vec<Finding> {
+        match step {
+            Operation::Insert { table, row, .. } if table != "Interface" => {
+                let name = row.get("name").and_then(Value::as_str).unwrap_or_default();
+                vec![Finding::missing(Layer::Ovsdb, name, table.to_lowercase())]
+            }
+            Operation::Update { table, conditions, row } => {
+                let (place, what) = (self.meant(conditions), table.to_lowercase());
+                vec![Finding { planned: Some(words(row)), ..Finding::new(Layer::Ovsdb, &place, How::Different, what) }]
+            }
+            Operation::Mutate { table, conditions, mutations } => {
+                let place = self.meant(conditions);
+                let told = mutations.iter().filter(|mutation| mutation.column != "next_cfg").flat_map(|mutation| {
+                    let rows = mutation.value.uuids();
+                    match (mutation.mutator, mutation.column.as_str()) {
+                        (Mutator::Delete, "bridges" | "ports") => rows
+                            .iter()
+                            .map(|row| {
+                                let kind = mutation.column.trim_end_matches('s');
+                                Finding::unexpected(Layer::Ovsdb, &self.of_row(row), kind)
+                            })
+                            .collect(),
+                        // The rows themselves are told where they are inserted.
+                        (Mutator::Insert, "bridges" | "ports") => vec![],
+                        (_, column) => {
+                            let what = format!("{} {column}", table.to_lowercase());
+                            let planned = Some(mutation.value.to_json().to_string());
+                            vec![Finding { planned, ..Finding::new(Layer::Ovsdb, &place, How::Different, what) }]
+                        }
+                    }
+                });
+                told.collect()
+            }
+            _ => vec![],
+        }
+    }
+}
+
+fn words(row: &Row) -> String {
+    row.iter().map(|(column, value)| format!("{column}={}", value.to_json())).collect::<Vec<_>>().join(" ")
+}
+
+/// Flows of ours, bridge by bridge.
+pub(super) async fn flows(plan: &HostPlan, rundir: &Path) -> Result<Vec<Finding>, AgentError> {
+    let mut findings = vec![];
+    for (bridge, wanted) in &plan.flows {
+        // A bridge that is not there yet has no flows, and is told by itself.
+        let installed = match OpenFlow::connect(rundir, bridge).await {
+            Ok(mut connection) => connection.dump_flows().await?,
+            Err(DriverError::OpenFlowLost { .. }) => vec![],
+            Err(error) => return Err(error.into()),
+        };
+        let change = diff(&installed, wanted, FLOW_OWNER);
+        let as_it_is: BTreeMap<String, &Flow> = if change.modify.is_empty() {
+            BTreeMap::new()
+        } else {
+            installed.iter().map(|flow| (key(flow), flow)).collect()
+        };
+        findings.extend(change.add.iter().map(|flow| Finding::missing(Layer::Flow, bridge, flow)));
+        findings.extend(change.delete.iter().map(|flow| Finding::unexpected(Layer::Flow, bridge, flow)));
+        findings.extend(change.modify.iter().map(|flow| {
+            let found = as_it_is.get(&key(flow)).map(ToString::to_string);
+            Finding {
+                found,
+                planned: Some(flow.to_string()),
+                ..Finding::new(Layer::Flow, bridge, How::Different, key(flow))
+            }
+        }));
+    }
+    Ok(findings)
+}
+
+/// What a switch holds once.
+fn key(flow: &Flow) -> String {
+    format!("table={}, priority={}, {}", flow.table, flow.priority, flow.matches)
+}
+
+/// The endpoint's address, and whom the switch knows behind it.
+pub(super) async fn endpoint(plan: &HostPlan, rundir: &Path) -> Result<Vec<Finding>, AgentError> {
+    let Some(endpoint) = &plan.endpoint else { return Ok(vec![]) };
+    let mut findings = vec![];
+    let links = Links::open(&Place::Host).await?;
+    let device = endpoint.device.as_str();
+    match links.get(device).await? {
+        None => findings.push(Finding::missing(Layer::Tunnel, device, "device of the tunnel endpoint")),
+        Some(link) => {
+            if !link.up {
+                findings.push(Finding::different(Layer::Tunnel, device, "device of the tunnel endpoint", "up", "down"));
+            }
+            let addresses = links.addresses().await?;
+            if !addresses.get(&link.index).is_some_and(|held| held.contains(&endpoint.address)) {
+                findings.push(Finding::missing(Layer::Tunnel, device, format!("address {}", endpoint.address)));
+            }
+            if let Some(mac) = endpoint.mac.filter(|mac| link.mac != *mac) {
+                findings.push(Finding::different(Layer::Tunnel, device, "MAC address", mac, link.mac));
+            }
+        }
+    }
+    if !plan.tunnel_neighbours.is_empty() {
+        let known = neighbours(&unixctl::run(rundir, "tnl/neigh/show", &[]).await?);
+        for (address, mac) in &plan.tunnel_neighbours {
+            let what = format!("neighbour {address}");
+            match known.get(&(device.to_owned(), *address)) {
+                Some(found) if found == mac => {}
+                Some(found) => findings.push(Finding::different(Layer::Tunnel, device, what, mac, found)),
+                None => findings.push(Finding::missing(Layer::Tunnel, device, format!("{what} at {mac}"))),
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// What `tnl/neigh/show` prints: a line of `ADDRESS MAC BRIDGE` each, under a heading; an address may be mapped into IPv6.
+pub(crate) fn neighbours(text: &str) -> BTreeMap<(String, IpAddr), MacAddr> {
+    let line = |line: &str| {
+        let mut words = line.split_whitespace();
+        let address: IpAddr = words.next()?.parse().ok()?;
+        let mac = words.next()?.parse().ok()?;
+        Some(((words.next()?.to_owned(), address.to_canonical()), mac))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_read_as_the_switch_prints_them() {
+        let said = "IP                                            MAC                 Bridge\n\
+                    ==========================================================================\n\
+                    192.0.2.12                                    fa:16:3e:00:00:12   br-phys\n\
+                    ::ffff:192.0.2.13                             fa:16:3e:00:00:13   br-phys\n";
+        let known = neighbours(said);
+        assert_eq!(known.len(), 2);
+        assert_eq!(
+            known.get(&("br-phys".to_owned(), "192.0.2.13".parse().unwrap())),
+            Some(&MacAddr([0xfa, 0x16, 0x3e, 0, 0, 0x13]))
+        );
+    }
+}

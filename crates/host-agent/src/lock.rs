@@ -1,0 +1,54 @@
+//! One agent per host: whoever works on the host, or undoes its work, holds `agent.lock` in the agent's folder. The kernel lets
+//! go of it when the process ends, however it ends.
+
+use crate::AgentError;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A process that was killed may take a moment to be gone.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Held until dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: Flock<File>,
+}
+
+impl Lock {
+    /// Takes it, or says that an agent runs.
+    pub(crate) fn take(state_dir: &Path) -> Result<Self, AgentError> {
+        let path = state_dir.join("agent.lock");
+        let failed = |source| AgentError::WriteFile { path: path.clone(), source };
+        std::fs::create_dir_all(state_dir).map_err(failed)?;
+        let mut file = File::create(&path).map_err(failed)?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(held) => return Ok(Self { _file: held }),
+                Err((back, nix::Error::EWOULDBLOCK)) if Instant::now() < until => {
+                    file = back;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err((_, nix::Error::EWOULDBLOCK)) => return Err(AgentError::AnotherRuns { path }),
+                Err((_, error)) => return Err(failed(error.into())),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Lock::take(folder.path()).unwrap();
+        let refused = Lock::take(folder.path()).unwrap_err();
+        assert!(matches!(refused, AgentError::AnotherRuns { .. }), "{refused}");
+        drop(first);
+        Lock::take(folder.path()).unwrap();
+    }
+}
