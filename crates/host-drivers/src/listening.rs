@@ -1,42 +1,24 @@
 //! Sockets that wait for somebody in a namespace, as `/proc/net` tells them to a thread inside (proc_net(5)).
 
 use crate::{DriverError, Place};
+use host_plan::Transport;
 use std::collections::BTreeSet;
-use std::fmt;
-
-/// Transport protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Protocol {
-    /// A socket that is bound.
-    Udp,
-    /// A socket that listens.
-    Tcp,
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-        })
-    }
-}
 
 /// State of a TCP socket that listens (`TCP_LISTEN`), and of a UDP socket that is not connected (`TCP_CLOSE`).
 const LISTEN: &str = "0A";
 const UNCONNECTED: &str = "07";
 
-/// Protocols and ports at which somebody waits there, on whatever address, of IPv4 or IPv6.
-pub async fn listening(place: &Place) -> Result<BTreeSet<(Protocol, u16)>, DriverError> {
+/// Transports and ports at which somebody waits there, on whatever address, of IPv4 or IPv6.
+pub async fn listening(place: &Place) -> Result<BTreeSet<(Transport, u16)>, DriverError> {
     place.run(here).await
 }
 
-fn here() -> BTreeSet<(Protocol, u16)> {
+fn here() -> BTreeSet<(Transport, u16)> {
     let files = [
-        ("udp", Protocol::Udp, UNCONNECTED),
-        ("udp6", Protocol::Udp, UNCONNECTED),
-        ("tcp", Protocol::Tcp, LISTEN),
-        ("tcp6", Protocol::Tcp, LISTEN),
+        ("udp", Transport::Udp, UNCONNECTED),
+        ("udp6", Transport::Udp, UNCONNECTED),
+        ("tcp", Transport::Tcp, LISTEN),
+        ("tcp6", Transport::Tcp, LISTEN),
     ];
     let mut found = BTreeSet::new();
     for (file, protocol, state) in files {
@@ -74,6 +56,6 @@ mod tests {
     fn a_socket_that_listens_is_seen() {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
-        assert!(here().contains(&(Protocol::Tcp, port)));
+        assert!(here().contains(&(Transport::Tcp, port)));
     }
 }

@@ -34,5 +34,5 @@ pub use host_plan::{
 };
 pub use plan::plan;
 pub use router::NAT_TABLE;
-pub use services::{ClasslessRoute, DhcpLease, DhcpServer, NamespaceServices};
+pub use services::{ClasslessRoute, DhcpLease, DhcpServer, NamespaceServices, Transport};
 pub use state::{Interface, LocalState};

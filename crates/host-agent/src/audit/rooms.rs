@@ -6,9 +6,9 @@ use crate::rooms::difference::{Change, Found, device, routes, stale_devices};
 use crate::rooms::{is_our_table, is_ours};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use host_drivers::links::{Link, Links};
-use host_drivers::listening::{Protocol, listening};
+use host_drivers::listening::listening;
 use host_drivers::{Place, netns, nft, offload, sysctl};
-use host_plan::{Attachment, Device, HostPlan, Namespace};
+use host_plan::{Attachment, Device, HostPlan, Namespace, NamespaceServices};
 use host_view::AgentRole;
 use nft_rules::tables_from_json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,34 +16,21 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Namespaces that are looked at together.
 const AT_ONCE: usize = 8;
 
-/// What must listen in a namespace: protocol, port, and whose it is.
-type Services = BTreeMap<(Protocol, u16), &'static str>;
-
 /// All of them, and those that should not be.
 pub(super) async fn all(plan: &HostPlan, roles: &BTreeSet<AgentRole>) -> Result<Vec<Finding>, AgentError> {
     let there: BTreeSet<String> = netns::list()?.into_iter().collect();
     let strays = there.iter().filter(|name| is_ours(name, roles) && !plan.namespaces.contains_key(*name));
     let mut findings: Vec<Finding> =
         strays.map(|name| Finding::unexpected(Layer::Namespace, name, "namespace")).collect();
-    let services = services(plan);
-    let none = Services::new();
+    let none = NamespaceServices::default();
     let host = Host::read().await?;
     let looks = plan.namespaces.iter().map(|(name, namespace)| {
-        let (host, services) = (&host, services.get(name.as_str()).unwrap_or(&none));
+        let (host, services) = (&host, plan.services.get(name).unwrap_or(&none));
         async move { one(name, namespace, services, host).await }
     });
     let found: Vec<Vec<Finding>> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
     findings.extend(found.into_iter().flatten());
     Ok(findings)
-}
-
-/// Where which services listen, by namespace.
-fn services(plan: &HostPlan) -> BTreeMap<&str, Services> {
-    let mut all: BTreeMap<&str, Services> = BTreeMap::new();
-    for server in plan.dhcp.values() {
-        all.entry(&server.namespace).or_default().insert((Protocol::Udp, 67), "DHCP");
-    }
-    all
 }
 
 /// The host's own namespace, as far as devices of others have an end in it.
@@ -60,7 +47,12 @@ impl Host {
     }
 }
 
-async fn one(name: &str, plan: &Namespace, services: &Services, host: &Host) -> Result<Vec<Finding>, AgentError> {
+async fn one(
+    name: &str,
+    plan: &Namespace,
+    services: &NamespaceServices,
+    host: &Host,
+) -> Result<Vec<Finding>, AgentError> {
     if !netns::exists(name)? {
         return Ok(vec![Finding::missing(Layer::Namespace, name, "namespace")]);
     }
@@ -91,8 +83,9 @@ async fn one(name: &str, plan: &Namespace, services: &Services, host: &Host) -> 
         }
     }
     findings.extend(ways(name, plan, &found));
-    let listening = if services.is_empty() { BTreeSet::new() } else { listening(&place).await? };
-    for ((protocol, port), service) in services.iter().filter(|(socket, _)| !listening.contains(*socket)) {
+    let sockets = services.sockets();
+    let listening = if sockets.is_empty() { BTreeSet::new() } else { listening(&place).await? };
+    for ((protocol, port), service) in sockets.iter().filter(|(socket, _)| !listening.contains(*socket)) {
         findings.push(Finding::missing(Layer::Service, name, format!("{service}: a socket on {protocol} port {port}")));
     }
     Ok(findings)
