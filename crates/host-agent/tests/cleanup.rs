@@ -87,8 +87,7 @@ fn what_is_of_others_stays_and_all_of_ours_goes() {
                 admin_state_up: true,
                 interfaces: [ports[1]].into(),
                 gateway: Some(Gateway { port: ports[2], enable_snat: true }),
-                routes: [].into(),
-                floating_ips: [].into(),
+                ..Router::default()
             };
             view.routers.insert(id(), router);
             let types = [net_types::NetworkType::Vxlan].into();

@@ -9,8 +9,8 @@ use common::view::{Net, add_client, add_network, add_port, id, ip, mac, serve_dh
 use common::{Host, Instance, on_a_host};
 use dhcproto::v4::{Decodable, DhcpOption, Encodable, Flags, Message, MessageType, OptionCode};
 use host_drivers::Place;
-use host_view::{FloatingIp, Gateway, HostView, PortState, Router, Segment};
-use net_types::{FloatingIpId, MacAddr, PortId, RouterId};
+use host_view::{FloatingIp, Gateway, HostView, PortForwarding, PortState, Router, Segment};
+use net_types::{FloatingIpId, MacAddr, PortForwardingId, PortId, PortRange, RouterId};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
@@ -156,8 +156,7 @@ async fn routed(host: &Host) -> Routed {
             admin_state_up: true,
             interfaces: [interface].into(),
             gateway: Some(Gateway { port: gateway, enable_snat: true }),
-            routes: [].into(),
-            floating_ips: [].into(),
+            ..Router::default()
         };
         view.routers.insert(router, value);
     });
@@ -213,6 +212,49 @@ fn a_router_translates_and_forgets() {
         assert!(!tracked().contains("203.0.113.20"), "{}", tracked());
         assert!(from_world("ping -n -c 1 -W 1 203.0.113.20").is_err());
         assert!(host.can_ping(&routed.inside, ip("203.0.113.1")));
+
+        // A connection through a forwarded port ends when the port leads elsewhere; another one of the same address stays.
+        let forwarding = |external: u16, internal: u16| PortForwarding {
+            floating_ip: routed.floating,
+            floating_address: ip("203.0.113.22"),
+            protocol: "udp".to_owned(),
+            external: PortRange::new(external, external).unwrap(),
+            internal_address: ip("10.0.0.11"),
+            internal: PortRange::new(internal, internal).unwrap(),
+        };
+        let (one, two): (PortForwardingId, PortForwardingId) = (id(), id());
+        let forward = |which: PortForwardingId, value: PortForwarding| {
+            host.server.change(move |view| {
+                view.routers.get_mut(&routed.router).unwrap().port_forwardings.insert(which, value);
+            })
+        };
+        forward(one, forwarding(8001, 7001));
+        host.server.until_revision(forward(two, forwarding(8002, 7002))).await;
+        let ask = |port: u16| {
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.send_to(b"question", (ip("203.0.113.22"), port)).unwrap();
+        };
+        Place::named(&routed.world).run_blocking(move || [8001, 8002].map(ask)).unwrap();
+        let tracked = || {
+            let list = ["ip", "netns", "exec", &namespace, "conntrack", "-L", "--orig-dst", "203.0.113.22"];
+            host.switch.run(&list).unwrap_or_default()
+        };
+        let mut seen = String::new();
+        for _ in 0..50 {
+            seen = tracked();
+            if seen.contains("sport=7001") && seen.contains("sport=7002") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(seen.contains("sport=7001") && seen.contains("sport=7002"), "{seen}");
+        host.server.until_revision(forward(one, forwarding(8001, 7003))).await;
+        assert!(!tracked().contains("sport=7001") && tracked().contains("sport=7002"), "{}", tracked());
+        let revision = host.server.change(|view| {
+            view.routers.get_mut(&routed.router).unwrap().port_forwardings.clear();
+        });
+        host.server.until_revision(revision).await;
+        assert!(!tracked().contains("sport=7002"), "{}", tracked());
 
         // What somebody removes by hand comes back.
         let inside =

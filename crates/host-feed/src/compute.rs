@@ -162,8 +162,16 @@ fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostVie
             Some((*id, FloatingIp { floating_address: row.floating_address, fixed_address }))
         })
         .collect();
+    let port_forwardings = topology.floating_ips_of_router(id).flat_map(|(_, row)| row.forwardings.clone()).collect();
     view.routers.insert(
         *id,
-        Router { admin_state_up: row.admin_state_up, interfaces, gateway, routes: row.routes.clone(), floating_ips },
+        Router {
+            admin_state_up: row.admin_state_up,
+            interfaces,
+            gateway,
+            routes: row.routes.clone(),
+            floating_ips,
+            port_forwardings,
+        },
     );
 }

@@ -30,6 +30,8 @@ mod status;
 mod topology;
 
 #[cfg(test)]
+mod l3_tests;
+#[cfg(test)]
 mod router_tests;
 #[cfg(test)]
 mod shared_tests;

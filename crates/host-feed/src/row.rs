@@ -1,9 +1,12 @@
 //! Rows as the feed needs them: typed, without what hosts do not care about.
 
-use host_view::{HostRoute, Network, Port, SecurityGroup, Segment, Subnet, Trunk};
-use net_types::{FloatingIpId, MacAddr, NetworkId, NetworkType, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
+use host_view::{HostRoute, Network, Port, PortForwarding, SecurityGroup, Segment, Subnet, Trunk};
+use net_types::{
+    FloatingIpId, MacAddr, NetworkId, NetworkType, PortForwardingId, PortId, RouterId, SecurityGroupId, SubnetId,
+    TrunkId,
+};
 use network_model::device_owner;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// A port's row and what belongs to it.
@@ -61,6 +64,8 @@ pub struct FloatingIpRow {
     pub fixed_address: Option<IpAddr>,
     /// The router that realises it, when associated.
     pub router: Option<RouterId>,
+    /// Where single ports of it lead.
+    pub forwardings: BTreeMap<PortForwardingId, PortForwarding>,
     /// Whether `status` is ACTIVE.
     pub active: bool,
 }

@@ -7,7 +7,7 @@ use crate::published::Published;
 use crate::row::RowChange;
 use crate::status::{self, Dirty, Status};
 use crate::topology::Topology;
-use host_view::{HostReport, ReportAnswer, WatchEvent};
+use host_view::{HostReport, ReportAnswer, Router, WatchEvent};
 use net_types::{FloatingIpId, PortId, TrunkId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -125,8 +125,11 @@ impl State {
         if !full_report_wanted {
             let view = host.view();
             let touched: Vec<PortId> = view.ports.keys().chain(view.dhcp_clients.keys()).copied().collect();
-            let floating: Vec<FloatingIpId> =
-                view.routers.values().flat_map(|router| router.floating_ips.keys().copied()).collect();
+            let of_router = |router: &Router| {
+                let forwarded = router.port_forwardings.values().map(|forwarding| forwarding.floating_ip);
+                router.floating_ips.keys().copied().chain(forwarded).collect::<BTreeSet<_>>()
+            };
+            let floating: BTreeSet<FloatingIpId> = view.routers.values().flat_map(of_router).collect();
             let trunks = view.trunks.keys().copied().collect::<Vec<_>>();
             let topology = &self.topology;
             self.dirty.trunks.extend(trunks);

@@ -69,7 +69,10 @@ pub fn of_floating_ip(
     let Some(router) = row.router else { return row.active.then_some(Status::Down) };
     let realised = topology.router_hosts(&router).filter_map(|host| hosts.get(host)).any(|host| {
         host.has_router(&router)
-            && host.view().routers.get(&router).is_some_and(|view| view.floating_ips.contains_key(id))
+            && host.view().routers.get(&router).is_some_and(|view| {
+                let forwarded = |id| view.port_forwardings.values().any(|forwarding| forwarding.floating_ip == id);
+                view.floating_ips.contains_key(id) || forwarded(*id)
+            })
     });
     (realised && !row.active).then_some(Status::Active)
 }

@@ -14,7 +14,7 @@
 
 use crate::FLOW_OWNER;
 use crate::host_plan::{Attachment, Bridge, BridgePort, Device, Endpoint, HostPlan, Namespace, PortTag, Route};
-use crate::router::floating_ips_in;
+use crate::router::{Forwarded, floating_ips_in};
 use crate::services::NamespaceServices;
 use net_types::{MacAddr, NetworkId, VlanId};
 use openflow::FlowDiff;
@@ -75,6 +75,8 @@ pub enum Action {
     FlushZone { zone: VlanId },
     /// Connections through a floating IP that has gone.
     ForgetFloatingIp { namespace: String, floating: IpAddr, fixed: IpAddr },
+    /// Connections through ports of a floating IP that lead elsewhere now, or nowhere.
+    ForgetForwardings { namespace: String, floating: IpAddr },
     /// Gratuitous ARP, or an unsolicited neighbour advertisement.
     Announce { namespace: String, device: String, mac: MacAddr, address: IpAddr },
 }
@@ -133,7 +135,7 @@ impl Steps {
             Action::ChangeFlows { .. } => 16,
             Action::DeleteBridge { .. } => 17,
             Action::Serve { .. } => 18,
-            Action::FlushZone { .. } | Action::ForgetFloatingIp { .. } => 19,
+            Action::FlushZone { .. } | Action::ForgetFloatingIp { .. } | Action::ForgetForwardings { .. } => 19,
             Action::Announce { .. } => 20,
         };
         self.actions.push((order, action));
@@ -232,6 +234,9 @@ impl Steps {
         }
         for (_, table) in changed(&before, &after) {
             self.push(Action::SetTable { namespace: namespace(), table: table.clone() });
+        }
+        for floating in Forwarded::of(&old.nft).moved(&Forwarded::of(&new.nft)) {
+            self.push(Action::ForgetForwardings { namespace: namespace(), floating });
         }
         for (floating, fixed) in &old.floating_ips {
             if new.floating_ips.get(floating) != Some(fixed) {
@@ -345,7 +350,10 @@ impl HostPlan {
                 self.flows.insert(bridge, flows);
                 self.flows.retain(|_, flows| !flows.is_empty());
             }
-            Action::FlushZone { .. } | Action::ForgetFloatingIp { .. } | Action::Announce { .. } => {}
+            Action::FlushZone { .. }
+            | Action::ForgetFloatingIp { .. }
+            | Action::ForgetForwardings { .. }
+            | Action::Announce { .. } => {}
         }
     }
 

@@ -33,6 +33,6 @@ pub use host_plan::{
     OWNER_KEY, PortKind, PortTag, Route,
 };
 pub use plan::plan;
-pub use router::NAT_TABLE;
+pub use router::{Forwarded, NAT_TABLE};
 pub use services::{ClasslessRoute, DhcpLease, DhcpServer, NamespaceServices, Transport};
 pub use state::{Interface, LocalState};

@@ -133,7 +133,6 @@ fn add_router(host: &mut Host, floating: &BTreeSet<u8>) {
         admin_state_up: true,
         interfaces: [id("2a")].into(),
         gateway: Some(host_view::Gateway { port: id("2b"), enable_snat: floating.len().is_multiple_of(2) }),
-        routes: BTreeSet::new(),
         floating_ips: floating
             .iter()
             .map(|n| {
@@ -144,6 +143,7 @@ fn add_router(host: &mut Host, floating: &BTreeSet<u8>) {
                 (id(&format!("f{n}")), pair)
             })
             .collect(),
+        ..host_view::Router::default()
     };
     host.view.routers.insert(id("a0"), router);
 }

@@ -8,11 +8,15 @@ mod support;
 use host_drivers::Place;
 use host_drivers::testing::PrivateSwitch;
 use host_plan::{Namespace, names};
+use host_view::PortForwarding;
+use net_types::PortRange;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 use support::*;
 
 const FLOATING: &str = "198.51.100.238";
+/// Only single ports of it lead somewhere.
+const FORWARDED: &str = "198.51.100.240";
 const GATEWAY: &str = "198.51.100.181";
 const OUTSIDE: &str = "198.51.100.7";
 
@@ -116,6 +120,24 @@ fn two_subnets(enable_snat: bool) -> Host {
     let router = host.view.routers.get_mut(&id(ROUTER)).unwrap();
     router.interfaces.insert(id(QR2));
     router.gateway.as_mut().unwrap().enable_snat = enable_snat;
+    // One port to one, many to one, as many of the same numbers, as many of others.
+    for (n, external, internal, to) in [
+        (1, (8000, 8000), (7001, 7001), "10.10.2.71"),
+        (2, (8100, 8109), (7002, 7002), "10.30.0.5"),
+        (3, (7000, 7004), (7000, 7004), "10.10.2.71"),
+        (4, (8200, 8203), (7000, 7003), "10.10.2.71"),
+    ] {
+        let ports = |(first, last)| PortRange::new(first, last).unwrap();
+        let forwarding = PortForwarding {
+            floating_ip: id("f2"),
+            floating_address: ip(FORWARDED),
+            protocol: "udp".into(),
+            external: ports(external),
+            internal_address: ip(to),
+            internal: ports(internal),
+        };
+        router.port_forwardings.insert(id(&format!("f{n}")), forwarding);
+    }
     host.settle();
     host
 }
@@ -147,6 +169,30 @@ fn every_connection_gets_the_right_addresses() {
     // East-west: no translation.
     assert_eq!(lab.source_seen(&second, ("10.10.2.71", 7001), &without), ip("10.30.0.5"));
     assert_eq!(lab.source_seen(&with_floating, ("10.30.0.5", 7002), &second), ip("10.10.2.144"));
+}
+
+#[test]
+fn forwarded_ports_lead_in_from_both_sides() {
+    let lab = Lab::new(&two_subnets(true));
+    let with_floating = lab.socket(&lab.inside, "10.10.2.144", 7000);
+    let first = lab.socket(&lab.inside, "10.10.2.71", 7001);
+    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
+    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    for port in [8000, 7001, 8201] {
+        assert_eq!(lab.source_seen(&outside, (FORWARDED, port), &first), ip(OUTSIDE), "{port}");
+    }
+    assert_eq!(lab.source_seen(&outside, (FORWARDED, 8104), &second), ip(OUTSIDE));
+    // From inside: by way of the router, or the answer would not find back.
+    assert_eq!(lab.source_seen(&second, (FORWARDED, 8000), &first), ip(GATEWAY));
+    assert_eq!(lab.source_seen(&with_floating, (FORWARDED, 8000), &first), ip(FLOATING));
+    // Out, the address of the forwardings is nobody's.
+    let other = lab.socket(&lab.inside, "10.10.2.71", 7009);
+    assert_eq!(lab.source_seen(&other, (OUTSIDE, 7003), &outside), ip(GATEWAY));
+    // Other ports are the router's own, where nobody listens.
+    let refused = lab.socket(&lab.outside, OUTSIDE, 7004);
+    refused.connect((ip(FORWARDED), 8001)).unwrap();
+    refused.send(b"question").unwrap();
+    assert_eq!(refused.recv(&mut [0; 16]).unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
 }
 
 #[test]

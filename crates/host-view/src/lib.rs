@@ -28,6 +28,7 @@ pub use delta::{HostViewDelta, MapDelta};
 pub use report::{AgentRole, HostDescription, HostReport, PortState, ReportAnswer};
 pub use view::{
     AddressPair, Dhcp, DhcpClient, Direction, EtherType, FixedIp, FloatingIp, Gateway, HostRoute, HostView, Network,
-    Port, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Subnet, Trunk, TunnelPeer,
+    Port, PortForwarding, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Subnet,
+    Trunk, TunnelPeer,
 };
 pub use watch::WatchEvent;

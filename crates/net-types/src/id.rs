@@ -65,6 +65,8 @@ ids! {
     SecurityGroupId = "security group id";
     /// Id of a security group rule.
     SecurityGroupRuleId = "security group rule id";
+    /// Id of a port forwarding.
+    PortForwardingId = "port forwarding id";
     /// Id of a trunk.
     TrunkId = "trunk id";
 }

@@ -10,7 +10,10 @@ mod port_range;
 mod segment;
 
 pub use error::ParseError;
-pub use id::{FloatingIpId, NetworkId, PortId, RouterId, SecurityGroupId, SecurityGroupRuleId, SubnetId, TrunkId};
+pub use id::{
+    FloatingIpId, NetworkId, PortForwardingId, PortId, RouterId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
+    TrunkId,
+};
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use mac::MacAddr;
 pub use port_range::{PortMask, PortRange};

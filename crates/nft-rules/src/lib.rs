@@ -14,13 +14,17 @@
 //! assert!(table.install_script().starts_with("table ip neutronium\ndelete table ip neutronium\n"));
 //! ```
 
+mod element;
 mod error;
+mod object;
 mod read_back;
 mod rule;
 mod script;
 mod table;
 
+pub use element::{DataType, ElementType, Key};
 pub use error::Error;
+pub use object::Object;
 pub use read_back::tables_from_json;
 pub use rule::{Field, Match, Nat, NatAddress, Operator, Rule, Statement, Value};
-pub use table::{Base, Chain, DataType, Family, Hook, Kind, Map, Policy, Set, Table};
+pub use table::{Base, Chain, Family, Hook, Kind, Map, Policy, Set, Table};

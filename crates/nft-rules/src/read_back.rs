@@ -5,9 +5,10 @@
 //! never asked for.
 
 use crate::{
-    Base, DataType, Error, Family, Field, Hook, Kind, Map, Match, Nat, NatAddress, Operator, Policy, Rule, Set,
-    Statement, Table, Value,
+    Base, DataType, ElementType, Error, Family, Field, Hook, Key, Kind, Map, Match, Nat, NatAddress, Object, Operator,
+    Policy, Rule, Set, Statement, Table, Value,
 };
+use net_types::PortRange;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
@@ -46,17 +47,17 @@ fn put(table: &mut Table, kind: &str, body: &Json) -> Option<()> {
         }
         "set" => {
             let elements = list(&body["elem"]).map(value).collect::<Option<_>>()?;
-            let set = Set { of: data_type(&body["type"])?, interval: interval(body)?, elements };
+            let set = Set { of: element_type(&body["type"])?, interval: interval(body)?, elements };
             table.sets.insert(name?.to_owned(), set);
         }
         "map" => {
             let pair = |pair: &Json| Some((value(pair.get(0)?)?, value(pair.get(1)?)?));
             let elements = list(&body["elem"]).map(pair).collect::<Option<_>>()?;
-            if interval(body)? {
-                return None;
-            }
-            let map = Map { from: data_type(&body["type"])?, to: data_type(&body["map"])?, elements };
-            table.maps.insert(name?.to_owned(), map);
+            let (from, to) = (element_type(&body["type"])?, element_type(&body["map"])?);
+            table.maps.insert(name?.to_owned(), Map { from, to, interval: interval(body)?, elements });
+        }
+        "counter" | "limit" | "ct helper" => {
+            table.objects.insert(name?.to_owned(), object(kind, body)?);
         }
         _ => return None,
     }
@@ -72,8 +73,39 @@ fn family(json: &Json) -> Option<Family> {
     all.into_iter().find(|family| json == family.as_str())
 }
 
-fn data_type(json: &Json) -> Option<DataType> {
-    DataType::ALL.into_iter().find(|kind| json == kind.as_str())
+/// `ipv4_addr`, `["ipv4_addr", "inet_service"]` or, for what maps lead to, `ipv4_addr . inet_service`.
+fn element_type(json: &Json) -> Option<ElementType> {
+    let one = |word: &str| DataType::ALL.into_iter().find(|kind| word == kind.as_str());
+    match json {
+        Json::Array(parts) => {
+            parts.iter().map(|part| one(part.as_str()?)).collect::<Option<_>>().map(ElementType::Joined)
+        }
+        Json::String(word) if word.contains(" . ") => {
+            word.split(" . ").map(one).collect::<Option<_>>().map(ElementType::Joined)
+        }
+        _ => one(json.as_str()?).map(ElementType::One),
+    }
+}
+
+fn object(kind: &str, body: &Json) -> Option<Object> {
+    let octets = |number: &str, unit: &str| {
+        let factor = match body[unit].as_str()? {
+            "bytes" => 1,
+            "kbytes" => 1 << 10,
+            "mbytes" => 1 << 20,
+            _ => return None,
+        };
+        body[number].as_u64()?.checked_mul(factor)
+    };
+    let word = |name: &str| body[name].as_str().map(str::to_owned);
+    match kind {
+        "counter" => Some(Object::Counter),
+        "limit" if body["inv"] == true && body["per"] == "second" => {
+            Some(Object::Limit { rate: octets("rate", "rate_unit")?, burst: octets("burst", "burst_unit")? })
+        }
+        "ct helper" => Some(Object::CtHelper { kind: word("type")?, protocol: word("protocol")? }),
+        _ => None,
+    }
 }
 
 /// Whether a set has the flag `interval`; `None` when it has any other.
@@ -134,7 +166,14 @@ fn condition(json: &Json) -> Option<Match> {
         ("!=", _) => Operator::IsNot,
         _ => return None,
     };
-    Some(Match { field, mask, operator, value: value(&json["right"])? })
+    // Leading bits are reported as a prefix of a number.
+    let right = &json["right"];
+    if mask.is_none() && right["prefix"]["addr"].is_number() {
+        let length = number(&right["prefix"]["len"]).filter(|length| (1..=32).contains(length))?;
+        let value = Value::Number(number(&right["prefix"]["addr"])?);
+        return Some(Match { field, mask: Some(u32::MAX << (32 - length)), operator, value });
+    }
+    Some(Match { field, mask, operator, value: value(right)? })
 }
 
 fn field(json: &Json) -> Option<Field> {
@@ -167,6 +206,13 @@ fn value(json: &Json) -> Option<Value> {
         Json::Object(object) if object.contains_key("set") => {
             list(&json["set"]).map(value).collect::<Option<_>>().map(Value::AnyOf)
         }
+        Json::Object(object) if object.contains_key("concat") => {
+            list(&json["concat"]).map(value).collect::<Option<_>>().map(Value::Joined)
+        }
+        Json::Object(object) if object.contains_key("range") => {
+            let port = |n: usize| number(json["range"].get(n)?)?.try_into().ok();
+            PortRange::new(port(0)?, port(1)?).ok().map(Value::Ports)
+        }
         Json::Object(object) => {
             let prefix = object.get("prefix")?;
             let length = number(&prefix["len"])?.try_into().ok()?;
@@ -182,7 +228,18 @@ fn statement(kind: &str, inner: &Json) -> Option<Statement> {
         "accept" => Statement::Accept,
         "drop" => Statement::Drop,
         "return" => Statement::Return,
-        "counter" => Statement::Counter,
+        "counter" => match inner {
+            Json::String(name) => Statement::Count(name.clone()),
+            _ => Statement::Counter,
+        },
+        "limit" => {
+            let (key, map) = look_up(inner)?;
+            Statement::LimitByMap { key, map }
+        }
+        "ct helper" => Statement::CtHelper(inner.as_str()?.to_owned()),
+        "mangle" if field(&inner["key"]) == Some(Field::CtMark) => {
+            Statement::SaveMark { mask: masked(&inner["value"], Field::MetaMark)? }
+        }
         "jump" => Statement::Jump(target()?),
         "goto" => Statement::Goto(target()?),
         "snat" => Statement::Snat(nat(inner)?),
@@ -198,6 +255,12 @@ fn set_mark(json: &Json) -> Option<Statement> {
     if let Some(value) = number(json) {
         return Some(Statement::SetMark { value, mask: u32::MAX });
     }
+    if let Some((key, map)) = look_up(json) {
+        return Some(Statement::SetMarkByMap { key, map });
+    }
+    if let Some(mask) = masked(json, Field::CtMark) {
+        return Some(Statement::RestoreMark { mask });
+    }
     let (masked, value) = match json["|"].as_array().map(Vec::as_slice) {
         Some([masked, value]) => (masked, number(value)?),
         _ => (json, 0),
@@ -208,6 +271,24 @@ fn set_mark(json: &Json) -> Option<Statement> {
         }
         _ => None,
     }
+}
+
+/// `FIELD & MASK`.
+fn masked(json: &Json, of: Field) -> Option<u32> {
+    match json["&"].as_array().map(Vec::as_slice) {
+        Some([inner, mask]) if field(inner) == Some(of) => number(mask),
+        _ => None,
+    }
+}
+
+/// `KEY map @NAME`.
+fn look_up(json: &Json) -> Option<(Key, String)> {
+    let (key, data) = (&json["map"]["key"], json["map"]["data"].as_str()?);
+    let key = match key["concat"].as_array() {
+        Some(parts) => Key::Joined(parts.iter().map(field).collect::<Option<_>>()?),
+        None => Key::One(field(key)?),
+    };
+    Some((key, data.strip_prefix('@')?.to_owned()))
 }
 
 fn nat(json: &Json) -> Option<Nat> {
@@ -221,10 +302,10 @@ fn nat(json: &Json) -> Option<Nat> {
     }
     let to = match &json["addr"] {
         Json::String(address) => NatAddress::Address(address.parse().ok()?),
-        lookup => NatAddress::Map {
-            key: field(&lookup["map"]["key"])?,
-            map: lookup["map"]["data"].as_str()?.strip_prefix('@')?.to_owned(),
-        },
+        other => {
+            let (key, map) = look_up(other)?;
+            NatAddress::Map { key, map }
+        }
     };
     Some(Nat { to, fully_random })
 }

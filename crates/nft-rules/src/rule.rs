@@ -1,6 +1,7 @@
 //! Rules: conditions, then what is done.
 
-use net_types::{IpNet, MacAddr};
+use crate::Key;
+use net_types::{IpNet, MacAddr, PortRange};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -16,12 +17,16 @@ pub enum Value {
     Mac(MacAddr),
     /// A number: port, mark, protocol.
     Number(u32),
+    /// Ports from the first to the last.
+    Ports(PortRange),
     /// A word: device name (a trailing `*` matches any rest), state, status.
     Word(String),
     /// Any of several words or numbers.
     AnyOf(Vec<Value>),
     /// The elements of a named set.
     Set(String),
+    /// One of each: an element of joined types.
+    Joined(Vec<Value>),
 }
 
 impl From<IpAddr> for Value {
@@ -38,6 +43,13 @@ impl From<IpNet> for Value {
         } else {
             Self::Prefix(prefix.trunc())
         }
+    }
+}
+
+impl From<PortRange> for Value {
+    /// A range of one port is that port, as the kernel reports it.
+    fn from(ports: PortRange) -> Self {
+        if ports.first() == ports.last() { Self::Number(ports.first().into()) } else { Self::Ports(ports) }
     }
 }
 
@@ -73,10 +85,12 @@ pub enum Field {
     TcpDport,
     UdpSport,
     UdpDport,
+    /// Of any protocol that has ports.
+    ThDport,
 }
 
 impl Field {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::IifName,
         Self::OifName,
         Self::MetaMark,
@@ -92,6 +106,7 @@ impl Field {
         Self::TcpDport,
         Self::UdpSport,
         Self::UdpDport,
+        Self::ThDport,
     ];
 
     /// The two words of nft(8): the object and its key.
@@ -112,6 +127,7 @@ impl Field {
             Self::TcpDport => ("tcp", "dport"),
             Self::UdpSport => ("udp", "sport"),
             Self::UdpDport => ("udp", "dport"),
+            Self::ThDport => ("th", "dport"),
         }
     }
 }
@@ -150,10 +166,10 @@ pub struct Match {
 pub enum NatAddress {
     /// Always this one.
     Address(IpAddr),
-    /// The one that a named map has for this field; the rule does not match when it has none.
+    /// The one, and the port if it says one, that a named map has for this key; the rule does not match when it has none.
     Map {
         /// What is looked up.
-        key: Field,
+        key: Key,
         /// Where.
         map: String,
     },
@@ -174,9 +190,9 @@ impl Nat {
         Self { to: NatAddress::Address(address), fully_random: false }
     }
 
-    /// To what the map has for this field.
-    pub fn map(key: Field, map: impl Into<String>) -> Self {
-        Self { to: NatAddress::Map { key, map: map.into() }, fully_random: false }
+    /// To what the map has for this key.
+    pub fn map(key: impl Into<Key>, map: impl Into<String>) -> Self {
+        Self { to: NatAddress::Map { key: key.into(), map: map.into() }, fully_random: false }
     }
 
     /// Drawing source ports at random.
@@ -202,6 +218,28 @@ pub enum Statement {
         value: u32,
         mask: u32,
     },
+    /// Sets the packet's mark to what a named map has for this key, if it has something.
+    SetMarkByMap {
+        key: Key,
+        map: String,
+    },
+    /// Sets the packet's mark to these bits of its connection's, the rest to zero.
+    RestoreMark {
+        mask: u32,
+    },
+    /// Sets the connection's mark to these bits of the packet's, the rest to zero.
+    SaveMark {
+        mask: u32,
+    },
+    /// Counts into this counter of the table.
+    Count(String),
+    /// Goes on with what is beyond the limit of the table that a named map has for this key.
+    LimitByMap {
+        key: Key,
+        map: String,
+    },
+    /// Has the connection followed by this helper of the table.
+    CtHelper(String),
     Snat(Nat),
     Dnat(Nat),
     /// To the host itself, on this port.

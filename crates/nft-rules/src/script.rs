@@ -7,7 +7,10 @@
 //! ```
 //! Every statement stands on a line of its own, for nft 1.0.6 refuses `; } }` on one.
 
-use crate::{Base, Chain, Field, Map, Match, Nat, NatAddress, Operator, Rule, Set, Statement, Table, Value};
+use crate::{
+    Base, Chain, ElementType, Field, Key, Map, Match, Nat, NatAddress, Object, Operator, Rule, Set, Statement, Table,
+    Value,
+};
 use std::fmt::{self, Display, Formatter, Write};
 
 impl Table {
@@ -27,6 +30,9 @@ impl Table {
 impl Display for Table {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         writeln!(out, "table {} {} {{", self.family.as_str(), self.name)?;
+        for (name, object) in &self.objects {
+            writeln!(out, "\t{} {name} {{\n{object}\t}}", object.keyword())?;
+        }
         for (name, set) in &self.sets {
             writeln!(out, "\tset {name} {{\n{set}\t}}")?;
         }
@@ -57,20 +63,70 @@ fn elements(out: &mut Formatter<'_>, items: impl Iterator<Item = impl Display>) 
     if text.is_empty() { Ok(()) } else { writeln!(out, "\t\telements = {{ {text} }}") }
 }
 
+/// Things with ` . ` between them.
+fn joined(out: &mut Formatter<'_>, items: impl Iterator<Item = impl Display>) -> fmt::Result {
+    items.enumerate().try_for_each(|(n, item)| write!(out, "{}{item}", if n == 0 { "" } else { " . " }))
+}
+
+impl Display for ElementType {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        joined(out, self.parts().iter().map(|part| part.as_str()))
+    }
+}
+
+impl Display for Key {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        joined(out, self.parts().iter())
+    }
+}
+
+/// An element as its type wants it written.
+struct Element<'t>(&'t Value, &'t ElementType);
+
+impl Display for Element<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let values = match self.0 {
+            Value::Joined(values) => values.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let part = |(value, of): (&Value, &crate::DataType)| match value {
+            Value::Word(word) if of.is_quoted() => format!("\"{word}\""),
+            value => value.to_string(),
+        };
+        joined(out, values.iter().zip(self.1.parts()).map(part))
+    }
+}
+
+impl Display for Object {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counter => Ok(()),
+            Self::Limit { rate, burst } => {
+                writeln!(out, "\t\trate over {rate} bytes/second burst {burst} bytes")
+            }
+            Self::CtHelper { kind, protocol } => writeln!(out, "\t\ttype \"{kind}\" protocol {protocol}"),
+        }
+    }
+}
+
 impl Display for Set {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(out, "\t\ttype {}", self.of.as_str())?;
+        writeln!(out, "\t\ttype {}", self.of)?;
         if self.interval {
             writeln!(out, "\t\tflags interval")?;
         }
-        elements(out, self.elements.iter())
+        elements(out, self.elements.iter().map(|element| Element(element, &self.of)))
     }
 }
 
 impl Display for Map {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(out, "\t\ttype {} : {}", self.from.as_str(), self.to.as_str())?;
-        elements(out, self.elements.iter().map(|(key, value)| format!("{key} : {value}")))
+        writeln!(out, "\t\ttype {} : {}", self.from, self.to)?;
+        if self.interval {
+            writeln!(out, "\t\tflags interval")?;
+        }
+        let pair = |(key, value)| format!("{} : {}", Element(key, &self.from), Element(value, &self.to));
+        elements(out, self.elements.iter().map(pair))
     }
 }
 
@@ -97,6 +153,8 @@ impl Display for Value {
             Self::Number(number) => write!(out, "{number}"),
             Self::Word(word) => write!(out, "{word}"),
             Self::Set(name) => write!(out, "@{name}"),
+            Self::Ports(ports) => write!(out, "{}-{}", ports.first(), ports.last()),
+            Self::Joined(values) => joined(out, values.iter()),
             Self::AnyOf(values) => {
                 let mut separator = "";
                 for value in values {
@@ -156,6 +214,12 @@ impl Display for Statement {
             Self::Goto(chain) => write!(out, "goto {chain}"),
             Self::SetMark { value, mask: u32::MAX } => write!(out, "meta mark set {value:#x}"),
             Self::SetMark { value, mask } => write!(out, "meta mark set meta mark & {:#x} | {value:#x}", !mask),
+            Self::SetMarkByMap { key, map } => write!(out, "meta mark set {key} map @{map}"),
+            Self::RestoreMark { mask } => write!(out, "meta mark set ct mark & {mask:#x}"),
+            Self::SaveMark { mask } => write!(out, "ct mark set meta mark & {mask:#x}"),
+            Self::Count(counter) => write!(out, "counter name \"{counter}\""),
+            Self::LimitByMap { key, map } => write!(out, "limit name {key} map @{map}"),
+            Self::CtHelper(helper) => write!(out, "ct helper set \"{helper}\""),
             Self::Snat(nat) => write!(out, "snat {nat}"),
             Self::Dnat(nat) => write!(out, "dnat {nat}"),
             Self::Redirect(port) => write!(out, "redirect to :{port}"),

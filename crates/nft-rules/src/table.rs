@@ -1,6 +1,6 @@
 //! Tables and what they hold.
 
-use crate::{Rule, Value};
+use crate::{ElementType, Object, Rule, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +47,9 @@ pub struct Table {
     /// Named maps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub maps: BTreeMap<String, Map>,
+    /// Counters, limits, helpers, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub objects: BTreeMap<String, Object>,
     /// Chains.
     pub chains: BTreeMap<String, Chain>,
     /// Things that were read back and that this crate has no type for, as JSON; never written. A table that has some
@@ -63,6 +66,7 @@ impl Table {
             name: name.into(),
             sets: BTreeMap::new(),
             maps: BTreeMap::new(),
+            objects: BTreeMap::new(),
             chains: BTreeMap::new(),
             unreadable: vec![],
         }
@@ -80,6 +84,12 @@ impl Table {
         self
     }
 
+    /// Adds a counter, limit or helper.
+    pub fn object(&mut self, name: impl Into<String>, object: Object) -> &mut Self {
+        self.objects.insert(name.into(), object);
+        self
+    }
+
     /// Adds a set.
     pub fn set(&mut self, name: impl Into<String>, set: Set) -> &mut Self {
         self.sets.insert(name.into(), set);
@@ -87,41 +97,11 @@ impl Table {
     }
 }
 
-/// Type of the elements of sets and maps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // the words of nft(8)
-pub enum DataType {
-    Ipv4Addr,
-    Ipv6Addr,
-    EtherAddr,
-    InetService,
-    Mark,
-    Ifname,
-}
-
-impl DataType {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Ipv4Addr, Self::Ipv6Addr, Self::EtherAddr, Self::InetService, Self::Mark, Self::Ifname];
-
-    /// The word of nft(8).
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ipv4Addr => "ipv4_addr",
-            Self::Ipv6Addr => "ipv6_addr",
-            Self::EtherAddr => "ether_addr",
-            Self::InetService => "inet_service",
-            Self::Mark => "mark",
-            Self::Ifname => "ifname",
-        }
-    }
-}
-
 /// A named set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Set {
     /// What its elements are.
-    pub of: DataType,
+    pub of: ElementType,
     /// Whether elements may be prefixes.
     pub interval: bool,
     /// The elements.
@@ -132,9 +112,12 @@ pub struct Set {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Map {
     /// What is looked up.
-    pub from: DataType,
+    pub from: ElementType,
     /// What is found.
-    pub to: DataType,
+    pub to: ElementType,
+    /// Whether keys may be prefixes or ranges.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interval: bool,
     /// The entries.
     #[serde(with = "entries")]
     pub elements: BTreeMap<Value, Value>,
@@ -156,8 +139,13 @@ mod entries {
 
 impl Map {
     /// An empty map.
-    pub fn new(from: DataType, to: DataType) -> Self {
-        Self { from, to, elements: BTreeMap::new() }
+    pub fn new(from: impl Into<ElementType>, to: impl Into<ElementType>) -> Self {
+        Self { from: from.into(), to: to.into(), interval: false, elements: BTreeMap::new() }
+    }
+
+    /// An empty map whose keys may be prefixes or ranges.
+    pub fn intervals(from: impl Into<ElementType>, to: impl Into<ElementType>) -> Self {
+        Self { interval: true, ..Self::new(from, to) }
     }
 }
 

@@ -18,10 +18,22 @@ fn sample() -> Value {
         {"dnat": {"addr": {"map": {"key": key, "data": "@m"}}, "flags": "fully-random"}}]});
     let map = json!({"family": "ip", "name": "m", "table": "t", "type": "ipv4_addr", "map": "ipv4_addr",
         "elem": [["10.0.0.1", "10.0.0.2"]]});
+    let joined = json!({"family": "ip", "name": "j", "table": "t", "type": ["inet_proto", "inet_service"],
+        "map": "ipv4_addr . inet_service", "flags": ["interval"],
+        "elem": [[{"concat": ["tcp", {"range": [80, 89]}]}, {"concat": ["10.0.0.5", 8080]}]]});
+    let limit = json!({"family": "ip", "name": "l", "table": "t", "rate": 128, "per": "second", "inv": true,
+        "rate_unit": "kbytes", "burst": 2, "burst_unit": "kbytes"});
+    let keep = json!({"&": [{"ct": {"key": "mark"}}, 4294901760u32]});
+    let by_map =
+        json!({"map": {"key": {"concat": [{"meta": {"key": "l4proto"}}, {"meta": {"key": "mark"}}]}, "data": "@l"}});
+    let marks = json!({"family": "ip", "table": "t", "chain": "c", "handle": 3, "expr": [
+        {"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": {"prefix": {"addr": 65536, "len": 16}}}},
+        {"mangle": {"key": {"meta": {"key": "mark"}}, "value": keep}},
+        {"limit": by_map}, {"counter": "c"}, {"ct helper": "h"}]});
     let set = json!({"family": "ip", "name": "s", "table": "t", "type": "ipv4_addr", "flags": ["interval"],
         "elem": [{"prefix": {"addr": "10.0.0.0", "len": 8}}]});
     json!({"nftables": [{"metainfo": {}}, {"table": {"family": "ip", "name": "t"}}, {"chain": chain}, {"map": map},
-        {"set": set}, {"rule": rule}]})
+        {"map": joined}, {"limit": limit}, {"set": set}, {"rule": rule}, {"rule": marks}]})
 }
 
 /// Every place in a document.

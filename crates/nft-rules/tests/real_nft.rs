@@ -43,7 +43,7 @@ fn everything() -> Table {
         .set(
             "inside",
             Set {
-                of: DataType::Ipv4Addr,
+                of: DataType::Ipv4Addr.into(),
                 interval: true,
                 elements: ["10.0.0.0/8", "192.0.2.1/32"].map(|net| Value::from(net.parse::<IpNet>().unwrap())).into(),
             },
@@ -93,6 +93,99 @@ fn everything() -> Table {
 #[test]
 fn everything_is_accepted_and_read_back_equal() {
     let table = everything();
+    assert_eq!(round_trip(&table), table);
+}
+
+/// Joined keys and values, ranges, named objects, marks of connections.
+fn with_objects() -> Table {
+    let number = |n: u32| Value::from(n);
+    let endpoint =
+        |protocol: &str, last: u8, ports: Value| Value::Joined(vec![protocol.into(), address(last).into(), ports]);
+    let ports = |first, last| Value::from(net_types::PortRange::new(first, last).unwrap());
+    let service = [DataType::InetProto, DataType::Ipv4Addr, DataType::InetService];
+    let looked_up = [Field::MetaL4Proto, Field::IpDaddr, Field::ThDport];
+    let mut table = Table::new(Family::Ip, "neutronium");
+    table
+        .object("fast", Object::Limit { rate: 125_000, burst: 12_500 })
+        .object("round", Object::Limit { rate: 131_072, burst: 2 << 20 })
+        .object("l-1", Object::Counter)
+        .object("ftp-21", Object::CtHelper { kind: "ftp".into(), protocol: "tcp".into() })
+        .map(
+            "exact",
+            Map {
+                elements: [
+                    (endpoint("tcp", 1, number(80)), Value::Joined(vec![address(5).into(), number(8080)])),
+                    (endpoint("sctp", 1, number(80)), Value::Joined(vec![address(6).into(), number(81)])),
+                ]
+                .into(),
+                ..Map::new(service, [DataType::Ipv4Addr, DataType::InetService])
+            },
+        )
+        .map(
+            "ranges",
+            Map {
+                elements: [
+                    (endpoint("udp", 1, ports(80, 89)), address(5).into()),
+                    (endpoint("udp", 1, ports(90, 90)), address(6).into()),
+                ]
+                .into(),
+                ..Map::intervals(service, DataType::Ipv4Addr)
+            },
+        )
+        .map(
+            "limits",
+            Map {
+                elements: [(address(1).into(), "fast".into()), (address(2).into(), "round".into())].into(),
+                ..Map::new(DataType::Ipv4Addr, DataType::Limit)
+            },
+        )
+        .map(
+            "marks",
+            Map {
+                elements: [("qr-1".into(), number(0x400_0000))].into(),
+                ..Map::new(DataType::Ifname, DataType::Mark)
+            },
+        )
+        .chain(
+            "nat",
+            Chain::base(Kind::Nat, Hook::Prerouting, -100)
+                .rule(Rule::new().then(Statement::Dnat(Nat::map(looked_up, "exact"))))
+                .rule(Rule::new().then(Statement::Dnat(Nat::map(looked_up, "ranges")))),
+        )
+        .chain(
+            "pass",
+            Chain::base(Kind::Filter, Hook::Forward, 0)
+                .rule(Rule::new().then(Statement::SetMarkByMap { key: Field::IifName.into(), map: "marks".into() }))
+                .rule(
+                    Rule::new()
+                        .masked_is_not(Field::CtMark, 0xffff_0000, 0)
+                        .then(Statement::RestoreMark { mask: 0xffff_0000 }),
+                )
+                .rule(
+                    Rule::new()
+                        .masked_is(Field::CtMark, 0xffff_0000, 0)
+                        .then(Statement::SaveMark { mask: 0xffff_0000 }),
+                )
+                .rule(
+                    Rule::new()
+                        .is(Field::OifName, "qr-1")
+                        .masked_is_not(Field::MetaMark, 0xffff_0000, 0x400_0000)
+                        .then(Statement::Drop),
+                )
+                .rule(
+                    Rule::new()
+                        .then(Statement::LimitByMap { key: Field::IpSaddr.into(), map: "limits".into() })
+                        .then(Statement::Drop),
+                )
+                .rule(Rule::new().is(Field::IpSaddr, address(7)).then(Statement::Count("l-1".into())))
+                .rule(Rule::new().is(Field::TcpDport, 21).then(Statement::CtHelper("ftp-21".into()))),
+        );
+    table
+}
+
+#[test]
+fn joined_keys_and_named_objects_are_read_back_equal() {
+    let table = with_objects();
     assert_eq!(round_trip(&table), table);
 }
 

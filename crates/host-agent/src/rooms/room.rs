@@ -10,11 +10,11 @@ use crate::AgentError;
 use host_drivers::attach::{self, Attached};
 use host_drivers::links::{Link, Links};
 use host_drivers::{DriverError, Place, announce, conntrack, netns, nft, sysctl};
-use host_plan::{Attachment, NAT_TABLE, Namespace, NamespaceServices};
+use host_plan::{Attachment, Forwarded, NAT_TABLE, Namespace, NamespaceServices};
 use host_view::PortState;
 use net_types::{MacAddr, PortId};
 use nft_rules::{Family, Table, Value, tables_from_json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 
@@ -62,6 +62,8 @@ pub(super) struct Room {
     /// The filters, as last written or read.
     tables: Option<BTreeMap<(Family, String), Table>>,
     floating_ips: BTreeMap<IpAddr, IpAddr>,
+    /// Floating addresses some of whose forwarded ports lead elsewhere now, while their connections do not know it.
+    moved: BTreeSet<IpAddr>,
     sysctls: BTreeMap<String, String>,
     /// Device parameters that are set, and the number of the device that they were set on.
     device_sysctls: BTreeMap<String, (u32, BTreeMap<String, String>)>,
@@ -97,6 +99,7 @@ impl Room {
             inode: inode(name).unwrap_or_default(),
             tables: None,
             floating_ips: BTreeMap::new(),
+            moved: BTreeSet::new(),
             sysctls: BTreeMap::new(),
             device_sysctls: BTreeMap::new(),
             unannounced: vec![],
@@ -165,6 +168,7 @@ impl Room {
             self.make(change).await?;
         }
         self.forget_floating_ips(namespace).await?;
+        self.forget_forwardings(&namespace.nft).await?;
         self.services.realise(&self.place, &plan.services, &found).await?;
         self.announce(plan).await;
         outcome.ports.extend(complete.into_iter().map(|port| (port, PortState::Up)));
@@ -200,6 +204,7 @@ impl Room {
         if !differing.is_empty() {
             let script: String = differing.iter().map(|table| table.install_script()).collect();
             nft::apply(&self.place, script).await?;
+            self.moved.extend(Forwarded::of(installed.values()).moved(&Forwarded::of(wanted)));
         }
         self.tables = Some(wanted.iter().map(|table| (key(table), table.clone())).collect());
         Ok(())
@@ -300,6 +305,22 @@ impl Room {
             conntrack::forget_floating_ip(&self.place, *floating, *fixed).await?;
         }
         self.floating_ips.clone_from(&namespace.floating_ips);
+        Ok(())
+    }
+
+    /// Connections through forwarded ports that lead elsewhere now, or nowhere.
+    async fn forget_forwardings(&mut self, tables: &[Table]) -> Result<(), DriverError> {
+        let forwarded = Forwarded::of(tables);
+        while let Some(floating) = self.moved.first().copied() {
+            for connection in conntrack::connections_to(&self.place, floating).await? {
+                let leads = forwarded.lookup(&connection.protocol, floating, connection.destination.port());
+                let went = (connection.answerer.ip(), connection.answerer.port());
+                if went.0 != floating && leads != Some(went) {
+                    conntrack::forget(&self.place, &connection).await?;
+                }
+            }
+            self.moved.remove(&floating);
+        }
         Ok(())
     }
 

@@ -1,9 +1,11 @@
-//! Routers with their extra routes, and floating IPs.
+//! Routers with their extra routes, and floating IPs with their port forwardings.
 
-use super::{children, select};
+use super::{children, malformed, select};
 use crate::row::{FloatingIpRow, RouterRow, RowChange};
-use host_view::HostRoute;
-use store::{Snapshot, StoreError};
+use host_view::{HostRoute, PortForwarding};
+use net_types::{PortForwardingId, PortRange};
+use std::collections::BTreeMap;
+use store::{Row, Snapshot, StoreError};
 
 pub(super) fn routers(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {
     let mut routes = children(
@@ -28,6 +30,7 @@ pub(super) fn floating_ips(
     id: Option<&str>,
     rows: &mut Vec<RowChange>,
 ) -> Result<(), StoreError> {
+    let mut forwardings = forwardings(snapshot, id)?;
     let (sql, params) =
         select("SELECT id, floating_ip_address, fixed_ip_address, router_id, status FROM floating_ips", "id", id, "");
     snapshot.for_each(&sql, &params, |row| {
@@ -35,9 +38,37 @@ pub(super) fn floating_ips(
             floating_address: row.parse(1)?,
             fixed_address: row.parse_opt(2)?,
             router: row.parse_opt(3)?,
+            forwardings: forwardings.remove(&row.get::<String>(0)?).unwrap_or_default().into_iter().collect(),
             active: row.text(4)? == "ACTIVE",
         };
         rows.push(RowChange::FloatingIp(row.parse(0)?, Some(floating_ip)));
         Ok(())
     })
+}
+
+/// Port forwardings, by floating IP.
+fn forwardings(
+    snapshot: &Snapshot<'_>,
+    floating_ip: Option<&str>,
+) -> Result<BTreeMap<String, Vec<(PortForwardingId, PortForwarding)>>, StoreError> {
+    let all = "SELECT p.id, p.floatingip_id, f.floating_ip_address, p.protocol, p.external_port_first,
+            p.external_port_last, p.internal_ip_address, p.internal_port_first, p.internal_port_last
+         FROM port_forwardings p JOIN floating_ips f ON f.id = p.floatingip_id";
+    children(snapshot, select(all, "p.floatingip_id", floating_ip, ""), |row| {
+        let forwarding = PortForwarding {
+            floating_ip: row.parse(1)?,
+            floating_address: row.parse(2)?,
+            protocol: row.get(3)?,
+            external: ports(row, 4)?,
+            internal_address: row.parse(6)?,
+            internal: ports(row, 7)?,
+        };
+        Ok((row.get::<String>(1)?, (row.parse(0)?, forwarding)))
+    })
+}
+
+/// A first and a last port, in two columns.
+fn ports(row: &Row<'_>, index: usize) -> Result<PortRange, StoreError> {
+    let (first, last) = (row.get(index)?, row.get(index + 1)?);
+    PortRange::new(first, last).map_err(|error| malformed(index, "a port range", error))
 }

@@ -8,7 +8,7 @@
 //!
 //! table ip neutronium
 //!   prerouting (filter, -150)   in by qg-: mark 0x2, "from outside"
-//!   prerouting, output (nat)    dnat to ip daddr map @floating_to_fixed
+//!   prerouting, output (nat)    dnat to ip daddr map @floating_to_fixed; then single ports: `port_forwarding`
 //!   postrouting (nat)           out by qg-, or translated on the way in: goto source_nat; else no NAT (east-west)
 //!   source_nat                  snat to ip saddr map @fixed_to_floating
 //!                               out by qg-: snat to the gateway address                      (enable_snat)
@@ -19,6 +19,7 @@
 //! administratively down has no namespace.
 
 mod nat;
+mod port_forwarding;
 
 use crate::host_plan::{Namespace, Route};
 use crate::names;
@@ -28,6 +29,7 @@ use host_view::{Gateway, HostRoute, Router};
 pub use nat::NAT_TABLE;
 pub(crate) use nat::floating_ips_in;
 use net_types::{IpNet, PortId};
+pub use port_forwarding::Forwarded;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -43,6 +45,7 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeSe
         if let Some(gateway) = &router.gateway {
             planner.gateway(router, gateway);
         }
+        errors.extend(port_forwarding::errors(router).map(|reason| format!("router {id}: {reason}")));
         for route in &router.routes {
             if let Err(reason) = planner.extra_route(route) {
                 errors.insert(format!("router {id}: {reason}"));
@@ -97,10 +100,13 @@ impl Planner<'_, '_> {
         let floating_ips = nat::floating_ips(router);
         if let Some(device) = self.namespace.devices.get_mut(&name) {
             device.addresses.extend(floating_ips.keys().map(|floating| IpNet::from(*floating)));
+            device.addresses.extend(port_forwarding::addresses(router).into_iter().map(IpNet::from));
         }
         let own = port.fixed_ips.iter().map(|fixed| fixed.address).find(IpAddr::is_ipv4);
         let snat_to = own.filter(|_| gateway.enable_snat);
-        self.namespace.nft.push(nat::table(&name, snat_to, &floating_ips));
+        let mut table = nat::table(&name, snat_to, &floating_ips);
+        port_forwarding::add(&mut table, router);
+        self.namespace.nft.push(table);
         self.namespace.floating_ips = floating_ips;
     }
 

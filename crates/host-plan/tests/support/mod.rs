@@ -205,13 +205,7 @@ impl Host {
             NewPort::new(QR, VXLAN_NET, "fa:16:3e:1a:28:4f", &[(VXLAN_SUBNET, "10.10.0.1")])
                 .owner("network:router_interface"),
         );
-        let router = Router {
-            admin_state_up: true,
-            interfaces: [id(QR)].into(),
-            gateway: None,
-            routes: BTreeSet::new(),
-            floating_ips: BTreeMap::new(),
-        };
+        let router = Router { admin_state_up: true, interfaces: [id(QR)].into(), ..Router::default() };
         host.view.routers.insert(id::<RouterId>(ROUTER), router);
         host.settle();
         host.port(

@@ -11,7 +11,7 @@ pub use dhcp::{Dhcp, DhcpClient};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 pub use network::{HostRoute, Network, Segment, Subnet};
 pub use port::{AddressPair, FixedIp, Port, RemotePort, TunnelPeer};
-pub use router::{FloatingIp, Gateway, Router};
+pub use router::{FloatingIp, Gateway, PortForwarding, Router};
 pub use security_group::{Direction, EtherType, Remote, RuleMatch, SecurityGroup, SecurityGroupRule};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,13 +1,14 @@
 //! Routers that live on this host.
 
 use super::network::HostRoute;
-use net_types::{FloatingIpId, PortId};
+use net_types::{FloatingIpId, PortForwardingId, PortId, PortRange};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// A router that lives on this host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Router {
     /// A router that is administratively down forwards nothing.
     pub admin_state_up: bool,
@@ -19,6 +20,9 @@ pub struct Router {
     pub routes: BTreeSet<HostRoute>,
     /// Floating IPs that it realises.
     pub floating_ips: BTreeMap<FloatingIpId, FloatingIp>,
+    /// Ports of floating IPs that it leads to ports of instances.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub port_forwardings: BTreeMap<PortForwardingId, PortForwarding>,
 }
 
 /// `external_gateway_info`.
@@ -37,4 +41,21 @@ pub struct FloatingIp {
     pub floating_address: IpAddr,
     /// The inside address.
     pub fixed_address: IpAddr,
+}
+
+/// Ports of a floating IP that lead to ports of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortForwarding {
+    /// The floating IP that it belongs to.
+    pub floating_ip: FloatingIpId,
+    /// The outside address.
+    pub floating_address: IpAddr,
+    /// `tcp`, `udp`, `sctp`, `dccp`, ...
+    pub protocol: String,
+    /// The outside ports.
+    pub external: PortRange,
+    /// The inside address.
+    pub internal_address: IpAddr,
+    /// The inside ports: one, or as many as outside.
+    pub internal: PortRange,
 }

@@ -156,8 +156,7 @@ fn router(host: &mut Host) {
         admin_state_up: true,
         interfaces: [id("2a")].into(),
         gateway: Some(Gateway { port: id("2b"), enable_snat: true }),
-        routes: BTreeSet::new(),
-        floating_ips: BTreeMap::new(),
+        ..Router::default()
     };
     host.view.routers.insert(id("a0"), router);
 }
