@@ -15,9 +15,9 @@ deps:
 	@tools/install-deps
 
 # The unoptimised build: twice as fast to have, and the one that `make test` needs too.
-lab: deps ## Install what is missing, build, start the lab, run the demonstration with the real client
+lab: deps ## Install what is missing, build, start the lab, run the demonstration; LAB=quantum and others tell a seed lab
 	@$(CARGO) build --locked -p neutronium -p system-tests --bins
-	@NEUTRONIUM=$(TARGET)/debug/neutronium OPENSTACK=$(OPENSTACK) $(TARGET)/debug/demo
+	@NEUTRONIUM=$(TARGET)/debug/neutronium OPENSTACK=$(OPENSTACK) $(TARGET)/debug/demo $(LAB)
 
 lab-down: ## Remove the lab and every trace of it
 	@$(TARGET)/debug/neutronium lab down

@@ -13,7 +13,16 @@ pub struct Capture {
 impl Capture {
     /// Starts capturing on `device` of `node`; returns when tcpdump listens.
     pub fn start(lab: &Lab, node: &str, device: &str, filter: &str) -> Result<Self, Failure> {
-        let mut command = lab.exec_command(node, &["tcpdump", "-l", "-nn", "-e", "-v", "-i", device]);
+        Self::run(lab.exec_command(node, &tcpdump(device)), filter)
+    }
+
+    /// The same on a device of a namespace of that host.
+    pub fn start_within(lab: &Lab, node: &str, namespace: &str, device: &str, filter: &str) -> Result<Self, Failure> {
+        let words = [&["ip", "netns", "exec", namespace], &tcpdump(device)[..]].concat();
+        Self::run(lab.exec_command(node, &words), filter)
+    }
+
+    fn run(mut command: Command, filter: &str) -> Result<Self, Failure> {
         command.args(filter.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = crate::command::line(&command);
         let failed = |source| Failure::Start { command: shown.clone(), source };
@@ -45,6 +54,10 @@ impl Capture {
         self.child.wait().map_err(failed)?;
         Ok(text.replace("\n    ", " ").replace("\n\t", " "))
     }
+}
+
+fn tcpdump(device: &str) -> [&str; 7] {
+    ["tcpdump", "-l", "-nn", "-e", "-v", "-i", device]
 }
 
 impl Drop for Capture {

@@ -4,6 +4,7 @@ use crate::command::{self, Failure};
 use crate::lab::Lab;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 
 /// The client with one user's environment.
@@ -28,9 +29,14 @@ impl Client {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(arguments).env_clear().envs(std::env::vars().filter(|(name, _)| !name.starts_with("OS_")));
-        command.envs(&self.environment);
+        command.args(arguments);
+        self.as_user(&mut command);
         command
+    }
+
+    fn as_user(&self, command: &mut Command) {
+        command.env_clear().envs(std::env::vars().filter(|(name, _)| !name.starts_with("OS_")));
+        command.envs(&self.environment);
     }
 
     /// Runs a command that answers nothing of interest.
@@ -65,6 +71,43 @@ impl Client {
         match command::run_with(&mut self.command(&[]), &commands.join("\n")) {
             Ok(_) | Err(Failure::Failed { .. }) => Ok(()),
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Runs several commands in one process of the client ([`client_session.py`](../client_session.py)): as one command each,
+    /// but for the time that it takes to start. All must succeed; what they answered, as JSON where that was asked for.
+    pub fn session<Line: AsRef<str>>(&self, commands: &[Line]) -> Result<Vec<Value>, Failure> {
+        let lines: Vec<&str> = commands.iter().map(AsRef::as_ref).collect();
+        let done = self.told(&lines)?;
+        let ends = lines.iter().zip(&done);
+        for (line, end) in ends {
+            if end["status"] != 0 {
+                return Err(Failure::Unexpected { command: format!("openstack {line}"), what: end["err"].to_string() });
+            }
+        }
+        let answer = |end: &Value| serde_json::from_str(end["out"].as_str().unwrap_or_default()).unwrap_or_default();
+        Ok(done.iter().map(answer).collect())
+    }
+
+    /// Runs a command that must be refused; what the client said.
+    pub fn refused(&self, command: &str) -> Result<String, Failure> {
+        let done = self.told(&[command])?;
+        match done.first() {
+            Some(end) if end["status"] != 0 => Ok(end["err"].as_str().unwrap_or_default().to_owned()),
+            _ => Err(Failure::Unexpected { command: format!("openstack {command}"), what: "was not refused".into() }),
+        }
+    }
+
+    fn told(&self, lines: &[&str]) -> Result<Vec<Value>, Failure> {
+        let beside = Path::new(&self.program).with_file_name("python3");
+        let mut command = Command::new(if beside.is_file() { beside } else { "python3".into() });
+        command.args(["-c", include_str!("client_session.py")]);
+        self.as_user(&mut command);
+        let text = command::run_with(&mut command, &lines.join("\n"))?;
+        let told: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
+        match told {
+            Ok(told) if told.len() == lines.len() => Ok(told),
+            _ => Err(Failure::Unexpected { command: lines.join("; "), what: text }),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod client;
 pub mod command;
 pub mod demonstration;
 pub mod lab;
+pub mod labs;
 pub mod story;
 
 pub use client::Client;

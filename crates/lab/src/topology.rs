@@ -230,6 +230,15 @@ impl Topology {
         self.networks.iter().find(|network| network.name == name)
     }
 
+    /// Whether a card on that network is a bridge's port.
+    #[must_use]
+    pub fn is_read_by_a_bridge(&self, network: &str) -> bool {
+        self.hosts.iter().any(|host| {
+            let mut ports = host.bridges.iter().flat_map(|bridge| &bridge.ports);
+            ports.any(|port| host.nics.iter().any(|nic| nic.name == *port && nic.network == network))
+        })
+    }
+
     /// The host that runs the server.
     #[must_use]
     pub fn server(&self) -> Option<&Host> {

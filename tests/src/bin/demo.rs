@@ -1,13 +1,18 @@
-//! `make lab`: starts the lab if it is not up, shows the demonstration, and says how to go on.
+//! `make lab`: starts the lab if it is not up, shows the demonstration, and says how to go on. `make lab LAB=NAME`: builds
+//! one of the seed labs anew and tells it.
 
 use std::process::ExitCode;
 use std::time::Instant;
 use system_tests::story::Story;
-use system_tests::{Failure, Lab, command, demonstration};
+use system_tests::{Failure, Lab, command, demonstration, labs};
 
 fn main() -> ExitCode {
     let mut story = Story::told();
-    match tell(&mut story) {
+    let told = match std::env::args().nth(1) {
+        None => tell(&mut story),
+        Some(name) => tell_lab(&name, &mut story),
+    };
+    match told {
         Ok(()) if story.wrong().is_empty() => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
         Err(failure) => {
@@ -32,6 +37,29 @@ fn tell(story: &mut Story) -> Result<(), Failure> {
         start.elapsed().as_secs_f64()
     ));
     story.line(format_args!("{GO_ON}"));
+    Ok(())
+}
+
+/// One of the seed labs, in a lab of that name; it stays up afterwards.
+fn tell_lab(name: &str, story: &mut Story) -> Result<(), Failure> {
+    let Some(told) = labs::ALL.iter().find(|told| told.name == name) else {
+        let names: Vec<&str> = labs::ALL.iter().map(|told| told.name).collect();
+        return Err(Failure::Unexpected {
+            command: format!("lab {name}"),
+            what: format!("there are {}", names.join(", ")),
+        });
+    };
+    let lab = Lab::new(name);
+    lab.run(&["lab", "down"])?;
+    story.chapter(&format!("{name} (neutronium lab up {}.toml)", told.topology));
+    command::show(lab.command(&["lab", "up"]).arg(told.file()))?;
+    story.line(format_args!("{}", lab.run(&["lab", "status"])?));
+    (told.tell)(&lab, story)?;
+    story.line(format_args!(
+        "\n{} of {} steps as they should be. The lab stays up: `neutronium lab --lab {name} status`, `... down`.",
+        story.steps().len() - story.wrong().len(),
+        story.steps().len()
+    ));
     Ok(())
 }
 

@@ -149,11 +149,14 @@ fn cards(topology: &Topology, host: &Host) -> Result<()> {
     }
     // The user-space datapath reads a card by a packet socket, which must neither see frames without checksum nor
     // super-frames, and of which the kernel must not use its copy. The kernel's datapath takes the frames themselves.
-    if topology.datapath == Datapath::Netdev && ports().next().is_some() {
-        for port in ports() {
-            command::run("ethtool", &["-K", port, "tx", "off", "tso", "off", "gso", "off", "gro", "off"])?;
+    if topology.datapath == Datapath::Netdev {
+        // Neighbours on such a card's network send what it reads.
+        for card in host.nics.iter().filter(|card| topology.is_read_by_a_bridge(&card.network)) {
+            command::run("ethtool", &["-K", &card.name, "tx", "off", "tso", "off", "gso", "off", "gro", "off"])?;
         }
-        command::feed("nft", &["-f", "-"], &open_vswitch::quiet(host))?;
+        if ports().next().is_some() {
+            command::feed("nft", &["-f", "-"], &open_vswitch::quiet(host))?;
+        }
     }
     command::feed("ip", &["-batch", "-"], &cables::cards(topology, host))?;
     if let Some(card) = &host.masquerade {

@@ -1,0 +1,152 @@
+//! One host, a private network behind a router, two instances; then a second tenant with the same addresses.
+//!
+//! ```text
+//!  dev01 br-ex 10.101.1.193/28 ── public ── router `r1` ── net1 192.168.0.0/24   vm1 vm2     tenant stack1
+//!                                       └── router `r2` ── net2 192.168.0.0/24   vm3 vm4     tenant stack2
+//! ```
+
+use super::{admin, made, ping_from, reaches, short, shows, tag, text, user, within};
+use crate::lab::Probe;
+use crate::story::Story;
+use crate::{Client, Failure, Lab};
+
+const HOST: &str = "dev01";
+const GATEWAY: &str = "192.168.0.1";
+
+/// Tells it.
+pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
+    let admin = admin(lab)?;
+    story.chapter("The outside");
+    made(
+        story,
+        "external network, a /28 whose gateway is the host's br-ex",
+        &admin,
+        &[
+            "network create public --external --provider-network-type flat --provider-physical-network physnet1",
+            "subnet create public-subnet --network public --subnet-range 10.101.1.192/28 --gateway 10.101.1.193 --no-dhcp",
+        ],
+    )?;
+    let first = Tenant::build(lab, &admin, story, "stack1", "net1", "r1", ["vm1", "vm2"])?;
+    first.is_seen(lab, story)?;
+    let second = Tenant::build(lab, &admin, story, "stack2", "net2", "r2", ["vm3", "vm4"])?;
+
+    story.chapter("Two tenants with the same addresses, at once");
+    let tags = (first.tags(lab)?, second.tags(lab)?);
+    story.sees("local VLANs on br-int", "each tenant's network has its own", || {
+        let apart = tags.0.iter().all(|tag| !tags.1.contains(tag));
+        Ok((apart, format!("{:?} and {:?}", tags.0, tags.1)))
+    })?;
+    for tenant in [&first, &second] {
+        let [one, other] = &tenant.probes;
+        reaches(story, &format!("ping {} -> {}", one.name, other.name), "inside its own network", true, || {
+            one.ping(&other.address)
+        })?;
+        reaches(story, &format!("ping {} -> 10.101.1.193", one.name), "out by its own router", true, || {
+            one.ping("10.101.1.193")
+        })?;
+    }
+    Ok(())
+}
+
+/// A tenant's network, router and instances.
+struct Tenant {
+    network: String,
+    router: String,
+    gateway_port: String,
+    outside: String,
+    probes: [Probe; 2],
+}
+
+impl Tenant {
+    fn build(
+        lab: &Lab,
+        admin: &Client,
+        story: &mut Story,
+        name: &str,
+        network: &str,
+        router: &str,
+        [one, other]: [&str; 2],
+    ) -> Result<Self, Failure> {
+        story.chapter(&format!("Tenant {name}"));
+        let client = user(lab, admin, name)?;
+        let answers = made(
+            story,
+            &format!("network {network} 192.168.0.0/24, router {router}, rules for ping"),
+            &client,
+            &[
+                format!("network create {network} -f json"),
+                format!("subnet create {network}-subnet --network {network} --subnet-range 192.168.0.0/24"),
+                format!("router create {router} --external-gateway public -f json"),
+                format!("router add subnet {router} {network}-subnet"),
+                "security group rule create default --protocol icmp".to_owned(),
+                format!("router show {router} -f json"),
+            ],
+        )?;
+        let [made_network, _, made_router, _, _, shown] = &answers[..] else { unreachable!("six commands") };
+        let (network_id, router_id) = (text(made_network, "id")?.to_owned(), text(made_router, "id")?.to_owned());
+        let outside = &shown["external_gateway_info"]["external_fixed_ips"][0]["ip_address"];
+        let outside = outside.as_str().unwrap_or_default().to_owned();
+        let mut probe = |name: &str| {
+            story.does(
+                &format!("instance {name}"),
+                || lab.create_probe(&client, name, network, HOST, &[]),
+                |probe| format!("lease {}", probe.address),
+            )
+        };
+        let probes = [probe(one)?, probe(other)?];
+        let gateways = admin.json(&["port", "list", "--device-owner", "network:router_gateway", "--router", router])?;
+        let gateway_port = text(&gateways[0], "ID")?.to_owned();
+        Ok(Self { network: network_id, router: router_id, gateway_port, outside, probes })
+    }
+
+    fn tags(&self, lab: &Lab) -> Result<Vec<String>, Failure> {
+        self.probes.iter().map(|probe| tag(lab, HOST, &probe.device)).collect()
+    }
+
+    /// What the author found with `ip netns` and `ovs-vsctl show`.
+    fn is_seen(&self, lab: &Lab, story: &mut Story) -> Result<(), Failure> {
+        let (qrouter, qdhcp) = (format!("qrouter-{}", self.router), format!("qdhcp-{}", self.network));
+        story.sees("addresses by DHCP", "instances and DHCP server from the pool, .1 is the router", || {
+            let right = self.probes.iter().all(|probe| probe.address.starts_with("192.168.0."));
+            let server = within(lab, HOST, &qdhcp, &["ip", "-br", "-4", "address"])?;
+            Ok((right && server.contains("192.168.0."), format!("server {}", server.trim())))
+        })?;
+        story.sees("ip netns", "one namespace per router, one per network with DHCP", || {
+            let list = lab.exec(HOST, &["ip", "netns"])?;
+            let count = |prefix: &str| list.lines().filter(|line| line.starts_with(prefix)).count();
+            let right = count("qrouter-") == 1 && count("qdhcp-") == 1;
+            Ok((right && list.contains(&qrouter) && list.contains(&qdhcp), list.trim().replace('\n', ", ")))
+        })?;
+        let qg = format!("qg-{}", short(&self.gateway_port));
+        let default = format!("default via 10.101.1.193 dev {qg}");
+        let connected = format!("10.101.1.192/28 dev {qg}");
+        shows(
+            story,
+            "routes of the router",
+            "default by the gateway device, both nets connected",
+            &[&default, &connected, "192.168.0.0/24 dev qr-"],
+            || within(lab, HOST, &qrouter, &["ip", "route"]),
+        )?;
+        shows(story, "routes of the DHCP server", "its own network is connected", &["192.168.0.0/24 dev tap"], || {
+            within(lab, HOST, &qdhcp, &["ip", "route"])
+        })?;
+        story.sees("tags on br-int", "all of a network's ports share one local VLAN", || {
+            let shown = lab.exec(HOST, &["ovs-vsctl", "show"])?;
+            let tags = self.tags(lab)?;
+            let gateway = tag(lab, HOST, &qg)?;
+            let right = tags[0] == tags[1] && gateway != tags[0] && shown.contains("fail_mode: secure");
+            Ok((right, format!("instances {}, external {gateway}", tags[0])))
+        })?;
+        story.does(
+            "host route to the private net by the router's external address",
+            || lab.exec(HOST, &["ip", "route", "add", "192.168.0.0/24", "via", &self.outside]),
+            |_| self.outside.clone(),
+        )?;
+        for probe in &self.probes {
+            reaches(story, &format!("ping dev01 -> {}", probe.name), "the host is a neighbour outside", true, || {
+                ping_from(lab, HOST, None, &probe.address)
+            })?;
+        }
+        reaches(story, &format!("ping vm1 -> {GATEWAY}"), "the router's inside", true, || self.probes[0].ping(GATEWAY))
+    }
+}
