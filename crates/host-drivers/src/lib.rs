@@ -8,6 +8,7 @@
 //! | [`ovsdb`] | `ovsdb-server`: bridges, ports, tags | `db.sock`, a copy kept up to date by a task |
 //! | [`openflow`] | a bridge of `ovs-vswitchd`: flows, zones | `<bridge>.mgmt`, one bundle per change |
 //! | [`unixctl`] | `ovs-vswitchd`: tunnel neighbours, traces | its control socket |
+//! | [`tracked`] | the switch's connection tracker | its control socket; forgetting by OpenFlow |
 //! | [`netns`], [`links`], [`sysctl`], [`offload`] | the kernel: namespaces, devices, addresses, routes | files, netlink, ioctl |
 //! | [`attach`] | all of these: a device of the switch in a namespace | |
 //! | [`nft`], [`conntrack`] | packet filter, tracked connections | `nft -f -`, `conntrack` |
@@ -32,6 +33,7 @@ mod program;
 pub mod sysctl;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tracked;
 pub mod unixctl;
 
 pub use error::DriverError;

@@ -5,7 +5,7 @@
 
 use crate::DriverError;
 use ::openflow::wire::{
-    Body, Bundle, BundleStep, FlowMod, FlowStatsReply, FlowStatsRequest, Framer, Hello, Message, Refusal,
+    Body, Bundle, BundleStep, CtFlush, FlowMod, FlowStatsReply, FlowStatsRequest, Framer, Hello, Message, Refusal,
 };
 use ::openflow::{Flow, FlowDiff};
 use std::path::Path;
@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 
 /// A switch that says nothing for so long, while an answer is due, is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Connections that are forgotten between two barriers.
+const FLUSHES_AT_ONCE: usize = 256;
 
 /// An open connection to a bridge.
 #[derive(Debug)]
@@ -137,6 +139,34 @@ impl OpenFlow {
                 _ => {}
             }
         }
+    }
+
+    /// Forgets tracked connections, each by what it is (Nicira `CT_FLUSH`, Open vSwitch 3.1 and later).
+    pub async fn forget(&mut self, connections: &[CtFlush]) -> Result<(), DriverError> {
+        for some in connections.chunks(FLUSHES_AT_ONCE) {
+            let first = self.take_xid(some.len() as u32 + 1);
+            let barrier = first.wrapping_add(some.len() as u32);
+            let mut octets = vec![];
+            for (xid, flush) in (first..).zip(some) {
+                let message = Message::new(xid, Body::CtFlush(flush.clone()));
+                octets.extend(message.encode().map_err(|e| self.garbled(e))?);
+            }
+            octets.extend(Message::new(barrier, Body::BarrierRequest).encode().map_err(|e| self.garbled(e))?);
+            self.send(&octets).await?;
+            let mut refused = None;
+            loop {
+                let message = self.receive().await?;
+                match message.body {
+                    Body::Error(error) if (first..barrier).contains(&message.xid) => refused = Some(error.to_string()),
+                    Body::BarrierReply if message.xid == barrier => break,
+                    _ => {}
+                }
+            }
+            if let Some(error) = refused {
+                return Err(self.refused(format!("cannot forget connections: {error}")));
+            }
+        }
+        Ok(())
     }
 
     fn take_xid(&mut self, count: u32) -> u32 {

@@ -102,8 +102,9 @@ fn members(topology: &Topology, group: &SecurityGroupId) -> BTreeSet<IpNet> {
     ports
         .flat_map(|port| {
             let own = port.fixed_ips.iter().map(|fixed| IpNet::from(fixed.address));
+            // A member that may forge any address must not make everybody a member.
             let pairs = port.allowed_address_pairs.iter().map(|pair| pair.address.trunc());
-            own.chain(pairs)
+            own.chain(pairs.filter(|net| net.prefix_len() > 0))
         })
         .collect()
 }

@@ -28,6 +28,7 @@ mod wiring;
 
 pub use config::{Datapath, HostConfig, TunnelEndpoint};
 pub use diff::{Action, diff};
+pub use firewall::{ConnectionRules, TrackedConnection};
 pub use host_plan::{
     Attachment, Bridge, BridgePort, DEAD_VLAN, DROPPED_TABLE, Device, Endpoint, FLOW_OWNER, HostPlan, Namespace,
     OWNER_KEY, PortKind, PortTag, Route,

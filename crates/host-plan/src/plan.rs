@@ -46,7 +46,14 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
         services,
         tunnel_neighbours: tunnel_neighbours(view, config),
         endpoint: endpoint(config, state),
-        errors: wiring.errors.iter().cloned().chain(router_errors).chain(unknown_groups(&wiring)).collect(),
+        errors: wiring
+            .errors
+            .iter()
+            .cloned()
+            .chain(router_errors)
+            .chain(unknown_groups(&wiring))
+            .chain(firewall::errors(&wiring, &rule_sets))
+            .collect(),
         ports: wiring.outcomes,
     }
 }

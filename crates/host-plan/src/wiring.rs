@@ -10,7 +10,7 @@
 //! A device whose `iface-id` names no port of the view is put on the dead VLAN: it may be about to be bound, and must
 //! not talk before.
 
-use crate::{HostConfig, LocalState, local_vlan, names, trunk};
+use crate::{HostConfig, LocalState, firewall, local_vlan, names, trunk};
 use host_view::{AgentRole, HostView, Network, Port, PortState, Segment};
 use net_types::{NetworkId, PortId, VlanId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,18 +49,14 @@ pub(crate) struct WiredPort<'a> {
 }
 
 impl WiredPort<'_> {
-    /// Whether anti-spoofing and security groups apply. The network's own ports (DHCP, router) are trusted.
+    /// Whether anti-spoofing and security groups apply.
     pub fn is_secured(&self) -> bool {
-        self.port.port_security && !self.is_networks_own()
+        firewall::is_secured(self.port)
     }
 
     /// Whether it may use MAC addresses that nobody has told us: an instance's port without port security.
     pub fn has_unknown_macs(&self) -> bool {
-        !self.port.port_security && !self.is_networks_own()
-    }
-
-    fn is_networks_own(&self) -> bool {
-        self.port.device_owner.starts_with("network:")
+        !self.port.port_security && !firewall::is_networks_own(self.port)
     }
 }
 

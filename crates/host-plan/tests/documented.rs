@@ -40,6 +40,8 @@ fn everything() -> Host {
         rules.extend([all, icmp(None), icmp(Some(0)), remote, ssh]);
     }
     host.view.security_groups.insert(id(WEB), group(rules));
+    let virtual_mac = host_view::AddressPair { mac: mac("00:00:5e:00:01:07"), address: net("10.20.0.77") };
+    host.view.ports.get_mut(&id(G4)).unwrap().allowed_address_pairs.insert(virtual_mac);
     host.view.security_groups.insert(id(REMOTE), SecurityGroup { stateful: false, ..group([]) });
     host
 }

@@ -72,6 +72,12 @@ impl Tracker {
         }
     }
 
+    /// The mark of a packet's connection, whichever direction it has.
+    pub fn mark(&self, zone: u16, packet: &Packet) -> Option<u32> {
+        let key = key(zone, packet)?;
+        self.entries.get(&key).or_else(|| self.entries.get(&reverse(key))).map(|entry| entry.mark)
+    }
+
     /// How many connections are known.
     pub fn len(&self) -> usize {
         self.entries.len()

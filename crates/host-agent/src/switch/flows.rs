@@ -40,6 +40,8 @@ pub(super) struct Written {
     pub errors: Vec<String>,
     /// The bridge cannot be spoken to (yet).
     pub unreachable: bool,
+    /// Connections may have lost, or got back, the rule that allows them.
+    pub concerns_connections: bool,
 }
 
 /// The connections.
@@ -64,7 +66,7 @@ impl Bridges {
                 self.connected.remove(bridge);
                 let unreachable = matches!(error, DriverError::OpenFlowLost { .. });
                 tracing::debug!(bridge, error = crate::rooms::said(&error), "flows cannot be written");
-                Written { errors: vec![crate::rooms::said(&error)], unreachable }
+                Written { errors: vec![crate::rooms::said(&error)], unreachable, ..Written::default() }
             }
         }
     }
@@ -79,6 +81,7 @@ impl Bridges {
             connected.written = Some(plan);
             return Ok(Written::default());
         }
+        let concerns_connections = super::sweep::concerns_connections(&change);
         match connected.connection.apply(&change).await {
             Ok(()) => {
                 connected.installed = apply(&connected.installed, &change);
@@ -90,11 +93,11 @@ impl Bridges {
                     deleted = change.delete.len(),
                     "flows written"
                 );
-                Ok(Written::default())
+                Ok(Written { concerns_connections, ..Written::default() })
             }
             Err(DriverError::OpenFlowRefused { .. }) => {
                 let errors = connected.write_what_can_be(change).await?;
-                Ok(Written { errors, ..Written::default() })
+                Ok(Written { errors, concerns_connections, ..Written::default() })
             }
             Err(error) => Err(error),
         }

@@ -7,6 +7,7 @@
 //! connection ended ──┤                 ▲                             ├─▶ flows: the difference
 //! audit, retry ──────┘                 └── once more while OVSDB ────┼─▶ OVSDB: what must go
 //!                                          changes under it          ├─▶ endpoint, neighbours
+//!                                                                    ├─▶ connections that no rule allows (`sweep`)
 //!                                                                    └─▶ board
 //! ```
 //! A wake carries nothing: every look starts from what is there and what must be. Before the first view nothing is written
@@ -15,6 +16,7 @@
 pub(crate) mod database;
 mod endpoint;
 mod flows;
+mod sweep;
 
 use crate::AgentConfig;
 use crate::backoff::{Backoff, random};
@@ -60,8 +62,13 @@ pub(crate) async fn run(
         planned: None,
         devices: Devices::default(),
         zones: BTreeMap::new(),
+        swept: watch::Sender::new(None),
         unreachable_since: None,
     };
+    let sweep = sweep::run(config.ovs.rundir.clone(), switch.host.integration_bridge.clone(), switch.swept.subscribe());
+    // Ended with this function, however it ends.
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(sweep);
     let mut database = Database::new(&config.ovs.db());
     let mut audit = tokio::time::interval(config.audit_interval());
     audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -108,6 +115,8 @@ struct Switch {
     devices: Devices,
     /// Local VLANs whose zones may hold connections.
     zones: BTreeMap<NetworkId, VlanId>,
+    /// What connections are to be judged by, for the task that forgets those that are no longer allowed.
+    swept: watch::Sender<Option<sweep::Wanted>>,
     /// Since when a bridge cannot be spoken to.
     unreachable_since: Option<Instant>,
 }
@@ -164,7 +173,10 @@ impl Switch {
             }
         };
         let plan = planned.plan;
-        let reached = self.write_flows(&plan, planned.number, &mut errors).await;
+        let (reached, concerns_connections) = self.write_flows(&plan, planned.number, &mut errors).await;
+        if reached.integration && (concerns_connections || self.swept.borrow().is_none()) {
+            self.swept.send_replace(Some(sweep::Wanted { view: planned.view, plan: plan.clone() }));
+        }
         if reached.all {
             if has_removals {
                 self.write_database(database, &cache, &desired(&plan, ready, &replaced, &cache), &mut errors).await;
@@ -245,16 +257,18 @@ impl Switch {
         }
     }
 
-    async fn write_flows(&mut self, plan: &HostPlan, number: u64, errors: &mut BTreeSet<String>) -> Reached {
+    async fn write_flows(&mut self, plan: &HostPlan, number: u64, errors: &mut BTreeSet<String>) -> (Reached, bool) {
+        let mut concerns_connections = false;
         self.bridges.retain(|bridge| plan.flows.contains_key(bridge));
         let mut reached = Reached { all: true, integration: true };
         for (bridge, flows) in &plan.flows {
             let written = self.bridges.write(bridge, flows, number).await;
             reached.all &= !written.unreachable;
             reached.integration &= !written.unreachable || *bridge != self.host.integration_bridge;
+            concerns_connections |= written.concerns_connections && *bridge == self.host.integration_bridge;
             errors.extend(written.errors);
         }
-        reached
+        (reached, concerns_connections)
     }
 
     /// A local VLAN that has left its network is a conntrack zone that the next one must find empty.

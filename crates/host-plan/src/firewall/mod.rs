@@ -15,16 +15,23 @@
 //! packet's connection state decides is decided once for all ports before the rules are looked at, and packets leave by
 //! the number in reg5. See `docs/adr/0006-security-group-flows.md`.
 
+mod connections;
 mod port_security;
 mod rule_sets;
 mod rules;
 mod verdicts;
 
-pub(crate) use port_security::macs;
+pub use connections::{ConnectionRules, TrackedConnection};
+pub(crate) use port_security::{is_networks_own, is_secured, macs};
 pub(crate) use rule_sets::RuleSets;
 
 use crate::flow_set::FlowSet;
 use crate::wiring::Wiring;
+
+/// What of the groups of this host cannot be done, one sentence each.
+pub(crate) fn errors(wiring: &Wiring<'_>, rule_sets: &RuleSets) -> std::collections::BTreeSet<String> {
+    rules::impossible(wiring.view, rule_sets)
+}
 
 /// Adds tables 71 to 94.
 pub(crate) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSets) {

@@ -38,9 +38,19 @@ pub(crate) fn macs(port: &Port) -> BTreeSet<MacAddr> {
     port.allowed_address_pairs.iter().map(|pair| pair.mac).chain([port.mac]).collect()
 }
 
+/// Whether anti-spoofing and security groups apply. The network's own ports (DHCP, router) are trusted.
+pub(crate) fn is_secured(port: &Port) -> bool {
+    port.port_security && !is_networks_own(port)
+}
+
+/// Whether it is a DHCP server's, a router's or another port that the network itself needs.
+pub(crate) fn is_networks_own(port: &Port) -> bool {
+    port.device_owner.starts_with("network:")
+}
+
 /// MAC and IP addresses that a port may use together: its fixed addresses and those of its pairs, and the link-local
 /// address that each of its MACs implies.
-fn addresses(port: &Port) -> BTreeSet<(MacAddr, IpNet)> {
+pub(super) fn addresses(port: &Port) -> BTreeSet<(MacAddr, IpNet)> {
     let fixed = port.fixed_ips.iter().map(|fixed| (port.mac, IpNet::from(fixed.address)));
     let pairs = port.allowed_address_pairs.iter().map(|pair| (pair.mac, pair.address.trunc()));
     let link_local = macs(port).into_iter().map(|mac| (mac, IpNet::from(std::net::IpAddr::V6(mac.link_local()))));

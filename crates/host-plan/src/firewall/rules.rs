@@ -74,6 +74,20 @@ pub(super) fn plan(flows: &mut FlowSet, view: &HostView, rule_sets: &RuleSets) {
     }
 }
 
+/// Rules that ask for what the switch cannot look at.
+pub(super) fn impossible(view: &HostView, rule_sets: &RuleSets) -> BTreeSet<String> {
+    let groups: BTreeSet<_> = rule_sets.iter().flat_map(|(groups, _)| groups).collect();
+    let rules = groups.into_iter().filter_map(|id| view.security_groups.get(id)).flat_map(|group| &group.rules);
+    let impossible = rules.filter(|(_, rule)| matches(rule, 0).is_none());
+    impossible
+        .map(|(id, rule)| {
+            let protocol =
+                protocol(rule).map_or_else(|| "any protocol".to_owned(), |number| format!("protocol {number}"));
+            format!("security group rule {id}: the switch knows no ports or types of {protocol}, so it allows nothing")
+        })
+        .collect()
+}
+
 fn add_all(flows: &mut FlowSet, table: u8, priority: u16, matches: Vec<Match>, accepted: u8) {
     for one in matches {
         flows.resubmit(table, priority, one, accepted);
@@ -104,7 +118,7 @@ fn remote_address(matches: Match, direction: Direction, prefix: IpNet) -> Match 
 }
 
 /// The IP protocol number that is really meant: ICMP of an IPv6 rule is ICMPv6.
-fn protocol(rule: &SecurityGroupRule) -> Option<u8> {
+pub(super) fn protocol(rule: &SecurityGroupRule) -> Option<u8> {
     match (rule.ethertype, rule.protocol) {
         (EtherType::IPv6, Some(ip_proto::ICMP)) => Some(ip_proto::ICMPV6),
         (_, protocol) => protocol,
@@ -122,8 +136,8 @@ fn priority(rule: &SecurityGroupRule) -> u16 {
 }
 
 /// What a rule of a set matches, but for the other side's address: several matches for a port range. `None` when the
-/// switch cannot look at what the rule asks for (ports of a protocol other than TCP, UDP and SCTP): then nothing is
-/// allowed by it, as in Neutron.
+/// switch cannot look at what the rule asks for (ports of a protocol other than TCP, UDP and SCTP, as DCCP and UDP-Lite
+/// are): then nothing is allowed by it, where Neutron allows every port, and the plan says so.
 fn matches(rule: &SecurityGroupRule, rule_set: u32) -> Option<Vec<Match>> {
     let base = family(rule.ethertype).reg(REG_RULES, rule_set);
     let Some(protocol) = protocol(rule) else {

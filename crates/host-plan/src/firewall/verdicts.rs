@@ -9,6 +9,7 @@
 //!          40 established, but no rule allows it any more: mark it (replies then stop as well); else -> 93
 //! accept   72 -> 73, 82 -> 92
 //! 73      110 tagged -> 93     100 to a secured port here -> 81     90 new: remember it, 91     80 -> 94
+//!         105, 100 to a MAC that ports share (VRRP): to each of them here -> 81, and out by the uplink
 //! 81      100 ARP, MLD query, RA, NS, NA; 95 DHCP answers: out by reg5
 //!          93 new from here to a stateless set: remember it for the sender, 82   92 to a stateless set: 82, not tracked
 //!          90 not tracked: ct(zone reg6), 82      80 tracked: 82
@@ -36,7 +37,7 @@ use crate::wiring::Wiring;
 use net_types::VlanId;
 use openflow::ct_state::{EST, INV, NEW, REL, RPL, TRK};
 use openflow::{Action, Ct, Field, Masked, Match, SubField, ip_proto};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The mark of connections that no rule allows any more.
 const NO_LONGER_ALLOWED: u32 = 1;
@@ -65,9 +66,24 @@ pub(super) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
     connection_state(flows, INGRESS_RULES, ACCEPTED_INGRESS);
 
     flows.resubmit(ACCEPT_OR_INGRESS, 110, Match::new().field(Field::VlanTci, TAGGED), DROPPED);
+    let uplinks: BTreeMap<VlanId, u32> =
+        wiring.networks.values().filter_map(|wired| Some((wired.vlan, wiring.uplink(wired.network)?))).collect();
     for ((vlan, mac), receivers) in receivers(wiring) {
         let to = Match::new().reg(REG_NET, u32::from(vlan.get())).dl_dst(mac);
-        flows.add(ACCEPT_OR_INGRESS, 100, to, to_receivers(&receivers, rule_sets));
+        let here = to_receivers(&receivers, rule_sets);
+        // A MAC that ports share (VRRP) may at the moment be that of a port on another host.
+        let shared = receivers.iter().all(|port| port.port.mac != mac);
+        let Some(uplink) = uplinks.get(&vlan).filter(|_| shared) else {
+            flows.add(ACCEPT_OR_INGRESS, 100, to, here);
+            continue;
+        };
+        let elsewhere = [Action::push_vlan(), Action::set_vlan(vlan), Action::output(*uplink)];
+        for family in [openflow::eth_type::IPV4, openflow::eth_type::IPV6] {
+            let new = to.clone().eth_type(family).ct_state(NEW - EST);
+            let both = here.iter().cloned().chain([remember()]).chain(elsewhere.clone());
+            flows.add(ACCEPT_OR_INGRESS, 105, new, both);
+        }
+        flows.add(ACCEPT_OR_INGRESS, 100, to, here.into_iter().chain(elsewhere));
     }
     for family in families() {
         let new = family.ct_state(NEW - EST);

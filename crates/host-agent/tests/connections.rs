@@ -1,0 +1,190 @@
+//! What becomes of real connections when rules come and go: what is still allowed notices nothing, all else ends, also
+//! when only answers still flow, and what is allowed again goes on.
+//!
+//! Needs root, Open vSwitch, iproute2 and ethtool.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::view::{Net, add_network, add_port, id, ip, mac};
+use common::{Host, Instance, on_a_host};
+use host_drivers::Place;
+use host_view::{Direction, EtherType, HostView, Remote, RuleMatch, SecurityGroup, SecurityGroupRule, Segment};
+use net_types::{PortId, PortRange, SecurityGroupId, SecurityGroupRuleId};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+/// Long enough for anything that arrives at all.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long something that must not arrive is waited for.
+const SILENCE: Duration = Duration::from_millis(700);
+
+fn ports(direction: Direction, protocol: u8, port: u16) -> SecurityGroupRule {
+    SecurityGroupRule {
+        direction,
+        ethertype: EtherType::IPv4,
+        protocol: Some(protocol),
+        matching: RuleMatch::Ports(PortRange::new(port, port).unwrap()),
+        remote: Remote::Any,
+    }
+}
+
+/// A port in a group of its own with these rules, and nothing else.
+fn add_grouped(
+    view: &mut HostView,
+    net: Net,
+    last: u8,
+    rules: &[(SecurityGroupRuleId, SecurityGroupRule)],
+) -> (PortId, SecurityGroupId) {
+    let port = add_port(view, net, "compute:nova", mac(last), &format!("10.0.0.{last}"));
+    let group: SecurityGroupId = id();
+    view.security_groups.insert(group, SecurityGroup { stateful: true, rules: rules.iter().cloned().collect() });
+    let value = view.ports.get_mut(&port).unwrap();
+    value.port_security = true;
+    value.security_groups.insert(group);
+    (port, group)
+}
+
+fn at<T: Send + 'static>(instance: &Instance, work: impl FnOnce() -> T + Send + 'static) -> T {
+    Place::named(&instance.namespace).run_blocking(work).unwrap()
+}
+
+fn udp(instance: &Instance, address: &str) -> UdpSocket {
+    let address = address.to_owned();
+    let socket = at(instance, move || UdpSocket::bind(address)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// Tracked connections to this port of UDP or TCP.
+fn tracked(host: &Host, port: u16) -> usize {
+    let text = host.switch.appctl(&["dpctl/dump-conntrack"]).unwrap();
+    let original = |line: &str| line.split("reply=").next().unwrap_or("").contains(&format!("dport={port})"));
+    text.lines().filter(|line| original(line)).count()
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..400 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[test]
+fn answers_alone_do_not_keep_a_connection_alive() {
+    on_a_host(|host| async move {
+        let _agent = host.agent();
+        let (gone, stays): (SecurityGroupRuleId, SecurityGroupRuleId) = (id(), id());
+        let mut made = None;
+        host.server.change(|view| {
+            let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
+            let rules = [(gone, ports(Direction::Ingress, 17, 5000)), (stays, ports(Direction::Ingress, 17, 5001))];
+            let (server, group) = add_grouped(view, net, 1, &rules);
+            made = Some((server, add_port(view, net, "compute:nova", mac(2), "10.0.0.2"), group));
+        });
+        let (server, client, group) = made.unwrap();
+        let a = host.plug(server, mac(1), &["10.0.0.1/24"]);
+        let b = host.plug(client, mac(2), &["10.0.0.2/24"]);
+        host.server.until_up(server).await;
+        host.server.until_up(client).await;
+
+        let mut buffer = [0; 16];
+        let mut streams = vec![];
+        for port in [5000u16, 5001] {
+            let (server, client) = (udp(&a, &format!("10.0.0.1:{port}")), udp(&b, "10.0.0.2:0"));
+            client.connect(("10.0.0.1", port)).unwrap();
+            client.send(b"question").unwrap();
+            let (_, asker) = server.recv_from(&mut buffer).unwrap();
+            for _ in 0..3 {
+                server.send_to(b"answer", asker).unwrap();
+                client.recv(&mut buffer).unwrap();
+            }
+            streams.push((server, client, asker));
+        }
+        assert_eq!((tracked(&host, 5000), tracked(&host, 5001)), (1, 1));
+
+        host.server.change(|view| {
+            view.security_groups.get_mut(&group).unwrap().rules.remove(&gone);
+        });
+        until("the connection is forgotten", || tracked(&host, 5000) == 0).await;
+        // Nobody asked again: only answers were on their way, and no rule allows them by themselves.
+        let (server, client, asker) = &streams[0];
+        server.send_to(b"answer", asker).unwrap();
+        client.set_read_timeout(Some(SILENCE)).unwrap();
+        assert!(client.recv(&mut buffer).is_err(), "the answer of a connection that is no longer allowed");
+        assert_eq!(tracked(&host, 5000), 0);
+        // The other one was not touched: its answers still need nobody's question.
+        let (server, client, asker) = &streams[1];
+        server.send_to(b"answer", asker).unwrap();
+        client.recv(&mut buffer).expect("a connection that is still allowed");
+        assert_eq!(tracked(&host, 5001), 1);
+
+        // A port that loses its group loses what the group allowed.
+        host.server.change(|view| view.ports.get_mut(&server_port(view, "10.0.0.1")).unwrap().security_groups.clear());
+        until("all its connections are forgotten", || tracked(&host, 5001) == 0).await;
+    });
+}
+
+fn server_port(view: &HostView, address: &str) -> PortId {
+    let found = view.ports.iter().find(|(_, port)| port.fixed_ips.iter().any(|fixed| fixed.address == ip(address)));
+    *found.unwrap().0
+}
+
+/// Whether what is written on one side is read on the other.
+fn passes(from: &mut TcpStream, to: &mut TcpStream, wait: Duration) -> bool {
+    to.set_read_timeout(Some(wait)).unwrap();
+    from.write_all(b"x").unwrap();
+    to.read_exact(&mut [0]).is_ok()
+}
+
+#[test]
+fn a_connection_ends_with_its_rule_and_goes_on_with_it() {
+    on_a_host(|host| async move {
+        let _agent = host.agent();
+        let rule: SecurityGroupRuleId = id();
+        let mut made = None;
+        host.server.change(|view| {
+            let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
+            // Outwards everything: an answer would be allowed by itself, so the connection may not simply be forgotten.
+            let out = SecurityGroupRule { protocol: None, matching: RuleMatch::Any, ..ports(Direction::Egress, 6, 1) };
+            let rules = [(rule, ports(Direction::Ingress, 6, 22)), (id(), out)];
+            let (server, group) = add_grouped(view, net, 1, &rules);
+            made = Some((server, add_port(view, net, "compute:nova", mac(2), "10.0.0.2"), group));
+        });
+        let (server, client, group) = made.unwrap();
+        let a = host.plug(server, mac(1), &["10.0.0.1/24"]);
+        let b = host.plug(client, mac(2), &["10.0.0.2/24"]);
+        host.server.until_up(server).await;
+        host.server.until_up(client).await;
+
+        let listener = at(&a, || TcpListener::bind("10.0.0.1:22")).unwrap();
+        let mut client = at(&b, || TcpStream::connect_timeout(&"10.0.0.1:22".parse().unwrap(), PATIENCE)).unwrap();
+        let mut server = listener.accept().unwrap().0;
+        assert!(passes(&mut client, &mut server, PATIENCE) && passes(&mut server, &mut client, PATIENCE));
+
+        let kept = std::sync::Mutex::new(None);
+        host.server.change(|view| {
+            *kept.lock().unwrap() = view.security_groups.get_mut(&group).unwrap().rules.remove(&rule);
+        });
+        until("the rule is gone from the switch", || !host.flows("br-int").contains("tp_dst=22")).await;
+        assert!(!passes(&mut client, &mut server, SILENCE), "no rule allows it any more");
+        assert!(!passes(&mut server, &mut client, SILENCE), "nor answers");
+        let marked = || host.switch.appctl(&["dpctl/dump-conntrack"]).unwrap().contains("mark=1");
+        until("the connection is marked", marked).await;
+
+        host.server.change(|view| {
+            let rule_value = kept.lock().unwrap().take().unwrap();
+            view.security_groups.get_mut(&group).unwrap().rules.insert(rule, rule_value);
+        });
+        // What was written meanwhile is repeated by TCP and arrives; the connection is as it was.
+        server.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        server.read_exact(&mut [0]).expect("what the client wrote in vain arrives");
+        client.read_exact(&mut [0]).expect("what the server wrote in vain arrives");
+        assert!(passes(&mut client, &mut server, PATIENCE) && passes(&mut server, &mut client, PATIENCE));
+    });
+}

@@ -1,0 +1,115 @@
+//! Connections that the switch tracks: listed by ovs-vswitchd (whichever datapath it has), forgotten one by one.
+//!
+//! The listing is that of `dpctl/dump-conntrack`, which both datapaths know; forgetting goes by OpenFlow
+//! ([`OpenFlow::forget`](crate::openflow::OpenFlow::forget)), because the partial tuples of `dpctl/flush-conntrack` are
+//! accepted and ignored by the userspace datapath.
+
+use crate::{DriverError, unixctl};
+use ::openflow::wire::{CtFlush, CtTuple};
+use std::net::IpAddr;
+use std::path::Path;
+
+/// A tracked connection: its first packet, and its mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Zone.
+    pub zone: u16,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address.
+    pub target: IpAddr,
+    /// Source and destination port; zero where there are none.
+    pub ports: (u16, u16),
+    /// Identifier, type and code of ICMP.
+    pub icmp: Option<(u16, u8, u8)>,
+    /// `ct_mark`.
+    pub mark: u32,
+}
+
+impl Entry {
+    /// What forgets exactly this connection.
+    pub fn flush(&self) -> CtFlush {
+        let ports = self.icmp.is_none() && self.ports != (0, 0);
+        let original = CtTuple {
+            src: Some(self.source),
+            dst: Some(self.target),
+            src_port: ports.then_some(self.ports.0),
+            dst_port: ports.then_some(self.ports.1),
+            icmp: self.icmp,
+        };
+        CtFlush { zone: Some(self.zone), protocol: self.protocol, original: Some(original), reply: None }
+    }
+}
+
+/// Waits until the datapath does what the flow tables say: what was decided by older ones is gone.
+pub async fn wait_for_flows(rundir: &Path) -> Result<(), DriverError> {
+    unixctl::run(rundir, "revalidator/wait", &[]).await.map(drop)
+}
+
+/// All tracked connections, or those of one zone.
+pub async fn list(rundir: &Path, zone: Option<u16>) -> Result<Vec<Entry>, DriverError> {
+    let zone = zone.map(|zone| format!("zone={zone}"));
+    let arguments: Vec<&str> = zone.iter().map(String::as_str).collect();
+    let text = unixctl::run(rundir, "dpctl/dump-conntrack", &arguments).await?;
+    Ok(text.lines().filter_map(entry).collect())
+}
+
+/// A line of the listing; none when it is of a kind that is not understood.
+fn entry(line: &str) -> Option<Entry> {
+    let (protocol, rest) = line.trim().split_once(",orig=(")?;
+    let (original, rest) = rest.split_once(')')?;
+    let value = |of: &str, key: &str| -> Option<String> {
+        of.split(',').find_map(|part| part.split_once('=').filter(|(name, _)| *name == key)).map(|(_, v)| v.to_owned())
+    };
+    let number = |key: &str| value(original, key).and_then(|text| text.parse::<u16>().ok());
+    // Beyond the answer's tuple, of which nothing is needed.
+    let after = rest.split_once(')').map_or("", |(_, after)| after);
+    let small = |key: &str| number(key).and_then(|number| u8::try_from(number).ok());
+    Some(Entry {
+        zone: value(after, "zone").and_then(|zone| zone.parse().ok()).unwrap_or(0),
+        protocol: protocol_number(protocol)?,
+        source: value(original, "src")?.parse().ok()?,
+        target: value(original, "dst")?.parse().ok()?,
+        ports: (number("sport").unwrap_or(0), number("dport").unwrap_or(0)),
+        icmp: number("id").zip(small("type")).zip(small("code")).map(|((id, kind), code)| (id, kind, code)),
+        mark: value(after, "mark").and_then(|mark| mark.parse().ok()).unwrap_or(0),
+    })
+}
+
+/// Names that the listing uses (`ct_dpif_format_ipproto`).
+fn protocol_number(name: &str) -> Option<u8> {
+    Some(match name {
+        "icmp" => 1,
+        "igmp" => 2,
+        "tcp" => 6,
+        "udp" => 17,
+        "dccp" => 33,
+        "icmpv6" => 58,
+        "sctp" => 132,
+        "udplite" => 136,
+        number => number.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_listing() {
+        let tcp = "tcp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=40000,dport=22),reply=(src=10.0.0.2,dst=10.0.0.1,sport=22,dport=40000),zone=3,mark=1,protoinfo=(state=ESTABLISHED)";
+        let found = entry(tcp).unwrap();
+        assert_eq!((found.zone, found.protocol, found.ports, found.mark), (3, 6, (40000, 22), 1));
+        let ping = "icmpv6,orig=(src=2001:db8::1,dst=2001:db8::2,id=7,type=128,code=0),reply=(src=2001:db8::2,dst=2001:db8::1,id=7,type=129,code=0),zone=4";
+        let found = entry(ping).unwrap();
+        assert_eq!((found.source.to_string().as_str(), found.icmp, found.mark), ("2001:db8::1", Some((7, 128, 0)), 0));
+        assert_eq!(found.flush().original.unwrap().icmp, Some((7, 128, 0)));
+        let other = "47,orig=(src=10.0.0.1,dst=10.0.0.2),reply=(src=10.0.0.2,dst=10.0.0.1)";
+        let found = entry(other).unwrap();
+        assert_eq!((found.protocol, found.ports, found.zone), (47, (0, 0), 0));
+        assert_eq!(found.flush().original.unwrap().src_port, None);
+        assert!(entry("nonsense").is_none() && entry("").is_none());
+    }
+}

@@ -1,0 +1,172 @@
+//! Which tracked connections must be forgotten after rules, members, groups or ports have changed.
+//!
+//! ```text
+//!                                   its answers, as a connection of their own, would be
+//! the connection is                 allowed                                refused
+//!   allowed                         stays; forgotten if marked             stays; forgotten if marked
+//!   refused                         stays: the flows mark it (40), and     forgotten: nothing may take it up again
+//!                                   what it still passes is allowed
+//! ```
+//! A connection whose answers are allowed by themselves must *not* be forgotten: its next answer would be taken for the first
+//! packet of a new connection, and everything would go on. The mark holds it: the first packet of its own direction that
+//! finds no rule marks it, and from then on neither direction passes. Where neither direction is allowed nothing can begin
+//! anew, so forgetting ends it at once, also if only answers still flow. One that was marked and is allowed again is
+//! forgotten, so that it can begin anew.
+//!
+//! In: the view, local VLANs, what the switch lists. Out: yes or no for each. Pure.
+
+use super::port_security::{addresses, is_secured};
+use crate::HostPlan;
+use host_view::{Direction, EtherType, HostView, Port, Remote, RuleMatch, SecurityGroupRule};
+use net_types::{IpNet, NetworkId, SecurityGroupId};
+use openflow::ip_proto;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+/// A tracked connection as its first packet was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackedConnection {
+    /// The conntrack zone: the local VLAN.
+    pub zone: u16,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Who began it.
+    pub source: IpAddr,
+    /// With whom.
+    pub target: IpAddr,
+    /// Source and destination port; zero where the protocol has none.
+    pub ports: (u16, u16),
+    /// Identifier, type and code of ICMP.
+    pub icmp: Option<(u16, u8, u8)>,
+    /// `ct_mark`.
+    pub mark: u32,
+}
+
+/// What the groups of this host's ports say of connections.
+pub struct ConnectionRules<'a> {
+    view: &'a HostView,
+    /// Networks with a secured port, by zone.
+    zones: BTreeMap<u16, NetworkId>,
+    /// Ports that may use exactly this address.
+    owners: HashMap<(NetworkId, IpAddr), Vec<&'a Port>>,
+    /// Ports that may use whole prefixes.
+    wide: HashMap<NetworkId, Vec<(IpNet, &'a Port)>>,
+    /// Members of remote groups: single addresses, and prefixes.
+    members: HashMap<SecurityGroupId, (BTreeSet<IpAddr>, Vec<IpNet>)>,
+}
+
+/// One direction of a connection.
+struct Way {
+    protocol: u8,
+    source: IpAddr,
+    target: IpAddr,
+    port: u16,
+    icmp: Option<(u8, u8)>,
+}
+
+impl<'a> ConnectionRules<'a> {
+    /// Of a view, with the local VLANs of its plan.
+    pub fn new(view: &'a HostView, plan: &HostPlan) -> Self {
+        let (mut owners, mut wide) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for port in view.ports.values() {
+            for (_, net) in addresses(port) {
+                let whole = if net.addr().is_ipv4() { 32 } else { 128 };
+                if net.prefix_len() == whole {
+                    owners.entry((port.network, net.addr())).or_default().push(port);
+                } else {
+                    wide.entry(port.network).or_default().push((net, port));
+                }
+            }
+        }
+        let secured: BTreeSet<NetworkId> =
+            view.ports.values().filter(|port| is_secured(port)).map(|port| port.network).collect();
+        let zones = plan.local_vlans.iter().filter(|(network, _)| secured.contains(network));
+        let members = view.group_members.iter().map(|(group, members)| {
+            let whole = |net: &&IpNet| net.prefix_len() == if net.addr().is_ipv4() { 32 } else { 128 };
+            let (single, wide): (Vec<&IpNet>, Vec<&IpNet>) = members.iter().partition(whole);
+            (*group, (single.into_iter().map(IpNet::addr).collect(), wide.into_iter().copied().collect()))
+        });
+        Self {
+            view,
+            zones: zones.map(|(id, vlan)| (vlan.get(), *id)).collect(),
+            owners,
+            wide,
+            members: members.collect(),
+        }
+    }
+
+    /// Zones in which connections may have to be forgotten.
+    pub fn zones(&self) -> impl Iterator<Item = u16> + '_ {
+        self.zones.keys().copied()
+    }
+
+    /// Whether a connection must be forgotten; never one of a zone that is not ours.
+    pub fn must_go(&self, connection: &TrackedConnection) -> bool {
+        let Some(network) = self.zones.get(&connection.zone) else { return false };
+        let there = Way {
+            protocol: connection.protocol,
+            source: connection.source,
+            target: connection.target,
+            port: connection.ports.1,
+            icmp: connection.icmp.map(|(_, kind, code)| (kind, code)),
+        };
+        if self.allows(*network, &there) {
+            return connection.mark != 0;
+        }
+        // An answer to an echo request begins nothing.
+        let back = Way {
+            protocol: connection.protocol,
+            source: connection.target,
+            target: connection.source,
+            port: connection.ports.0,
+            icmp: None,
+        };
+        connection.icmp.is_some() || !self.allows(*network, &back)
+    }
+
+    /// Whether a first packet is allowed by the ports of this host that it is from and to. When it is neither from nor to
+    /// one, nobody here is concerned any more.
+    fn allows(&self, network: NetworkId, way: &Way) -> bool {
+        let sides = [(way.source, Direction::Egress, way.target), (way.target, Direction::Ingress, way.source)];
+        let said = sides.map(|(own, direction, other)| {
+            let ports = self.ports(network, own);
+            // Of several that may use an address, one that allows it is enough.
+            (!ports.is_empty()).then(|| ports.iter().any(|port| self.port_allows(port, direction, other, way)))
+        });
+        said.iter().any(Option::is_some) && said.iter().flatten().all(|allowed| *allowed)
+    }
+
+    fn ports(&self, network: NetworkId, address: IpAddr) -> Vec<&'a Port> {
+        let exact = self.owners.get(&(network, address)).into_iter().flatten().copied();
+        let wide = self.wide.get(&network).into_iter().flatten();
+        exact.chain(wide.filter(|(net, _)| net.contains(&address)).map(|(_, port)| *port)).collect()
+    }
+
+    fn port_allows(&self, port: &Port, direction: Direction, other: IpAddr, way: &Way) -> bool {
+        let groups = || port.security_groups.iter().filter_map(|id| self.view.security_groups.get(id));
+        !is_secured(port)
+            || groups().flat_map(|group| group.rules.values()).any(|rule| self.rule_allows(rule, direction, other, way))
+    }
+
+    fn rule_allows(&self, rule: &SecurityGroupRule, direction: Direction, other: IpAddr, way: &Way) -> bool {
+        rule.direction == direction
+            && rule.ethertype == EtherType::of(&other)
+            && super::rules::protocol(rule).is_none_or(|protocol| protocol == way.protocol)
+            && match rule.matching {
+                RuleMatch::Any => true,
+                RuleMatch::Ports(range) => {
+                    matches!(way.protocol, ip_proto::TCP | ip_proto::UDP | ip_proto::SCTP) && range.contains(way.port)
+                }
+                RuleMatch::Icmp { kind, code } => {
+                    way.icmp.is_some_and(|(own, own_code)| own == kind && code.is_none_or(|code| code == own_code))
+                }
+            }
+            && match &rule.remote {
+                Remote::Any => true,
+                Remote::Prefix(prefix) => prefix.contains(&other),
+                Remote::Group(id) => self.members.get(id).is_some_and(|(single, wide)| {
+                    single.contains(&other) || wide.iter().any(|net| net.contains(&other))
+                }),
+            }
+    }
+}
