@@ -106,6 +106,14 @@ fn key(zone: u16, packet: &Packet) -> Option<Key> {
     Some((zone, protocol, (packet.get(source), from), (packet.get(target), to)))
 }
 
+fn is_icmp_answer(packet: &Packet) -> bool {
+    match packet.get(Field::IpProto) as u8 {
+        ip_proto::ICMP => matches!(packet.get(Field::Icmpv4Type), 0 | 14 | 16 | 18),
+        ip_proto::ICMPV6 => packet.get(Field::Icmpv6Type) == 129,
+        _ => false,
+    }
+}
+
 /// Type of a message and of its counterpart.
 fn asked(kind: u128, pairs: &[(u128, u128)]) -> Option<(u128, u128)> {
     pairs.iter().find_map(|(request, answer)| match kind {
@@ -131,6 +139,8 @@ impl Connections for Tracker {
                 entry.answered = true;
                 Tracked { state: TRK | EST | RPL, mark: Some(entry.mark) }
             }
+            // An answer to nothing is no connection.
+            None if is_icmp_answer(packet) => Tracked { state: TRK | INV, mark: Some(0) },
             None => Tracked { state: TRK | NEW, mark: Some(0) },
         }
     }

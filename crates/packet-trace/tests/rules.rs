@@ -212,7 +212,10 @@ fn connections_live_exactly_as_long_as_they_are_allowed() {
             // What the other side says passes as an answer, or because its own rules allow it.
             let (answered, trace) = passes(&switch, wish, true, &mut tracker.clone());
             let may = still || expected_back(&host.view, wish);
-            assert_eq!(answered, may, "seed {} answers to {wish:?}\n{trace}", seed + round);
+            // Where several may use an address, nobody can tell whose connection it is: it is left to the mark.
+            if still || !is_shared(&host.view, wish) {
+                assert_eq!(answered, may, "seed {} answers to {wish:?}\n{trace}", seed + round);
+            }
             let (goes_on, trace) = passes(&switch, wish, false, &mut tracker);
             assert_eq!(goes_on, still, "seed {} {wish:?}\n{trace}", seed + round);
             // Once the first side has tried, the other cannot go on either.
@@ -234,6 +237,19 @@ fn connections_live_exactly_as_long_as_they_are_allowed() {
     }
     println!("{lived} went on, {ended} ended");
     assert!(lived > 50 && ended > 50, "both must be tried: {lived}, {ended}");
+}
+
+/// Whether another port may use an address of the connection, too.
+fn is_shared(view: &HostView, of: &Connection) -> bool {
+    let sides = [(of.from, of.source), (of.to, of.target)];
+    sides.iter().any(|(number, address)| {
+        let others = view.ports.iter().filter(|(other, _)| **other != id(&port_name(*number)));
+        let network = port(view, *number).network;
+        others.filter(|(_, other)| other.network == network).any(|(_, other)| {
+            other.fixed_ips.iter().any(|fixed| fixed.address == *address)
+                || other.allowed_address_pairs.iter().any(|pair| pair.address.contains(address))
+        })
+    })
 }
 
 /// The other side's packet, if it began a connection of its own.
