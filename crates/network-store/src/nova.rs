@@ -87,22 +87,20 @@ pub(crate) fn after_update(work: &Work<'_>, before: Option<&Before>) -> Result<(
 
 /// The addresses of a port, floating ones included, may have changed.
 pub(crate) fn changed(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
-    if !work.config.nova.data {
-        return Ok(());
-    }
-    match seen(work, id.0)? {
-        Some(port) => add(work, id, &port, nova_event::CHANGED, None),
-        None => Ok(()),
-    }
+    of_data(work, id, nova_event::CHANGED)
 }
 
 /// A client removes a port; called before its row goes.
 pub(crate) fn deleting(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
+    of_data(work, id, nova_event::DELETED)
+}
+
+fn of_data(work: &Work<'_>, id: PortId, name: &str) -> Result<(), NetworkError> {
     if !work.config.nova.data {
         return Ok(());
     }
     match seen(work, id.0)? {
-        Some(port) => add(work, id, &port, nova_event::DELETED, None),
+        Some(port) => add(work, id, &port, name, None),
         None => Ok(()),
     }
 }
@@ -167,6 +165,11 @@ mod tests {
     fn instance(cloud: &Cloud) -> PortId {
         let network = cloud.network(false);
         let id = cloud.port(network);
+        attach(cloud, id);
+        id
+    }
+
+    fn attach(cloud: &Cloud, id: PortId) {
         cloud
             .by_admin(move |work| {
                 let device = PortUpdate {
@@ -178,7 +181,6 @@ mod tests {
                 settle(work.tx, &pending(work.tx, 10)?)
             })
             .unwrap();
-        id
     }
 
     fn told(cloud: &Cloud) -> Vec<(String, Option<String>)> {
@@ -297,17 +299,7 @@ mod tests {
     fn the_instance_of_a_floating_ip_is_told_of_it() {
         let cloud = Cloud::telling_nova(ALL);
         let (port, floating_ip) = cloud.routed_port_and_floating_ip();
-        cloud
-            .by_admin(move |work| {
-                let device = PortUpdate {
-                    device_id: Some(SERVER.into()),
-                    device_owner: Some("compute:nova".into()),
-                    ..PortUpdate::default()
-                };
-                port::update(work, port, device)?;
-                settle(work.tx, &pending(work.tx, 10)?)
-            })
-            .unwrap();
+        attach(&cloud, port);
         let lead = |to: Option<PortId>| {
             move |work: &Work<'_>| {
                 floating_ip::update(

@@ -5,143 +5,30 @@ mod binding;
 pub mod bindings;
 mod candidates;
 mod dhcp_options;
+mod mac;
 mod protection;
+mod removal;
+mod request;
 
 pub use dhcp_options::DhcpOption;
 pub use protection::Pair;
+pub use removal::{delete, remove};
+pub use request::{PortCreate, PortUpdate};
+
+pub(crate) use removal::after_address_loss;
 
 use crate::qos::attach;
-use crate::request::nullable;
-use crate::{NetworkError, Work, floating_ip, local_ip, network, nova, port_forwarding, subnet, tag, trunk};
-use binding::DeviceMac;
+use crate::{NetworkError, Work, floating_ip, network, nova, port_forwarding, subnet, tag, trunk};
 use candidates::Choice;
-use net_types::{MacAddr, NetworkId, PortId, SecurityGroupId};
+use net_types::{MacAddr, NetworkId, PortId};
 use network_model::binding::is_unplugged;
 use network_model::fixed_ips::{Addressing, FixedIpRequest, check_router_port_change, plan_change, plan_new};
-use network_model::in_use::{PortUse, check_port_deletion};
-use network_model::port::{self as rules, check_mac_change};
-use network_model::{ModelError, device_owner, dns, mac, pvlan};
+use network_model::port as rules;
+use network_model::{ModelError, device_owner, dns, pvlan};
 use protection::Protection;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{Operation, Snapshot, params};
 use uuid::Uuid;
-
-/// A checked POST body, or what the server itself asks for.
-#[derive(Debug, Clone, Deserialize)]
-#[allow(missing_docs)] // The attributes of the declaration.
-pub struct PortCreate {
-    pub network_id: NetworkId,
-    pub project_id: String,
-    pub name: String,
-    pub description: String,
-    pub admin_state_up: bool,
-    /// Null and absent both mean: any.
-    pub mac_address: Option<MacAddr>,
-    pub device_id: String,
-    pub device_owner: String,
-    pub fixed_ips: Option<Vec<FixedIpRequest>>,
-    pub allowed_address_pairs: Option<Vec<Pair>>,
-    pub security_groups: Option<Vec<SecurityGroupId>>,
-    pub port_security_enabled: Option<bool>,
-    #[serde(rename = "binding:host_id")]
-    pub binding_host: Option<String>,
-    #[serde(rename = "binding:vnic_type")]
-    pub binding_vnic_type: String,
-    #[serde(rename = "binding:profile")]
-    pub binding_profile: Option<Map<String, Value>>,
-    pub extra_dhcp_opts: Option<Vec<DhcpOption>>,
-    pub dns_name: String,
-    pub dns_domain: String,
-    pub numa_affinity_policy: Option<String>,
-    pub device_profile: Option<String>,
-    pub hardware_offload_type: Option<String>,
-    pub trusted: Option<bool>,
-    pub hints: Option<Map<String, Value>>,
-    pub propagate_uplink_status: bool,
-    pub pvlan_type: Option<String>,
-    pub pvlan_community: Option<String>,
-    pub tags: Vec<String>,
-    pub qos_policy_id: Option<Uuid>,
-}
-
-impl PortCreate {
-    /// A port of the network's own services: everything else is filled in by the caller with `..`.
-    pub fn of_service(network_id: NetworkId, project_id: &str, device_owner: &str, device_id: &str) -> Self {
-        Self {
-            network_id,
-            project_id: project_id.to_owned(),
-            name: String::new(),
-            description: String::new(),
-            admin_state_up: true,
-            mac_address: None,
-            device_id: device_id.to_owned(),
-            device_owner: device_owner.to_owned(),
-            fixed_ips: None,
-            allowed_address_pairs: None,
-            security_groups: None,
-            port_security_enabled: None,
-            binding_host: None,
-            binding_vnic_type: "normal".to_owned(),
-            binding_profile: None,
-            extra_dhcp_opts: None,
-            dns_name: String::new(),
-            dns_domain: String::new(),
-            numa_affinity_policy: None,
-            device_profile: None,
-            hardware_offload_type: None,
-            trusted: None,
-            hints: None,
-            propagate_uplink_status: true,
-            pvlan_type: None,
-            pvlan_community: None,
-            tags: Vec::new(),
-            qos_policy_id: None,
-        }
-    }
-}
-
-/// A checked PUT body: what it does not have stays.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-#[allow(missing_docs)] // The attributes of the declaration.
-pub struct PortUpdate {
-    pub name: Option<String>,
-    pub description: Option<String>,
-    pub admin_state_up: Option<bool>,
-    /// `Some(None)`: have one made.
-    #[serde(deserialize_with = "nullable")]
-    pub mac_address: Option<Option<MacAddr>>,
-    pub device_id: Option<String>,
-    pub device_owner: Option<String>,
-    pub fixed_ips: Option<Vec<FixedIpRequest>>,
-    pub allowed_address_pairs: Option<Vec<Pair>>,
-    pub security_groups: Option<Vec<SecurityGroupId>>,
-    pub port_security_enabled: Option<bool>,
-    #[serde(rename = "binding:host_id", deserialize_with = "nullable")]
-    pub binding_host: Option<Option<String>>,
-    #[serde(rename = "binding:vnic_type")]
-    pub binding_vnic_type: Option<String>,
-    #[serde(rename = "binding:profile")]
-    pub binding_profile: Option<Map<String, Value>>,
-    pub extra_dhcp_opts: Option<Vec<DhcpOption>>,
-    pub dns_name: Option<String>,
-    pub dns_domain: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub numa_affinity_policy: Option<Option<String>>,
-    pub trusted: Option<bool>,
-    #[serde(deserialize_with = "nullable")]
-    pub hints: Option<Option<Map<String, Value>>>,
-    #[serde(deserialize_with = "nullable")]
-    pub data_plane_status: Option<Option<String>>,
-    pub propagate_uplink_status: Option<bool>,
-    #[serde(deserialize_with = "nullable")]
-    pub pvlan_type: Option<Option<String>>,
-    #[serde(deserialize_with = "nullable")]
-    pub pvlan_community: Option<Option<String>>,
-    #[serde(deserialize_with = "nullable")]
-    pub qos_policy_id: Option<Option<Uuid>>,
-}
 
 /// What rules ask of a port.
 #[derive(Debug, Clone)]
@@ -209,11 +96,11 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
     let host = request.binding_host.unwrap_or_default();
     let mut profile = request.binding_profile.unwrap_or_default();
     let mac = match binding::device_mac(&request.binding_vnic_type, &host, &profile)?.or(request.mac_address) {
-        Some(mac) if mac_taken(work.tx, network.id, mac)? => {
+        Some(mac) if mac::is_taken(work.tx, network.id, mac)? => {
             return Err(ModelError::MacAddressInUse { net_id: network.id, mac }.into());
         }
         Some(mac) => mac,
-        None => new_mac(work, network.id)?,
+        None => mac::fresh(work, network.id)?,
     };
     check_subnets(work.tx, request.fixed_ips.as_deref())?;
     let candidates = Choice::new(work, network.id, &request.device_owner, &host)?.of(request.fixed_ips.as_deref())?;
@@ -323,21 +210,6 @@ fn check_subnets(snapshot: &Snapshot<'_>, request: Option<&[FixedIpRequest]>) ->
     Ok(())
 }
 
-fn mac_taken(snapshot: &Snapshot<'_>, network: NetworkId, mac: MacAddr) -> Result<bool, NetworkError> {
-    Ok(snapshot.exists(
-        "SELECT 1 FROM ports WHERE network_id = ?1 AND mac_address = ?2",
-        params![network.0, mac.to_string()],
-    )?)
-}
-
-fn new_mac(work: &Work<'_>, network: NetworkId) -> Result<MacAddr, NetworkError> {
-    let random = || {
-        let [a, b, c, ..] = (work.random)().to_be_bytes();
-        [a, b, c]
-    };
-    mac::pick_mac(network, work.config.base_mac, random, |mac| mac_taken(work.tx, network, mac))
-}
-
 /// A project cannot claim that its port belongs to another project's router.
 fn check_device(work: &Work<'_>, project: &str, device_id: &str, owner: &str) -> Result<(), NetworkError> {
     if work.caller.is_admin || device_id.is_empty() || !device_owner::is_router_interface(owner) {
@@ -371,7 +243,7 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
         return Err(ModelError::PortBoundNUMAAffinityPolicy { port_id: id, host_id, numa_affinity_policy }.into());
     }
     let binding = binding::Change::of(&port, &request)?;
-    let mac = changed_mac(work, &port, &request, &binding)?;
+    let mac = mac::after_change(work, &port, &request, &binding)?;
 
     let current = addresses::of_port(work.tx, id)?;
     check_subnets(work.tx, request.fixed_ips.as_deref())?;
@@ -471,69 +343,6 @@ fn change_place(
         work.set("ports", port.id.0, "pvlan_community", Some(place.community))?;
     }
     Ok(())
-}
-
-fn changed_mac(
-    work: &Work<'_>,
-    port: &Port,
-    request: &PortUpdate,
-    binding: &binding::Change,
-) -> Result<MacAddr, NetworkError> {
-    let (old, net_id) = (port.mac_address, port.network_id);
-    let asked = match request.mac_address {
-        None => None,
-        Some(Some(mac)) if mac == old => None,
-        Some(Some(mac)) => Some(mac),
-        Some(None) => Some(new_mac(work, net_id)?),
-    };
-    if let Some(new) = asked {
-        check_mac_change(port.id, &port.device_owner, &port.binding_vif_type, old, new)?;
-    }
-    let new = match binding.device_mac(port, request)? {
-        Some(DeviceMac::Of(mac)) => mac,
-        // The device's own address must be free for the next port that gets the device.
-        Some(DeviceMac::Gone) => new_mac(work, net_id)?,
-        None => asked.unwrap_or(old),
-    };
-    if new != old && mac_taken(work.tx, net_id, new)? {
-        return Err(ModelError::MacAddressInUse { net_id, mac: new }.into());
-    }
-    Ok(new)
-}
-
-/// Removes a port at a client's wish: not one that a router or floating IP holds.
-pub fn delete(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
-    let port = get(work.tx, id)?;
-    trunk::check_port_deletion(work.tx, id)?;
-    let holder = match port.device_owner.as_str() {
-        device_owner::FLOATING_IP => "SELECT 1 FROM floating_ips WHERE floating_port_id = ?1 OR id = ?2",
-        _ => "SELECT 1 FROM routers WHERE id = ?2 OR gateway_port_id = ?1",
-    };
-    let held = work.tx.exists(holder, params![id.0, &port.device_id])?;
-    check_port_deletion(&PortUse { id, device_owner: port.device_owner }, held)?;
-    nova::deleting(work, id)?;
-    remove(work, id)
-}
-
-/// Removes a port and gives back what it had.
-pub fn remove(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
-    let port = get(work.tx, id)?;
-    local_ip::check_port_removal(work, id)?;
-    floating_ip::disassociate_port(work, id)?;
-    port_forwarding::after_address_loss(work, id, &[])?;
-    addresses::give_back(work, &addresses::of_port(work.tx, id)?)?;
-    work.tx.execute("DELETE FROM tags WHERE object_id = ?1", params![id.0])?;
-    work.tx.execute("DELETE FROM ports WHERE id = ?1", params![id.0])?;
-    log(work, id, Operation::Delete, port.network_id, &port.binding_host)
-}
-
-/// A port has lost an address because the subnet goes. A DHCP port without any address is of no use.
-pub(crate) fn after_address_loss(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
-    let port = get(work.tx, id)?;
-    if port.device_owner == device_owner::DHCP && addresses::of_port(work.tx, id)?.is_empty() {
-        return remove(work, id);
-    }
-    changed(work, id)
 }
 
 /// Raises a port's revision and notes the change, for changes that came by another way than [`update`].

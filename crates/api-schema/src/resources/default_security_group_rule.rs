@@ -1,6 +1,6 @@
 //! The rules that a new security group begins with: they belong to nobody, and an administrator makes them.
 
-use super::security_group_rule::{ETHERTYPE, PORT_NUMBER, PREFIX, PROTOCOL};
+use super::security_group_rule::{direction, ethertype, port, protocol, remote, remote_ip_prefix};
 use super::standard;
 use crate::{Attribute, Kind, Literal, Methods, NotFound, Resource, Stored};
 
@@ -21,56 +21,14 @@ pub static DEFAULT_SECURITY_GROUP_RULE: Resource = Resource {
         standard::id("default_security_group_rules.id"),
         // A request may name a project, which means nothing.
         Attribute::new("project_id", Kind::Text(255), Stored::Nowhere).optional().hidden(),
-        Attribute::new(
-            "direction",
-            Kind::Words(&["ingress", "egress"]),
-            Stored::Text("default_security_group_rules.direction"),
-        )
-        .required()
-        .sort(),
-        Attribute::new("ethertype", Kind::Custom(&ETHERTYPE), Stored::Text("default_security_group_rules.ethertype"))
-            .default(Literal::Text("IPv4"))
-            .sort(),
-        Attribute::new("protocol", Kind::Custom(&PROTOCOL), Stored::Text("default_security_group_rules.protocol"))
-            .nullable()
-            .default(Literal::Null)
-            .sort(),
-        Attribute::new(
-            "port_range_min",
-            Kind::Custom(&PORT_NUMBER),
-            Stored::Integer("default_security_group_rules.port_range_min"),
-        )
-        .nullable()
-        .default(Literal::Null)
-        .sort(),
-        Attribute::new(
-            "port_range_max",
-            Kind::Custom(&PORT_NUMBER),
-            Stored::Integer("default_security_group_rules.port_range_max"),
-        )
-        .nullable()
-        .default(Literal::Null)
-        .sort(),
-        Attribute::new(
-            "remote_ip_prefix",
-            Kind::Custom(&PREFIX),
-            Stored::Text("default_security_group_rules.remote_ip_prefix"),
-        )
-        .nullable()
-        .default(Literal::Null)
-        .sort(),
-        Attribute::new("remote_group_id", Kind::Text(36), Stored::Text("default_security_group_rules.remote_group_id"))
-            .nullable()
-            .default(Literal::Null)
-            .sort(),
-        Attribute::new(
-            "remote_address_group_id",
-            Kind::Text(36),
-            Stored::Text("default_security_group_rules.remote_address_group_id"),
-        )
-        .nullable()
-        .default(Literal::Null)
-        .sort(),
+        direction("default_security_group_rules.direction"),
+        ethertype("default_security_group_rules.ethertype"),
+        protocol("default_security_group_rules.protocol"),
+        port("port_range_min", "default_security_group_rules.port_range_min"),
+        port("port_range_max", "default_security_group_rules.port_range_max"),
+        remote_ip_prefix("default_security_group_rules.remote_ip_prefix"),
+        remote("remote_group_id", "default_security_group_rules.remote_group_id"),
+        remote("remote_address_group_id", "default_security_group_rules.remote_address_group_id"),
         Attribute::new("description", Kind::Text(255), Stored::Text("default_security_group_rules.description"))
             .default(Literal::Text(""))
             .filter(),

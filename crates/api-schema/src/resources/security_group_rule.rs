@@ -7,17 +7,17 @@ use crate::{
 use network_model::{ModelError, security_group};
 use serde_json::Value;
 
-pub(super) static PROTOCOL: Custom = Custom {
+static PROTOCOL: Custom = Custom {
     name: "IP protocol",
     json: JsonType::String,
     parse: |value| match &value {
         Value::Null => Ok(Value::Null),
         // Python takes a truth value for a number here.
-        Value::Bool(flag) => protocol(if *flag { "1" } else { "0" }),
-        other => protocol(&python_display(other)),
+        Value::Bool(flag) => parse_protocol(if *flag { "1" } else { "0" }),
+        other => parse_protocol(&python_display(other)),
     },
 };
-pub(super) static ETHERTYPE: Custom = Custom {
+static ETHERTYPE: Custom = Custom {
     name: "ethertype",
     json: JsonType::String,
     parse: |value| {
@@ -25,12 +25,12 @@ pub(super) static ETHERTYPE: Custom = Custom {
         read.map(|ethertype| ethertype.as_str().into()).map_err(named)
     },
 };
-pub(super) static PORT_NUMBER: Custom = Custom {
+static PORT_NUMBER: Custom = Custom {
     name: "port number, ICMP type or ICMP code",
     json: JsonType::Integer,
     parse: |value| security_group::parse_port(&python_display(&value)).map(Value::from).map_err(named),
 };
-pub(super) static PREFIX: Custom = Custom {
+static PREFIX: Custom = Custom {
     name: "IP prefix",
     json: JsonType::String,
     parse: |value| match value.as_str() {
@@ -43,12 +43,47 @@ pub(super) static PREFIX: Custom = Custom {
     },
 };
 
-fn protocol(text: &str) -> Result<Value, Refusal> {
+fn parse_protocol(text: &str) -> Result<Value, Refusal> {
     security_group::parse_protocol(text).map(|name| name.map_or(Value::Null, Value::String)).map_err(named)
 }
 
 fn named(error: ModelError) -> Refusal {
     Refusal::Named(error.type_name(), error.to_string())
+}
+
+// What a rule lets through, as the rules that new groups begin with say it too.
+
+/// `direction`.
+pub(super) const fn direction(column: &'static str) -> Attribute {
+    Attribute::new("direction", Kind::Words(&["ingress", "egress"]), Stored::Text(column)).required().sort()
+}
+
+/// `ethertype`, IPv4 by default.
+pub(super) const fn ethertype(column: &'static str) -> Attribute {
+    Attribute::new("ethertype", Kind::Custom(&ETHERTYPE), Stored::Text(column)).default(Literal::Text("IPv4")).sort()
+}
+
+/// `protocol`; null: any.
+pub(super) const fn protocol(column: &'static str) -> Attribute {
+    Attribute::new("protocol", Kind::Custom(&PROTOCOL), Stored::Text(column)).nullable().default(Literal::Null).sort()
+}
+
+/// One end of the range of ports, or an ICMP type or code.
+pub(super) const fn port(name: &'static str, column: &'static str) -> Attribute {
+    Attribute::new(name, Kind::Custom(&PORT_NUMBER), Stored::Integer(column)).nullable().default(Literal::Null).sort()
+}
+
+/// `remote_ip_prefix`; null: from or to everywhere.
+pub(super) const fn remote_ip_prefix(column: &'static str) -> Attribute {
+    Attribute::new("remote_ip_prefix", Kind::Custom(&PREFIX), Stored::Text(column))
+        .nullable()
+        .default(Literal::Null)
+        .sort()
+}
+
+/// A group whose members are meant. No UUID kind: what is none is a group that does not exist.
+pub(super) const fn remote(name: &'static str, column: &'static str) -> Attribute {
+    Attribute::new(name, Kind::Text(36), Stored::Text(column)).nullable().default(Literal::Null).sort()
 }
 
 /// See the module.
@@ -76,57 +111,15 @@ pub static SECURITY_GROUP_RULE: Resource = Resource {
         Attribute::new("security_group_id", Kind::Text(36), Stored::Text("security_group_rules.security_group_id"))
             .required()
             .sort(),
-        Attribute::new(
-            "direction",
-            Kind::Words(&["ingress", "egress"]),
-            Stored::Text("security_group_rules.direction"),
-        )
-        .required()
-        .sort(),
-        Attribute::new("ethertype", Kind::Custom(&ETHERTYPE), Stored::Text("security_group_rules.ethertype"))
-            .default(Literal::Text("IPv4"))
-            .sort(),
-        Attribute::new("protocol", Kind::Custom(&PROTOCOL), Stored::Text("security_group_rules.protocol"))
-            .nullable()
-            .default(Literal::Null)
-            .sort(),
-        Attribute::new(
-            "port_range_min",
-            Kind::Custom(&PORT_NUMBER),
-            Stored::Integer("security_group_rules.port_range_min"),
-        )
-        .nullable()
-        .default(Literal::Null)
-        .sort(),
-        Attribute::new(
-            "port_range_max",
-            Kind::Custom(&PORT_NUMBER),
-            Stored::Integer("security_group_rules.port_range_max"),
-        )
-        .nullable()
-        .default(Literal::Null)
-        .sort(),
-        Attribute::new(
-            "remote_ip_prefix",
-            Kind::Custom(&PREFIX),
-            Stored::Text("security_group_rules.remote_ip_prefix"),
-        )
-        .nullable()
-        .default(Literal::Null)
-        .sort(),
-        Attribute::new("remote_group_id", Kind::Text(36), Stored::Text("security_group_rules.remote_group_id"))
-            .nullable()
-            .default(Literal::Null)
-            .sort(),
-        Attribute::new(
-            "remote_address_group_id",
-            Kind::Text(36),
-            Stored::Text("security_group_rules.remote_address_group_id"),
-        )
-        .nullable()
-        .default(Literal::Null)
-        .sort()
-        .from_extension("security-groups-remote-address-group"),
+        direction("security_group_rules.direction"),
+        ethertype("security_group_rules.ethertype"),
+        protocol("security_group_rules.protocol"),
+        port("port_range_min", "security_group_rules.port_range_min"),
+        port("port_range_max", "security_group_rules.port_range_max"),
+        remote_ip_prefix("security_group_rules.remote_ip_prefix"),
+        remote("remote_group_id", "security_group_rules.remote_group_id"),
+        remote("remote_address_group_id", "security_group_rules.remote_address_group_id")
+            .from_extension("security-groups-remote-address-group"),
         Attribute::new("normalized_cidr", Kind::Cidr, Stored::Text("security_group_rules.normalized_cidr"))
             .from_extension("security-groups-normalized-cidr"),
         Attribute::new("belongs_to_default_sg", Kind::Boolean, Stored::Boolean("their_group.is_default"))
