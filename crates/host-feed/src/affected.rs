@@ -33,7 +33,7 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
         RowChange::Trunk(id, row) => {
             let trunks = topology.trunk(id).into_iter().chain(row);
             let parents = trunks.filter_map(|row| topology.port(&row.trunk.parent));
-            found.extend(parents.filter_map(|parent| parent.host.clone()));
+            found.extend(parents.flat_map(|parent| parent.hosts().cloned()));
         }
         // Rare, and every host that shares a tunnel network with it must know.
         RowChange::Host(name, _) => {
@@ -57,7 +57,7 @@ fn of_network(topology: &Topology, id: &NetworkId, found: &mut BTreeSet<String>)
 }
 
 fn of_port(topology: &Topology, port: &PortRow, found: &mut BTreeSet<String>) {
-    found.extend(port.host.clone());
+    found.extend(port.hosts().cloned());
     if let Some(router) = port.router() {
         of_router(topology, &router, found);
     }

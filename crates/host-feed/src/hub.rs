@@ -317,8 +317,14 @@ impl Hub {
             let written = self
                 .store
                 .write(move |tx| {
-                    status::write(&Work::system(tx, &hub.network), &news.ports, &news.floating_ips, &news.trunks)
-                        .map_err(FeedError::from)
+                    status::write(
+                        &Work::system(tx, &hub.network),
+                        &news.ports,
+                        &news.floating_ips,
+                        &news.trunks,
+                        &news.moving,
+                    )
+                    .map_err(FeedError::from)
                 })
                 .await;
             if let Err(error) = written {

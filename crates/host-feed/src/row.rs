@@ -16,6 +16,10 @@ pub struct PortRow {
     pub port: Port,
     /// The host that it is successfully bound to; none: unbound, or the binding failed.
     pub host: Option<String>,
+    /// Hosts that it may move to (live migration): they wire its device before it is theirs.
+    pub moving_to: BTreeSet<String>,
+    /// Those of them that are known to have wired it.
+    pub wired_on: BTreeSet<String>,
     /// `dns_name`, when it has one.
     pub hostname: Option<String>,
     /// Whether `status` is ACTIVE.
@@ -38,9 +42,14 @@ impl PortRow {
         if is_routers { self.device_id.parse().ok() } else { None }
     }
 
+    /// Hosts that realise it.
+    pub fn hosts(&self) -> impl Iterator<Item = &String> {
+        self.host.iter().chain(&self.moving_to)
+    }
+
     /// Whether what decides about hosts is the same; status is not.
     pub fn realises_like(&self, other: &Self) -> bool {
-        Self { active: other.active, ..self.clone() } == *other
+        Self { active: other.active, wired_on: other.wired_on.clone(), ..self.clone() } == *other
     }
 }
 

@@ -21,12 +21,14 @@ pub struct Verdicts {
     pub floating_ips: Vec<(FloatingIpId, Status)>,
     /// Trunks.
     pub trunks: Vec<(TrunkId, &'static str)>,
+    /// Ports that are to move, and whether a host that they may go to has wired them.
+    pub moving: Vec<(PortId, String, bool)>,
 }
 
 impl Verdicts {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.ports.is_empty() && self.floating_ips.is_empty() && self.trunks.is_empty()
+        self.ports.is_empty() && self.floating_ips.is_empty() && self.trunks.is_empty() && self.moving.is_empty()
     }
 }
 
@@ -133,7 +135,7 @@ impl State {
             let trunks = view.trunks.keys().copied().collect::<Vec<_>>();
             let topology = &self.topology;
             self.dirty.trunks.extend(trunks);
-            let waits = |id: &PortId| topology.port(id).is_some_and(|port| !port.active);
+            let waits = |id: &PortId| topology.port(id).is_some_and(|port| !port.active || !port.moving_to.is_empty());
             self.dirty.ports.extend(touched.into_iter().filter(waits));
             self.dirty.ports.extend(report.ports.keys().copied());
             self.dirty
@@ -155,7 +157,13 @@ impl State {
             Some((id, status::of_floating_ip(&self.topology, &self.hosts, &id, row)?))
         };
         let trunk = |id: TrunkId| Some((id, status::of_trunk(&self.topology, &self.hosts, self.topology.trunk(&id)?)?));
+        let moving = |id: &PortId| {
+            let row = self.topology.port(id);
+            let found: Vec<_> = row.into_iter().flat_map(|row| status::of_moving(&self.hosts, id, row)).collect();
+            found.into_iter().map(|(host, wired)| (*id, host, wired)).collect::<Vec<_>>()
+        };
         Verdicts {
+            moving: dirty.ports.iter().flat_map(moving).collect(),
             trunks: dirty.trunks.into_iter().filter_map(trunk).collect(),
             ports: dirty.ports.into_iter().filter_map(port).collect(),
             floating_ips: dirty.floating_ips.into_iter().filter_map(floating_ip).collect(),
@@ -165,6 +173,7 @@ impl State {
     /// Looks at these again the next time.
     pub fn look_again(&mut self, verdicts: &Verdicts) {
         self.dirty.ports.extend(verdicts.ports.iter().map(|(id, _)| *id));
+        self.dirty.ports.extend(verdicts.moving.iter().map(|(id, ..)| *id));
         self.dirty.floating_ips.extend(verdicts.floating_ips.iter().map(|(id, _)| *id));
         self.dirty.trunks.extend(verdicts.trunks.iter().map(|(id, _)| *id));
     }

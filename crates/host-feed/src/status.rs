@@ -59,6 +59,18 @@ pub fn of_port(
     }
 }
 
+/// What is new of a port on the hosts that it may move to: which host, and whether it is wired there.
+pub fn of_moving(
+    hosts: &BTreeMap<String, Published>,
+    id: &PortId,
+    row: &PortRow,
+) -> impl Iterator<Item = (String, bool)> {
+    row.moving_to.iter().filter_map(|host| {
+        let wired = *hosts.get(host)?.port_state(id)? == PortState::Up;
+        (wired != row.wired_on.contains(host)).then(|| (host.clone(), wired))
+    })
+}
+
 /// What a floating IP's status should be, if another one than its row has.
 pub fn of_floating_ip(
     topology: &Topology,
@@ -108,9 +120,13 @@ pub fn write(
     ports: &[(PortId, Status)],
     floating_ips: &[(FloatingIpId, Status)],
     trunks: &[(TrunkId, &'static str)],
+    moving: &[(PortId, String, bool)],
 ) -> Result<(), NetworkError> {
     for (id, status) in ports {
         port::set_status(work, *id, status.as_str())?;
+    }
+    for (id, host, wired) in moving {
+        port::bindings::set_wired(work, *id, host, *wired)?;
     }
     for (id, status) in trunks {
         trunk::set_status(work, *id, status)?;

@@ -231,7 +231,8 @@ async fn a_port_is_active_when_its_host_and_its_dhcp_server_have_realised_it() {
     .await;
 }
 
-/// An instance that moves: the host that it goes to hears nothing until it is there, and the other one nothing any more.
+/// An instance that moves: the host that it goes to may wire it already, and the other one hears nothing any more once it is
+/// there.
 #[tokio::test]
 async fn a_waiting_binding_takes_nothing_from_the_one_in_use() {
     let world = World::new().await;
@@ -255,7 +256,17 @@ async fn a_waiting_binding_takes_nothing_from_the_one_in_use() {
             && there.view.remote_ports.get(&port).is_some_and(|remote| remote.host == "c1")
     })
     .await;
-    assert!(!there.view.ports.contains_key(&port), "a binding that waits is nothing to its host");
+    assert!(there.view.ports.contains_key(&port), "its device is wired as soon as it is there");
+    here.realise().await;
+    eventually("it is up where it is", || world.status(port) == "ACTIVE").await;
+    let wired = || {
+        let read = |snapshot: &store::Snapshot<'_>| snapshot.count("SELECT wired FROM port_bindings", &[]);
+        world.store.read_blocking::<_, store::StoreError, _>(read).unwrap() == 1
+    };
+    assert!(!wired());
+    there.realise().await;
+    eventually("Nova can be told that its device is on the second", wired).await;
+    assert_eq!(world.status(port), "ACTIVE", "the host that it is on decides");
     world.work(move |work| bindings::activate(work, binding).map(drop)).await;
     eventually("both hosts know that the port is on the second", || {
         here.watch();

@@ -267,7 +267,7 @@ impl Topology {
     fn put_port(&mut self, id: PortId, row: Option<PortRow>) {
         if let Some(old) = self.ports.remove(&id) {
             self.ports_of_network.remove(&old.network, &id);
-            if let Some(host) = &old.host {
+            for host in old.hosts() {
                 self.ports_of_host.remove(host, &id);
                 self.hosts_of_network.take(&old.network, host);
                 old.security_groups.iter().for_each(|group| self.hosts_of_group.take(group, host));
@@ -281,7 +281,7 @@ impl Topology {
         }
         if let Some(row) = row {
             self.ports_of_network.insert(&row.network, &id);
-            if let Some(host) = &row.host {
+            for host in row.hosts() {
                 self.ports_of_host.insert(host, &id);
                 self.hosts_of_network.add(&row.network, host);
                 row.security_groups.iter().for_each(|group| self.hosts_of_group.add(group, host));

@@ -95,6 +95,18 @@ pub(crate) fn deleting(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> 
     of_data(work, id, nova_event::DELETED)
 }
 
+/// The device of a port is there on the host that the port is about to move to, before the port is bound to it: the
+/// hypervisor may begin to move the instance.
+pub(crate) fn plugged_ahead(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
+    if !work.config.nova.status {
+        return Ok(());
+    }
+    match seen(work, id.0)? {
+        Some(port) => add(work, id, &port, nova_event::PLUGGED, Some("completed")),
+        None => Ok(()),
+    }
+}
+
 fn of_data(work: &Work<'_>, id: PortId, name: &str) -> Result<(), NetworkError> {
     if !work.config.nova.data {
         return Ok(());
@@ -251,6 +263,43 @@ mod tests {
         let expected =
             [event("network-vif-plugged", Some("completed")), event("network-vif-unplugged", Some("completed"))];
         assert_eq!(told(&cloud), expected);
+    }
+
+    #[test]
+    fn a_device_that_is_there_before_its_port_is_told_each_time_it_comes() {
+        let cloud = Cloud::telling_nova(ALL);
+        let id = instance(&cloud);
+        let binding = Uuid::from_u128(7);
+        let wired = move |is: bool| {
+            move |work: &Work<'_>| {
+                port::bindings::set_wired(work, id, "elsewhere", is)?;
+                port::bindings::set_wired(work, id, "nowhere", is)
+            }
+        };
+        cloud
+            .by_admin(move |work| {
+                port::set_status(work, id, "ACTIVE")?;
+                work.tx.execute(
+                    "INSERT INTO port_bindings (id, port_id, host, vnic_type, profile, vif_type, vif_details)
+                     VALUES (?1, ?2, 'elsewhere', 'normal', '{}', 'ovs', '{}')",
+                    params![binding, id.0],
+                )?;
+                settle(work.tx, &pending(work.tx, 10)?)
+            })
+            .unwrap();
+        let plugged = event("network-vif-plugged", Some("completed"));
+        for (is, times) in [(true, 1), (true, 1), (false, 1), (true, 2)] {
+            cloud.by_admin(wired(is)).unwrap();
+            assert_eq!(told(&cloud), vec![plugged.clone(); times]);
+        }
+        // The port itself stays as it is on the host that has it.
+        let shown = |work: &Work<'_>| -> Result<String, NetworkError> {
+            Ok(work
+                .tx
+                .query_opt("SELECT status FROM ports WHERE device_id = ?1", params![SERVER], |row| row.get(0))?
+                .unwrap_or_default())
+        };
+        assert_eq!(cloud.by_admin(shown).unwrap(), "ACTIVE");
     }
 
     #[test]

@@ -39,4 +39,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/local-ip", sql: include_str!("schema/local_ip.sql") },
     Migration { name: "network/segment-range", sql: include_str!("schema/segment_range.sql") },
     Migration { name: "network/log", sql: include_str!("schema/log.sql") },
+    Migration { name: "network/wired-binding", sql: include_str!("schema/wired_binding.sql") },
 ];

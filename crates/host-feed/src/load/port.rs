@@ -26,6 +26,18 @@ pub(super) fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<Ro
             Ok((row.get::<String>(0)?, AddressPair { mac: row.parse(1)?, address }))
         },
     )?;
+    // What is bound to no host there is nothing to it.
+    let mut moving = children(
+        snapshot,
+        select(
+            "SELECT waiting.port_id, waiting.host, waiting.wired FROM port_bindings AS waiting
+             JOIN ports ON ports.id = waiting.port_id AND ports.binding_host <> waiting.host AND waiting.vif_type = 'ovs'",
+            "waiting.port_id",
+            id,
+            "",
+        ),
+        |row| Ok((row.get::<String>(0)?, (row.get::<String>(1)?, row.get::<bool>(2)?))),
+    )?;
     let (sql, params) = select(
         "SELECT id, network_id, mac_address, device_owner, device_id, admin_state_up, port_security_enabled,
                 binding_host, binding_vif_type, status, dns_name
@@ -37,6 +49,7 @@ pub(super) fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<Ro
     snapshot.for_each(&sql, &params, |row| {
         let key: String = row.get(0)?;
         let bound = row.text(8)? == "ovs";
+        let moving = moving.remove(&key).unwrap_or_default();
         let port = PortRow {
             port: Port {
                 network: row.parse(1)?,
@@ -50,6 +63,8 @@ pub(super) fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<Ro
                 allowed_address_pairs: pairs.remove(&key).unwrap_or_default().into_iter().collect(),
             },
             host: Some(row.get::<String>(7)?).filter(|host| bound && !host.is_empty()),
+            wired_on: moving.iter().filter(|(_, wired)| *wired).map(|(host, _)| host.clone()).collect(),
+            moving_to: moving.into_iter().map(|(host, _)| host).collect(),
             hostname: Some(row.text(10)?).filter(|name| !name.is_empty()).map(|name| first_label(&name)),
             active: row.text(9)? == "ACTIVE",
         };

@@ -1,8 +1,9 @@
 //! Bindings as objects of their own: an instance that is to move has one on the host that it is on and one on the host that
 //! it goes to, and the second is put in place of the first when it arrives.
 //!
-//! The binding in use is the port's own (`ports.binding_*`), and its id is the port's; only its host hears of the port. The
-//! others stand in `port_bindings` and do nothing.
+//! The binding in use is the port's own (`ports.binding_*`), and its id is the port's; what its host says of the port is the
+//! port's status. The others stand in `port_bindings`: their hosts wire the port as soon as its device is there, which Nova
+//! hears ([`set_wired`]), and nothing else follows from them.
 
 use super::binding::{self, Profile};
 use super::{Port, PortUpdate, changed, get, log};
@@ -177,8 +178,8 @@ pub fn activate(work: &Work<'_>, id: Uuid) -> Result<Value, NetworkError> {
         work.tx.execute("DELETE FROM port_bindings WHERE id = ?1", params![id])?;
     } else {
         work.tx.execute(
-            "UPDATE port_bindings SET host = ?2, vnic_type = ?3, profile = ?4, vif_type = 'unbound', vif_details = '{}'
-             WHERE id = ?1",
+            "UPDATE port_bindings SET host = ?2, vnic_type = ?3, profile = ?4, vif_type = 'unbound', vif_details = '{}',
+                 wired = 0 WHERE id = ?1",
             params![
                 id,
                 &port.binding_host,
@@ -198,4 +199,19 @@ pub fn activate(work: &Work<'_>, id: Uuid) -> Result<Value, NetworkError> {
         "host": new.host, "vif_type": new.vif_type, "vnic_type": new.vnic_type, "status": "ACTIVE",
         "profile": parsed(&new.profile), "vif_details": parsed(&new.vif_details),
     }))
+}
+
+/// Notes whether a port is wired on a host that has a waiting binding of it. Nova is told when it has become so.
+pub fn set_wired(work: &Work<'_>, id: PortId, host: &str, wired: bool) -> Result<(), NetworkError> {
+    let news = work.tx.execute(
+        "UPDATE port_bindings SET wired = ?3 WHERE port_id = ?1 AND host = ?2 AND vif_type = 'ovs' AND wired <> ?3",
+        params![id.0, host, wired],
+    )?;
+    if news == 0 {
+        return Ok(());
+    }
+    if wired {
+        nova::plugged_ahead(work, id)?;
+    }
+    log(work, id, Operation::Update, get(work.tx, id)?.network_id, host)
 }
