@@ -28,7 +28,6 @@ use network_model::{ModelError, device_owner, dns, pvlan};
 use protection::Protection;
 use serde_json::{Map, Value, json};
 use store::{Operation, Snapshot, params};
-use uuid::Uuid;
 
 /// What rules ask of a port.
 #[derive(Debug, Clone)]

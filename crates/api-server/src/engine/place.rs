@@ -24,7 +24,11 @@ pub struct Place {
 impl Place {
     /// The place that a path (behind `/v2.0/`) begins with, and what is left of the path: an id, an action.
     pub fn find(parts: &[String]) -> Option<(Self, &[String])> {
-        let named = |resource: &Resource, part: &str| resource.segment() == part || resource.collection == part;
+        // Clients write `-` and `_` as they like, as Neutron lets them.
+        let named = |resource: &Resource, part: &str| {
+            let same = |(given, known): (u8, u8)| given == known || (given, known) == (b'-', b'_');
+            part.len() == resource.collection.len() && part.bytes().zip(resource.collection.bytes()).all(same)
+        };
         let top = |rules: &'static Rules| {
             let resource = rules.resource;
             let after = match parts {
