@@ -5,7 +5,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 OPENSTACK := $(abspath .venv/bin/openstack)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps lab lab-down test bench
+.PHONY: help deps lab lab-down test bench chaos
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ test: ## Install what is missing and run every test
 	@fuzz/run 5
 	@OPENSTACK=$(OPENSTACK) $(CARGO) nextest run --workspace --locked
 	@OPENSTACK=$(OPENSTACK) tools/with-postgres $(CARGO) nextest run --workspace --locked --profile postgres
+
+# make chaos MINUTES=60 SEED=7
+chaos: deps ## Kill everything in a lab for MINUTES while packets are counted, in the order of SEED
+	@$(CARGO) build --release --locked -p neutronium -p system-tests --bins
+	@OPENSTACK=$(OPENSTACK) $(TARGET)/release/chaos --binary $(TARGET)/release/neutronium --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 bench: deps ## Measure API, realisation, start times and memory
 	@$(CARGO) build --release --locked -p neutronium -p system-tests --bins

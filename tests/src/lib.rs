@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod capture;
+pub mod chaos;
 pub mod client;
 pub mod command;
 pub mod demonstration;
