@@ -141,6 +141,8 @@ pub struct Nested {
     pub resource: &'static str,
     /// The expression, over the other resource's `from`, that holds this object's id.
     pub owner: &'static str,
+    /// The expression that orders the list.
+    pub order: &'static str,
 }
 
 /// One attribute; see [`Attribute::new`].

@@ -155,7 +155,9 @@ fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostVie
         .filter(|(_, port)| port.host.as_deref() == Some(host))
         .partition(|(_, port)| port.device_owner == device_owner::ROUTER_GATEWAY);
     let interfaces: BTreeSet<PortId> = interfaces.into_iter().map(|(id, _)| *id).collect();
-    let gateway = gateways.first().map(|(port, _)| Gateway { port: **port, enable_snat: row.enable_snat });
+    let is_here = |wanted: &&Gateway| gateways.iter().any(|(port, _)| **port == wanted.port);
+    let mut gateways = row.gateways.iter().filter(is_here).cloned();
+    let (gateway, further_gateways) = (gateways.next(), gateways.collect());
     let floating_ips = topology
         .floating_ips_of_router(id)
         .filter_map(|(id, row)| {
@@ -170,6 +172,7 @@ fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostVie
             admin_state_up: row.admin_state_up,
             interfaces,
             gateway,
+            further_gateways,
             routes: row.routes.clone(),
             floating_ips,
             port_forwardings,

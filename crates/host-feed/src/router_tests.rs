@@ -5,7 +5,7 @@ use crate::tests::{ALL, Host, World, eventually};
 use jiff::Timestamp;
 use net_types::{NetworkId, RouterId, SubnetId};
 use network_model::router::InterfaceRequest;
-use network_store::router::{self, RouterCreate, RouterUpdate};
+use network_store::router::{self, GatewayInfo, RouterCreate, RouterUpdate};
 use network_store::{NetworkError, Work, l3_agent};
 use serde_json::json;
 use std::sync::Arc;
@@ -15,12 +15,7 @@ impl World {
     /// A router with an interface on a network's subnet.
     async fn router(&self, network: NetworkId, ha: bool, distributed: bool) -> RouterId {
         self.work(move |work| {
-            let request: RouterCreate = serde_json::from_value(json!({
-                "project_id": "p", "name": "r", "description": "", "admin_state_up": true, "external_gateway_info": null,
-                "availability_zone_hints": [], "ha": ha, "distributed": distributed
-            }))
-            .unwrap();
-            let id = router::create(work, request)?;
+            let id = router::create(work, router_request(ha, distributed))?;
             let sql = "SELECT id FROM subnets WHERE network_id = ?1";
             let subnets: Vec<SubnetId> = work.tx.query(sql, params![network.0], |row| row.parse(0))?;
             router::add_interface(work, id, InterfaceRequest::Subnet(subnets[0]))?;
@@ -44,6 +39,14 @@ impl World {
         let sql = "SELECT id FROM agents WHERE host = ?1 AND agent_type = 'L3 agent'";
         self.work(move |work| Ok(work.tx.query_opt(sql, params![&host], |row| row.parse(0))?)).await.unwrap()
     }
+}
+
+fn router_request(ha: bool, distributed: bool) -> RouterCreate {
+    let request = json!({
+        "project_id": "p", "name": "r", "description": "", "admin_state_up": true, "external_gateway_info": null,
+        "availability_zone_hints": [], "ha": ha, "distributed": distributed
+    });
+    serde_json::from_value(request).unwrap()
 }
 
 /// Two hosts with all agents.
@@ -149,4 +152,34 @@ fn name(error: NetworkError) -> &'static str {
         NetworkError::Named { kind, .. } => kind,
         other => panic!("{other}"),
     }
+}
+
+#[tokio::test]
+async fn all_gateways_of_a_router_are_on_its_host_and_the_first_one_is_told_apart() {
+    let world = World::new().await;
+    let mut host = Host::new(&world, "a");
+    world.register(&mut host, ALL, "192.0.2.1").await;
+    let outside = world.network().await;
+    let router = world.work(|work| router::create(work, router_request(false, false))).await;
+    let external = "UPDATE networks SET external = 1, project_id = 'admin' WHERE id = ?1";
+    world.work(move |work| Ok(work.tx.execute(external, params![outside.0])?)).await;
+    let one = move |enable_snat| -> GatewayInfo {
+        serde_json::from_value(json!({"network_id": outside, "enable_snat": enable_snat})).unwrap()
+    };
+    world.work(move |work| router::add_external_gateways(work, router, vec![one(true), one(false)])).await;
+    let snat = |host: &mut Host| {
+        host.watch();
+        let router = host.view.routers.get(&router);
+        router.map(|router| router.gateways().map(|gateway| gateway.enable_snat).collect::<Vec<_>>())
+    };
+    eventually("both are there", || snat(&mut host) == Some(vec![true, false])).await;
+    let first = host.view.routers[&router].gateway.clone().unwrap();
+    assert_eq!(host.view.ports[&first.port].device_owner, "network:router_gateway");
+    world
+        .work(move |work| {
+            router::update(work, router, serde_json::from_value(json!({"external_gateway_info": null})).unwrap())
+        })
+        .await;
+    eventually("the other is the first", || snat(&mut host) == Some(vec![false])).await;
+    assert_ne!(host.view.routers[&router].gateway.as_ref().unwrap().port, first.port);
 }

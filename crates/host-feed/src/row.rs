@@ -1,6 +1,6 @@
 //! Rows as the feed needs them: typed, without what hosts do not care about.
 
-use host_view::{HostRoute, Network, Port, PortForwarding, SecurityGroup, Segment, Subnet, Trunk};
+use host_view::{Gateway, HostRoute, Network, Port, PortForwarding, SecurityGroup, Segment, Subnet, Trunk};
 use net_types::{
     FloatingIpId, MacAddr, NetworkId, NetworkType, PortForwardingId, PortId, RouterId, SecurityGroupId, SubnetId,
     TrunkId,
@@ -58,8 +58,8 @@ impl PortRow {
 pub struct RouterRow {
     /// `admin_state_up`.
     pub admin_state_up: bool,
-    /// `enable_snat` of its gateway.
-    pub enable_snat: bool,
+    /// Its gateways, the first one first.
+    pub gateways: Vec<Gateway>,
     /// Extra routes.
     pub routes: BTreeSet<HostRoute>,
 }

@@ -177,7 +177,7 @@ fn own_devices(view: &HostView, config: &HostConfig, state: &LocalState) -> BTre
         // A router that is administratively down has no namespace, so its ports have no devices.
         for router in view.routers.values().filter(|router| router.admin_state_up) {
             devices.extend(router.interfaces.iter().map(|port| (names::router_interface(*port), *port)));
-            devices.extend(router.gateway.iter().map(|gateway| (names::router_gateway(gateway.port), gateway.port)));
+            devices.extend(router.gateways().map(|gateway| (names::router_gateway(gateway.port), gateway.port)));
         }
     }
     devices.retain(|_, port| view.ports.contains_key(port));

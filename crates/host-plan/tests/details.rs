@@ -225,3 +225,40 @@ fn a_group_without_rules_on_this_host_allows_nothing_and_is_said() {
         plan.flows["br-int"].iter().filter(|flow| [72, 82].contains(&flow.table) && (70..80).contains(&flow.priority));
     assert_eq!(rules.count(), 0);
 }
+
+#[test]
+fn every_gateway_has_a_device_and_the_first_one_the_default_route() {
+    let mut host = Host::router_with_floating_ip();
+    host.add_gateway();
+    let plan = host.settle();
+    let namespace = &plan.namespaces[&names::router_namespace(id(ROUTER))];
+    let addresses = |port: &str| {
+        let device = &namespace.devices[&names::router_gateway(id(port))];
+        device.addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(addresses(QG), ["198.51.100.181/24", "198.51.100.238/32"]);
+    assert_eq!(addresses(QG2), ["203.0.113.181/24", "203.0.113.238/32"]);
+    let routes: Vec<_> = namespace.routes.iter().map(|route| (route.destination.to_string(), &*route.device)).collect();
+    assert_eq!(routes, [("0.0.0.0/0".to_owned(), "qg-3214e3a1-fe")]);
+    let script = namespace.nft[0].install_script();
+    let said = |text: &str| assert!(script.contains(text), "{text} in\n{script}");
+    for (device, address) in [("qg-3214e3a1-fe", "198.51.100.181"), ("qg-6214e3a1-fe", "203.0.113.181")] {
+        said(&format!("iifname \"{device}\" meta mark set"));
+        said(&format!("oifname \"{device}\" goto source_nat"));
+        said(&format!("oifname \"{device}\" snat to {address}"));
+    }
+
+    // On the same network, and without SNAT.
+    let router = host.view.routers.get_mut(&id(ROUTER)).unwrap();
+    router.further_gateways[0].enable_snat = false;
+    let port = host.view.ports.get_mut(&id(QG2)).unwrap();
+    port.network = id(EXT_NET);
+    port.fixed_ips[0].subnet = id(EXT_SUBNET);
+    port.fixed_ips[0].address = ip("198.51.100.182");
+    let plan = host.settle();
+    let namespace = &plan.namespaces[&names::router_namespace(id(ROUTER))];
+    assert_eq!(namespace.routes.len(), 1);
+    assert!(!namespace.nft[0].install_script().contains("snat to 198.51.100.182"));
+    let ports: Vec<_> = plan.bridges["br-int"].ports.keys().filter(|name| name.starts_with("qg-")).collect();
+    assert_eq!(ports, ["qg-3214e3a1-fe", "qg-6214e3a1-fe"]);
+}

@@ -20,7 +20,8 @@ const FORWARDED: &str = "198.51.100.240";
 const GATEWAY: &str = "198.51.100.181";
 const OUTSIDE: &str = "198.51.100.7";
 
-/// `inside` and `second` (behind qr- devices) and `outside` (behind qg-) hang on the router by veth pairs.
+/// `inside` and `second` (behind qr- devices), `outside` and `beyond` (behind qg-) hang on the router by veth pairs, as far as
+/// its plan has the devices.
 struct Lab {
     /// Only for its namespaces.
     place: PrivateSwitch,
@@ -28,6 +29,7 @@ struct Lab {
     inside: String,
     second: String,
     outside: String,
+    beyond: String,
     plan: Namespace,
 }
 
@@ -35,9 +37,9 @@ impl Lab {
     fn new(host: &Host) -> Self {
         let place = PrivateSwitch::start().unwrap();
         let make = || place.extra_namespace().unwrap();
-        let (router, inside, second, outside) = (make(), make(), make(), make());
+        let (router, inside, second, outside, beyond) = (make(), make(), make(), make(), make());
         let plan = host.plan().namespaces.remove(&names::router_namespace(id(ROUTER))).unwrap();
-        let lab = Self { place, router, inside, second, outside, plan };
+        let lab = Self { place, router, inside, second, outside, beyond, plan };
         lab.wire();
         lab
     }
@@ -51,8 +53,13 @@ impl Lab {
     }
 
     fn wire(&self) {
-        let ends = [(names::router_interface(id(QR)), &self.inside), (names::router_interface(id(QR2)), &self.second)];
-        for (device, other) in ends.into_iter().chain([(names::router_gateway(id(QG)), &self.outside)]) {
+        let ends = [
+            (names::router_interface(id(QR)), &self.inside),
+            (names::router_interface(id(QR2)), &self.second),
+            (names::router_gateway(id(QG)), &self.outside),
+            (names::router_gateway(id(QG2)), &self.beyond),
+        ];
+        for (device, other) in ends.into_iter().filter(|(device, _)| self.plan.devices.contains_key(device)) {
             self.ip(&self.router, &format!("link add {device} type veth peer name eth0 netns {other}"));
             self.ip(other, "link set eth0 up");
         }
@@ -74,7 +81,11 @@ impl Lab {
             (&self.inside, &["10.10.2.144/16", "10.10.2.71/16"][..], "10.10.0.1"),
             (&self.second, &["10.30.0.5/24"][..], "10.30.0.1"),
             (&self.outside, &["198.51.100.7/24"][..], "198.51.100.181"),
+            (&self.beyond, &["203.0.113.7/24"][..], "203.0.113.181"),
         ] {
+            if !self.run(namespace, "ip -o link show").contains("eth0") {
+                continue;
+            }
             for address in addresses {
                 self.ip(namespace, &format!("addr add {address} dev eth0"));
             }
@@ -203,6 +214,23 @@ fn without_snat_only_floating_ips_are_translated() {
     let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
     assert_eq!(lab.source_seen(&with_floating, (OUTSIDE, 7003), &outside), ip(FLOATING));
     assert_eq!(lab.source_seen(&without, (OUTSIDE, 7003), &outside), ip("10.10.2.71"));
+}
+
+#[test]
+fn each_of_several_gateways_has_its_own_address_and_floating_ips() {
+    let mut host = two_subnets(true);
+    host.add_gateway();
+    let lab = Lab::new(&host);
+    let with_floating = lab.socket(&lab.inside, "10.10.2.144", 7000);
+    let without = lab.socket(&lab.inside, "10.10.2.71", 7001);
+    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
+    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    let beyond = lab.socket(&lab.beyond, "203.0.113.7", 7004);
+    assert_eq!(lab.source_seen(&without, (OUTSIDE, 7003), &outside), ip(GATEWAY));
+    assert_eq!(lab.source_seen(&without, ("203.0.113.7", 7004), &beyond), ip("203.0.113.181"));
+    assert_eq!(lab.source_seen(&second, ("203.0.113.7", 7004), &beyond), ip("203.0.113.238"));
+    assert_eq!(lab.source_seen(&outside, (FLOATING, 7000), &with_floating), ip(OUTSIDE));
+    assert_eq!(lab.source_seen(&beyond, ("203.0.113.238", 7002), &second), ip("203.0.113.7"));
 }
 
 #[test]

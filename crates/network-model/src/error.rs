@@ -384,6 +384,12 @@ errors! {
     /// A floating IP comes in by the gateway.
     InUse RouterExternalGatewayInUseByFloatingIp { router_id: RouterId, net_id: NetworkId } =
         "Gateway cannot be updated for router {router_id}, since a gateway to external network {net_id} is required by one or more floating IPs.";
+    /// A gateway that a request names cannot be told from the others, or is not there. (Neutron answers these two with 500.)
+    BadRequest UnableToMatchGateways { router_id: RouterId, reason: String } =
+        "Unable to match a requested gateway port to existing gateway ports for router {router_id}: {reason}";
+    /// There are no gateways to be removed.
+    BadRequest UnableToRemoveGateways { router_id: RouterId, reason: &'static str } =
+        "Unable to remove extra gateways from a router {router_id}: {reason}";
     /// An extra route that cannot work.
     BadRequest InvalidRoutes { routes: String, reason: &'static str } = "Invalid format for routes: {routes}, {reason}";
     /// The external network has no address for the gateway or floating IP.

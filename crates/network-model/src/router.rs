@@ -4,20 +4,22 @@
 //! or Neutron's refusal.
 
 mod extra_route;
+mod gateway;
 mod kind;
 mod provider;
 
 pub use extra_route::{add_routes, check_routes, remove_routes};
+pub use gateway::WantedGateway;
 pub use kind::{RouterKind, VIRTUAL_ROUTER_IDS, free_virtual_router_id};
 pub use provider::{PROVIDERS, Provider};
 
 use crate::{
     IpRange, ModelError,
-    fixed_ips::{FixedIp, FixedIpRequest},
+    fixed_ips::FixedIp,
     subnet::{Route, Subnet, overlap},
 };
 use net_types::{IpNet, NetworkId, PortId, RouterId, SubnetId};
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// An address of a router, and the prefix in which it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +39,7 @@ pub struct RouterPort {
     pub id: PortId,
     /// On which network.
     pub network_id: NetworkId,
-    /// Whether it is the gateway; otherwise it is an interface.
+    /// Whether it is a gateway; otherwise it is an interface.
     pub is_gateway: bool,
     /// Its addresses.
     pub addresses: Vec<RouterAddress>,
@@ -48,10 +50,10 @@ pub struct RouterPort {
 pub struct Router {
     /// Its id.
     pub id: RouterId,
-    /// Its interfaces and its gateway.
+    /// Its interfaces and its gateways, of these the first (`external_gateway_info`) before the others.
     pub ports: Vec<RouterPort>,
-    /// Every subnet of the gateway's network, with an address of the gateway or not.
-    pub external_subnets: Vec<(SubnetId, IpNet)>,
+    /// Every subnet of the gateways' networks, with an address of a gateway or not.
+    pub external_subnets: BTreeMap<NetworkId, Vec<(SubnetId, IpNet)>>,
     /// Its extra routes.
     pub routes: Vec<Route>,
 }
@@ -121,11 +123,6 @@ impl InterfaceRequest {
 impl Router {
     fn interfaces(&self) -> impl Iterator<Item = &RouterPort> {
         self.ports.iter().filter(|port| !port.is_gateway)
-    }
-
-    /// The gateway's port, if it has one.
-    pub fn gateway(&self) -> Option<&RouterPort> {
-        self.ports.iter().find(|port| port.is_gateway)
     }
 
     /// Adds an interface by naming the subnet: the router takes the subnet's gateway address.
@@ -209,7 +206,7 @@ impl Router {
                 known.push((address.subnet_id, address.cidr));
             }
             if port.is_gateway && !port.addresses.is_empty() {
-                known.extend(&self.external_subnets);
+                known.extend(self.external_subnets.get(&port.network_id).into_iter().flatten());
             }
         }
         for (id, cidr) in known {
@@ -258,77 +255,6 @@ impl Router {
             return Err(ModelError::RouterInterfaceInUseByRoute { router_id, subnet_id });
         }
         Ok(())
-    }
-
-    /// Refuses to delete a router that has interfaces, or whose gateway floating IPs need.
-    pub fn check_deletion(&self, has_floating_ips: bool) -> Result<(), ModelError> {
-        let ports: Vec<String> = self.interfaces().map(|port| port.id.to_string()).collect();
-        if !ports.is_empty() {
-            let reason = format!("has ports still attached: {}", ports.join(", "));
-            return Err(ModelError::RouterInUse { router_id: self.id, reason });
-        }
-        self.check_gateway_change(None, has_floating_ips)
-    }
-
-    /// Refuses to move the gateway to another network, or to remove it, while floating IPs come in by it.
-    pub fn check_gateway_change(
-        &self,
-        new_network: Option<NetworkId>,
-        has_floating_ips: bool,
-    ) -> Result<(), ModelError> {
-        match self.gateway().filter(|port| Some(port.network_id) != new_network) {
-            Some(port) if has_floating_ips => {
-                let (router_id, net_id) = (self.id, port.network_id);
-                Err(ModelError::RouterExternalGatewayInUseByFloatingIp { router_id, net_id })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Checks the network and addresses of a new gateway. `subnets` are those of the network.
-    pub fn check_gateway(
-        &self,
-        network_id: NetworkId,
-        is_external: bool,
-        subnets: &[Subnet],
-        fixed_ips: &[FixedIpRequest],
-    ) -> Result<(), ModelError> {
-        if !is_external {
-            return Err(bad(format!("Network {network_id} is not an external network")));
-        }
-        let gateways: BTreeSet<IpAddr> = subnets.iter().filter_map(|subnet| subnet.gateway_ip).collect();
-        if let Some(taken) = fixed_ips.iter().filter_map(|ip| ip.ip_address).find(|addr| gateways.contains(addr)) {
-            return Err(bad(format!("External IP {taken} is the same as the gateway IP")));
-        }
-        if self.gateway().is_none_or(|port| port.network_id != network_id) {
-            let interfaces = Router { ports: self.interfaces().cloned().collect(), ..self.clone() };
-            let new: Vec<_> = subnets.iter().map(|subnet| (subnet.id, subnet.cidr)).collect();
-            interfaces.check_new_subnets(&new)?;
-        }
-        self.check_routes_with_gateway(subnets)
-    }
-
-    /// Whether a request's external addresses are others than the gateway has.
-    pub fn gateway_addresses_change(&self, wanted: &[FixedIpRequest]) -> bool {
-        let current = self.gateway().map(|port| port.addresses.as_slice()).unwrap_or_default();
-        let subnets = |ids: &mut dyn Iterator<Item = SubnetId>| ids.collect::<BTreeSet<_>>();
-        !wanted.is_empty()
-            && (subnets(&mut wanted.iter().filter_map(|ip| ip.subnet_id))
-                != subnets(&mut current.iter().map(|ip| ip.subnet_id))
-                || wanted.iter().filter_map(|ip| ip.ip_address).collect::<BTreeSet<_>>()
-                    != current.iter().map(|ip| ip.ip_address).collect())
-    }
-
-    /// The extra routes must still work when the gateway moves to a network with these subnets.
-    fn check_routes_with_gateway(&self, subnets: &[Subnet]) -> Result<(), ModelError> {
-        if self.routes.is_empty() {
-            return Ok(());
-        }
-        let addresses: Vec<_> = self.interfaces().flat_map(|port| &port.addresses).collect();
-        let cidrs: Vec<_> =
-            addresses.iter().map(|address| address.cidr).chain(subnets.iter().map(|subnet| subnet.cidr)).collect();
-        let own: Vec<_> = addresses.iter().map(|address| address.ip_address).collect();
-        extra_route::check_nexthops(&self.routes, &cidrs, &own)
     }
 }
 

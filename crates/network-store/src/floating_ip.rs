@@ -226,14 +226,15 @@ fn target(
 
 /// The router that the request names, if it leads to the external network.
 fn requested_router(work: &Work<'_>, router: RouterId, network: NetworkId) -> Result<RouterId, NetworkError> {
-    let gateway: Option<Option<NetworkId>> = work.tx.query_opt(
-        "SELECT gateway.network_id FROM routers LEFT JOIN ports AS gateway ON gateway.id = routers.gateway_port_id
-         WHERE routers.id = ?1 AND (routers.project_id = ?2 OR CAST(?3 AS BIGINT) = 1)",
-        params![router.0, work.caller.project_id, work.caller.is_admin],
-        |row| row.parse_opt(0),
+    let leads_there: Option<bool> = work.tx.query_opt(
+        "SELECT EXISTS (SELECT 1 FROM router_gateways JOIN ports AS gateway ON gateway.id = router_gateways.port_id
+             WHERE router_gateways.router_id = routers.id AND gateway.network_id = ?4)
+         FROM routers WHERE routers.id = ?1 AND (routers.project_id = ?2 OR CAST(?3 AS BIGINT) = 1)",
+        params![router.0, work.caller.project_id, work.caller.is_admin, network.0],
+        |row| row.get(0),
     )?;
-    let gateway = gateway.ok_or(ModelError::RouterNotFound { router_id: router })?;
-    check_requested_router(router, network, gateway == Some(network))?;
+    let leads_there = leads_there.ok_or(ModelError::RouterNotFound { router_id: router })?;
+    check_requested_router(router, network, leads_there)?;
     Ok(router)
 }
 
@@ -250,8 +251,9 @@ pub(crate) fn router_between(
          FROM fixed_ips
              JOIN router_interfaces ON router_interfaces.port_id = fixed_ips.port_id
              JOIN routers ON routers.id = router_interfaces.router_id
-             JOIN ports AS gateway ON gateway.id = routers.gateway_port_id
-         WHERE fixed_ips.subnet_id = ?1 AND gateway.network_id = ?2
+         WHERE fixed_ips.subnet_id = ?1 AND EXISTS (SELECT 1
+             FROM router_gateways JOIN ports AS gateway ON gateway.id = router_gateways.port_id
+             WHERE router_gateways.router_id = routers.id AND gateway.network_id = ?2)
          ORDER BY routers.created_at, routers.id",
         params![subnet_id.0, network.0],
         |row| Ok((row.parse(0)?, row.parse(1)?)),

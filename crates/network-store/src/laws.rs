@@ -207,7 +207,14 @@ const NEVER: &[(&str, &str)] = &[
     (
         "a gateway's port without its router",
         "SELECT 1 FROM ports WHERE device_owner = 'network:router_gateway'
-             AND id NOT IN (SELECT gateway_port_id FROM routers WHERE gateway_port_id IS NOT NULL)",
+             AND id NOT IN (SELECT port_id FROM router_gateways)",
+    ),
+    (
+        "a first gateway that is none of the router's, or none though it has some",
+        "SELECT 1 FROM routers
+             WHERE (gateway_port_id IS NOT NULL AND gateway_port_id NOT IN
+                    (SELECT port_id FROM router_gateways WHERE router_id = routers.id))
+                OR (gateway_port_id IS NULL AND id IN (SELECT router_id FROM router_gateways))",
     ),
     (
         "a floating IP's port without its floating IP",
@@ -227,7 +234,8 @@ const NEVER: &[(&str, &str)] = &[
     (
         "a floating IP whose router does not lead from its network to the port's subnet",
         "SELECT 1 FROM floating_ips WHERE port_id IS NOT NULL AND NOT EXISTS (SELECT 1
-             FROM routers JOIN ports AS gateway ON gateway.id = routers.gateway_port_id
+             FROM routers JOIN router_gateways ON router_gateways.router_id = routers.id
+                 JOIN ports AS gateway ON gateway.id = router_gateways.port_id
                  JOIN router_interfaces ON router_interfaces.router_id = routers.id
                  JOIN fixed_ips AS own ON own.port_id = router_interfaces.port_id
                  JOIN fixed_ips AS theirs ON theirs.subnet_id = own.subnet_id

@@ -1,23 +1,26 @@
 //! What requests on routers do.
 
 mod gateway;
+mod gateways;
 mod interface;
 mod kind;
 mod routes;
 mod snat;
 
 pub use gateway::GatewayInfo;
+pub use gateways::{add_external_gateways, remove_external_gateways, update_external_gateways};
 pub use interface::{Interface, add_interface, remove_interface};
 pub use routes::{add_extra_routes, remove_extra_routes};
 
 use crate::request::nullable;
 use crate::{NetworkError, Work, agent, flavor, ha_network, ndp_proxy, port};
-use net_types::{IpNet, NetworkId, PortId, RouterId, SubnetId};
+use net_types::{NetworkId, PortId, RouterId};
 use network_model::router::{self as rules, RouterAddress, RouterKind, RouterPort};
 use network_model::subnet::Route;
 use network_model::{ModelError, device_owner};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use store::{Operation, Snapshot, StoreError, params};
 use uuid::Uuid;
 
@@ -67,32 +70,27 @@ struct Loaded {
 /// The router as the rules look at it, or that it is not there.
 fn load(snapshot: &Snapshot<'_>, id: RouterId) -> Result<Loaded, NetworkError> {
     let found = snapshot.query_opt(
-        "SELECT routers.project_id, gateway.id, gateway.network_id, routers.admin_state_up, routers.distributed, routers.ha,
-             routers.flavor_id
-         FROM routers LEFT JOIN ports AS gateway ON gateway.id = routers.gateway_port_id
-         WHERE routers.id = ?1",
+        "SELECT project_id, admin_state_up, distributed, ha, flavor_id FROM routers WHERE id = ?1",
         params![id.0],
         |row| {
-            let kind = RouterKind { distributed: row.get(4)?, ha: row.get(5)? };
-            let gateway = (row.parse_opt::<PortId>(1)?, row.parse_opt::<NetworkId>(2)?);
-            Ok((row.get::<String>(0)?, gateway, row.get::<bool>(3)?, kind, row.parse_opt::<Uuid>(6)?))
+            let kind = RouterKind { distributed: row.get(2)?, ha: row.get(3)? };
+            Ok((row.get::<String>(0)?, row.get::<bool>(1)?, kind, row.parse_opt::<Uuid>(4)?))
         },
     )?;
-    let (project_id, (port, network), admin_state_up, kind, flavor) =
-        found.ok_or(ModelError::RouterNotFound { router_id: id })?;
+    let (project_id, admin_state_up, kind, flavor) = found.ok_or(ModelError::RouterNotFound { router_id: id })?;
     let mut ports: Vec<RouterPort> = snapshot.query(
         "SELECT ports.id, ports.network_id FROM router_interfaces JOIN ports ON ports.id = router_interfaces.port_id
          WHERE router_interfaces.router_id = ?1 ORDER BY ports.created_at, ports.id",
         params![id.0],
         |row| Ok(router_port(row.parse(0)?, row.parse(1)?, false)),
     )?;
-    let mut external_subnets = Vec::new();
-    if let Some((port, network)) = port.zip(network) {
-        ports.push(router_port(port, network, true));
-        external_subnets =
-            snapshot.query("SELECT id, cidr FROM subnets WHERE network_id = ?1", params![network.0], |row| {
-                Ok((row.parse::<SubnetId>(0)?, row.parse::<IpNet>(1)?))
-            })?;
+    let mut external_subnets = BTreeMap::new();
+    for gateway in gateways::of_router(snapshot, id)? {
+        let subnets = "SELECT id, cidr FROM subnets WHERE network_id = ?1";
+        let subnets =
+            snapshot.query(subnets, params![gateway.network_id.0], |row| Ok((row.parse(0)?, row.parse(1)?)))?;
+        external_subnets.insert(gateway.network_id, subnets);
+        ports.push(gateway);
     }
     for port in &mut ports {
         port.addresses = addresses(snapshot, port.id)?;
@@ -135,9 +133,9 @@ pub fn create(work: &Work<'_>, request: RouterCreate) -> Result<RouterId, Networ
     // Without a virtual router id there is nothing by which its copies could tell it from others of the project.
     let status = if kind.ha && virtual_id.is_none() { "ERROR" } else { "ACTIVE" };
     work.tx.execute(
-        "INSERT INTO routers (id, project_id, name, description, admin_state_up, status, gateway_port_id, enable_snat,
+        "INSERT INTO routers (id, project_id, name, description, admin_state_up, status, gateway_port_id,
              distributed, ha, ha_vr_id, flavor_id, availability_zone_hints, revision_number, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, 1, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?12)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?12)",
         params![
             id.0,
             &request.project_id,
@@ -193,14 +191,12 @@ pub fn update(work: &Work<'_>, id: RouterId, request: RouterUpdate) -> Result<()
 /// Removes a router that has no interfaces, with its gateway.
 pub fn delete(work: &Work<'_>, id: RouterId) -> Result<(), NetworkError> {
     let Loaded { router, kind, project_id, .. } = load(work.tx, id)?;
-    router.check_deletion(has_floating_ips(work.tx, id)?)?;
+    let has_floating_ips = work.tx.exists("SELECT 1 FROM floating_ips WHERE router_id = ?1", params![id.0])?;
+    router.check_deletion(has_floating_ips)?;
     if router.gateway().is_some() {
         ndp_proxy::check_gateway_removal(work, id)?;
     }
-    work.tx.execute("UPDATE routers SET gateway_port_id = NULL WHERE id = ?1", params![id.0])?;
-    if let Some(gateway) = router.gateway() {
-        port::remove(work, gateway.id)?;
-    }
+    gateways::remove_all(work, &router)?;
     if kind.ha {
         remove_ports(work, id, device_owner::ROUTER_HA_INTERFACE)?;
     }
@@ -232,10 +228,6 @@ pub(crate) fn changed(work: &Work<'_>, id: RouterId) -> Result<(), NetworkError>
         params![id.0, work.now],
     )?;
     work.log("router", id, Operation::Update, None)
-}
-
-fn has_floating_ips(snapshot: &Snapshot<'_>, id: RouterId) -> Result<bool, StoreError> {
-    snapshot.exists("SELECT 1 FROM floating_ips WHERE router_id = ?1", params![id.0])
 }
 
 #[cfg(test)]

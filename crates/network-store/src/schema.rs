@@ -40,4 +40,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/segment-range", sql: include_str!("schema/segment_range.sql") },
     Migration { name: "network/log", sql: include_str!("schema/log.sql") },
     Migration { name: "network/wired-binding", sql: include_str!("schema/wired_binding.sql") },
+    Migration { name: "network/router-gateway", sql: include_str!("schema/router_gateway.sql") },
 ];

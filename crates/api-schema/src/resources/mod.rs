@@ -27,6 +27,7 @@ mod qos_rule;
 mod qos_rule_type;
 mod rbac_policy;
 mod router;
+mod router_gateway;
 mod security_group;
 mod security_group_rule;
 mod segment;
@@ -66,6 +67,7 @@ pub use qos_rule::{
 pub use qos_rule_type::QOS_RULE_TYPE;
 pub use rbac_policy::RBAC_POLICY;
 pub use router::ROUTER;
+pub use router_gateway::ROUTER_GATEWAY;
 pub use security_group::SECURITY_GROUP;
 pub use security_group_rule::SECURITY_GROUP_RULE;
 pub use segment::SEGMENT;
@@ -125,7 +127,10 @@ pub static ALL: &[&Resource] = &[
     &AVAILABILITY_ZONE,
 ];
 
+/// What is only shown as part of other objects, and is in no path.
+pub static PARTS: &[&Resource] = &[&ROUTER_GATEWAY];
+
 /// The declaration of this name.
 pub fn find(name: &str) -> Option<&'static Resource> {
-    ALL.iter().find(|resource| resource.name == name).copied()
+    ALL.iter().chain(PARTS).find(|resource| resource.name == name).copied()
 }

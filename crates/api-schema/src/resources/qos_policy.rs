@@ -5,12 +5,16 @@ use crate::{Attribute, Kind, Literal, Methods, Nested, NotFound, Resource, Store
 
 /// The rules of a policy, by kind.
 const RULES: &[Nested] = &[
-    Nested { resource: "qos_bandwidth_limit_rule", owner: "qos_rule.qos_policy_id" },
-    Nested { resource: "qos_dscp_marking_rule", owner: "qos_rule.qos_policy_id" },
-    Nested { resource: "qos_minimum_bandwidth_rule", owner: "qos_rule.qos_policy_id" },
-    Nested { resource: "qos_minimum_packet_rate_rule", owner: "qos_rule.qos_policy_id" },
-    Nested { resource: "qos_packet_rate_limit_rule", owner: "qos_rule.qos_policy_id" },
+    of_kind("qos_bandwidth_limit_rule"),
+    of_kind("qos_dscp_marking_rule"),
+    of_kind("qos_minimum_bandwidth_rule"),
+    of_kind("qos_minimum_packet_rate_rule"),
+    of_kind("qos_packet_rate_limit_rule"),
 ];
+
+const fn of_kind(resource: &'static str) -> Nested {
+    Nested { resource, owner: "qos_rule.qos_policy_id", order: "qos_rule.id" }
+}
 
 /// See the module.
 pub static QOS_POLICY: Resource = Resource {

@@ -2,8 +2,8 @@
 
 use super::standard;
 use crate::{
-    Action, Attribute, Children, Custom, JsonType, Kind, Literal, Methods, NotFound, Object, Refusal, Resource, Stored,
-    python_display,
+    Action, Attribute, Children, Custom, JsonType, Kind, Literal, Methods, Nested, NotFound, Object, Refusal, Resource,
+    Stored, python_display,
 };
 use serde_json::{Map, Value};
 
@@ -26,7 +26,7 @@ const GATEWAY: Object = Object {
                 order: "fixed_ips.position",
             }),
         ),
-        ("enable_snat", Stored::Boolean("routers.enable_snat")),
+        ("enable_snat", Stored::Boolean("router_gateways.enable_snat")),
         ("qos_policy_id", Stored::OptionalText("routers.gateway_qos_policy_id")),
     ],
 };
@@ -66,7 +66,33 @@ fn gateway_info(value: Value) -> Result<Value, Refusal> {
             None => {}
         }
     }
+    if !members.is_empty() {
+        let unknown: Vec<String> = members.into_iter().map(|(key, _)| key).collect();
+        return Err(Refusal::Check(format!("Unexpected keys supplied: {}", unknown.join(", "))));
+    }
     Ok(Value::Object(info))
+}
+
+/// What the actions on `external_gateways` take: a list of such objects; null and `{}` are an empty one. QoS is the router's,
+/// so it is not a gateway's.
+const GATEWAYS: Custom = Custom { name: "external gateways", json: JsonType::Array, parse: gateway_infos };
+
+fn gateway_infos(value: Value) -> Result<Value, Refusal> {
+    let gateways = match value {
+        Value::Array(gateways) => gateways,
+        // The openstack client says so when it has none to say.
+        Value::Object(members) if members.is_empty() => Vec::new(),
+        Value::Null => Vec::new(),
+        other => return Err(Refusal::Check(format!("'{}' is not a list", python_display(&other)))),
+    };
+    let parse = |gateway: Value| match gateway {
+        Value::Object(members) if members.contains_key("qos_policy_id") => {
+            Err(Refusal::Check("Unexpected keys supplied: qos_policy_id".to_owned()))
+        }
+        Value::Object(members) if members.is_empty() => Err(Refusal::Check("'{}' names no network".to_owned())),
+        gateway => gateway_info(gateway),
+    };
+    Ok(Value::Array(gateways.into_iter().map(parse).collect::<Result<_, _>>()?))
 }
 
 /// See the module.
@@ -76,7 +102,8 @@ pub static ROUTER: Resource = Resource {
     not_found: NotFound { kind: "RouterNotFound", before: "Router ", after: " could not be found" },
     alias: Some("router"),
     table: "routers",
-    from: "routers LEFT JOIN ports AS gateway ON gateway.id = routers.gateway_port_id",
+    from: "routers LEFT JOIN ports AS gateway ON gateway.id = routers.gateway_port_id
+        LEFT JOIN router_gateways ON router_gateways.port_id = routers.gateway_port_id",
     parents: &[],
     methods: Methods::ALL,
     actions: &[
@@ -84,6 +111,9 @@ pub static ROUTER: Resource = Resource {
         Action { name: "remove_router_interface", method: "PUT" },
         Action { name: "add_extraroutes", method: "PUT" },
         Action { name: "remove_extraroutes", method: "PUT" },
+        Action { name: "add_external_gateways", method: "PUT" },
+        Action { name: "update_external_gateways", method: "PUT" },
+        Action { name: "remove_external_gateways", method: "PUT" },
     ],
     quota: true,
     attributes: &[
@@ -97,6 +127,17 @@ pub static ROUTER: Resource = Resource {
             .default(Literal::Null)
             .put()
             .policy(),
+        Attribute::new(
+            "external_gateways",
+            Kind::Custom(&GATEWAYS),
+            Stored::Nested(Nested {
+                resource: "router_gateway",
+                owner: "router_gateways.router_id",
+                order: "CASE WHEN gateway.id = owner.gateway_port_id THEN 0 ELSE 1 END, router_gateways.position",
+            }),
+        )
+        .policy()
+        .from_extension("external-gateway-multihoming"),
         standard::description("routers.description"),
         Attribute::new(
             "availability_zones",

@@ -33,7 +33,11 @@ pub static SECURITY_GROUP: Resource = Resource {
         Attribute::new(
             "security_group_rules",
             Kind::Object,
-            Stored::Nested(Nested { resource: "security_group_rule", owner: "security_group_rules.security_group_id" }),
+            Stored::Nested(Nested {
+                resource: "security_group_rule",
+                owner: "security_group_rules.security_group_id",
+                order: "security_group_rules.id",
+            }),
         ),
         standard::tags(),
         standard::created_at("security_groups.created_at"),

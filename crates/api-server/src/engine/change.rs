@@ -222,7 +222,10 @@ impl Changing<'_> {
     fn act(&self, tx: &Tx<'_>, id: &str, name: &'static str, body: Value) -> Result<Outcome, ApiError> {
         let action = self.rules().actions.iter().find(|(known, _)| *known == name).ok_or(ApiError::NoSuchPath)?.1;
         let (uuid, object) = self.existing(tx, id)?;
-        self.check_policy(tx, name, &object, &Map::new(), &[])?;
+        // What of the resource's attributes the body has in the resource's own form has rules of its own.
+        let given = body.get(self.resource().key()).and_then(Value::as_object).cloned().unwrap_or_default();
+        let explicit: Vec<_> = given.keys().filter_map(|name| self.resource().attribute(name)).collect();
+        self.check_policy(tx, name, &object, &given, &explicit)?;
         Ok(Outcome::Done(match action(&self.work(tx), uuid, body)? {
             Answer::Body(value) => value.to_string().into_bytes(),
             shown @ (Answer::Object | Answer::Bare) => {

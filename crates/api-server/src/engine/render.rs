@@ -20,8 +20,10 @@ pub struct Rendered {
     pub bytes: Vec<u8>,
     /// Where each object is in it.
     pub objects: Vec<Range<usize>>,
-    /// What the first column was: the object's id, or that of the object it belongs to.
+    /// The objects' ids.
     pub keys: Vec<String>,
+    /// The ids of the objects they belong to, where that was asked for.
+    owners: Vec<String>,
 }
 
 impl Rendered {
@@ -76,19 +78,22 @@ pub struct Fetch<'a> {
     given: &'a Given,
     /// For each field the position of its guard in the row.
     guards: Vec<Option<usize>>,
+    /// The position of the id of the object they belong to.
+    owner: Option<usize>,
     /// The statement: up to and with FROM.
     pub sql: Sql,
 }
 
 impl<'a> Fetch<'a> {
-    /// Objects keyed by their id.
+    /// Objects by themselves.
     pub fn new(shape: &'a Shape, given: &'a Given) -> Self {
-        Self::keyed(shape, &format!("{}.id", shape.resource.table), given)
+        Self::of(shape, None, given)
     }
 
-    fn keyed(shape: &'a Shape, key: &str, given: &'a Given) -> Self {
+    /// Objects that belong to others, whose ids `owner` holds.
+    fn of(shape: &'a Shape, owner: Option<&str>, given: &'a Given) -> Self {
         let mut sql = Sql::new(given);
-        let mut list = vec![key.to_owned()];
+        let mut list = vec![format!("{}.id", shape.resource.table)];
         list.extend(shape.columns.iter().map(|column| match column {
             Column::Sql(expression) => sql.expression(expression),
             Column::Shared(sharing) => sql.shared(*sharing),
@@ -101,8 +106,10 @@ impl<'a> Fetch<'a> {
                 list.len() - 1
             }));
         }
+        list.extend(owner.map(str::to_owned));
+        let owner = owner.map(|_| list.len() - 1);
         sql.push(&format!("SELECT {} FROM {}", list.join(", "), shape.resource.from));
-        Self { shape, given, guards, sql }
+        Self { shape, given, guards, owner, sql }
     }
 
     /// Runs it.
@@ -114,6 +121,9 @@ impl<'a> Fetch<'a> {
             self.write_object(row, &mut page.bytes, page.keys.len(), &mut holes)?;
             page.objects.push(start..page.bytes.len());
             page.keys.push(row.text(0)?.into_owned());
+            if let Some(owner) = self.owner {
+                page.owners.push(row.text(owner)?.into_owned());
+            }
             Ok(())
         })?;
         if holes.is_empty() {
@@ -269,6 +279,7 @@ fn fill(page: Rendered, holes: &[Hole], sources: &[Vec<Lists>]) -> Rendered {
         bytes: Vec::with_capacity(page.bytes.len() + extra),
         objects: Vec::with_capacity(page.objects.len()),
         keys: page.keys,
+        owners: page.owners,
     };
     let mut holes = holes.iter().peekable();
     for range in page.objects {
@@ -330,12 +341,12 @@ impl Lists {
             match source {
                 Source::Rows(children) => read_rows(snapshot, children, &index, wanted, given, &mut lists)?,
                 Source::Nested(nested, shape) => {
-                    let mut fetch = Fetch::keyed(shape, nested.owner, given);
+                    let mut fetch = Fetch::of(shape, Some(nested.owner), given);
                     let condition = fetch.sql.is_one_of(nested.owner, wanted);
-                    let order = format!(" WHERE {condition} ORDER BY {}, {}.id", nested.owner, shape.resource.table);
+                    let order = format!(" WHERE {condition} ORDER BY {}, {}", nested.owner, nested.order);
                     fetch.sql.push(&order);
                     let rendered = fetch.run(snapshot)?;
-                    for (position, owner) in rendered.keys.iter().enumerate() {
+                    for (position, owner) in rendered.owners.iter().enumerate() {
                         for list in &mut lists {
                             list.append(&index, owner, rendered.object(position));
                         }

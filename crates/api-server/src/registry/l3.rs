@@ -2,10 +2,12 @@
 
 use super::{Answer, Rules, answer, done, typed, typed_value};
 use crate::error::ApiError;
-use api_schema::{Kind, SchemaError, resources};
+use api_schema::{SchemaError, resources};
 use network_model::router::InterfaceRequest;
 use network_model::subnet::Route;
+use network_store::router::GatewayInfo;
 use network_store::{conntrack_helper, flavor, floating_ip, local_ip, ndp_proxy, port_forwarding, router};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(super) static RULES: &[Rules] = &[
@@ -26,6 +28,18 @@ pub(super) static RULES: &[Rules] = &[
             }),
             ("remove_extraroutes", |work, id, body| {
                 router::remove_extra_routes(work, id.into(), &extra_routes(body)?)?;
+                Ok(Answer::Object)
+            }),
+            ("add_external_gateways", |work, id, body| {
+                router::add_external_gateways(work, id.into(), gateways(body)?)?;
+                Ok(Answer::Object)
+            }),
+            ("update_external_gateways", |work, id, body| {
+                router::update_external_gateways(work, id.into(), gateways(body)?)?;
+                Ok(Answer::Object)
+            }),
+            ("remove_external_gateways", |work, id, body| {
+                router::remove_external_gateways(work, id.into(), &gateways(body)?)?;
                 Ok(Answer::Object)
             }),
         ],
@@ -96,9 +110,20 @@ fn interface(body: &Value, for_removal: bool) -> Result<InterfaceRequest, ApiErr
 }
 
 /// `{"router": {"routes": [...]}}`.
-fn extra_routes(mut body: Value) -> Result<Vec<Route>, ApiError> {
-    let routes = body.get_mut("router").and_then(|router| router.get_mut("routes")).map(Value::take);
-    let routes = routes.ok_or_else(|| ApiError::bad("Unable to find 'routes' in request body"))?;
-    let routes = Kind::HostRoutes.parse(routes).map_err(|refusal| SchemaError::refused("routes", refusal))?;
-    typed_value("router", routes)
+fn extra_routes(body: Value) -> Result<Vec<Route>, ApiError> {
+    attribute(body, "routes")
+}
+
+/// `{"router": {"external_gateways": [...]}}`.
+fn gateways(body: Value) -> Result<Vec<GatewayInfo>, ApiError> {
+    attribute(body, "external_gateways")
+}
+
+/// One of a router's attributes out of `{"router": {...}}`.
+fn attribute<T: DeserializeOwned>(mut body: Value, name: &'static str) -> Result<T, ApiError> {
+    let missing = || ApiError::bad(format!("Unable to find '{name}' in request body"));
+    let given = body.get_mut("router").and_then(|router| router.get_mut(name)).map(Value::take).ok_or_else(missing)?;
+    let kind = resources::ROUTER.attribute(name).ok_or_else(missing)?.kind;
+    let value = kind.parse(given).map_err(|refusal| SchemaError::refused(name, refusal))?;
+    typed_value("router", value)
 }

@@ -25,6 +25,7 @@ mod ports;
 mod qos;
 mod quotas;
 mod rbac;
+mod router_gateways;
 mod router_kinds;
 mod routers;
 mod samples;

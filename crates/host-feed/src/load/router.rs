@@ -2,7 +2,7 @@
 
 use super::{children, malformed, select};
 use crate::row::{FloatingIpRow, RouterRow, RowChange};
-use host_view::{HostRoute, PortForwarding};
+use host_view::{Gateway, HostRoute, PortForwarding};
 use net_types::{PortForwardingId, PortRange};
 use std::collections::BTreeMap;
 use store::{Row, Snapshot, StoreError};
@@ -13,14 +13,24 @@ pub(super) fn routers(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<
         select("SELECT router_id, destination, nexthop FROM router_routes", "router_id", id, ""),
         |row| Ok((row.get::<String>(0)?, HostRoute { destination: row.parse(1)?, nexthop: row.parse(2)? })),
     )?;
-    let (sql, params) = select("SELECT id, admin_state_up, enable_snat FROM routers", "id", id, "");
+    let mut gateways = children(
+        snapshot,
+        select(
+            "SELECT router_gateways.router_id, router_gateways.port_id, router_gateways.enable_snat
+             FROM router_gateways JOIN routers ON routers.id = router_gateways.router_id",
+            "router_gateways.router_id",
+            id,
+            "ORDER BY CASE WHEN router_gateways.port_id = routers.gateway_port_id THEN 0 ELSE 1 END,
+                 router_gateways.position",
+        ),
+        |row| Ok((row.get::<String>(0)?, Gateway { port: row.parse(1)?, enable_snat: row.get(2)? })),
+    )?;
+    let (sql, params) = select("SELECT id, admin_state_up FROM routers", "id", id, "");
     snapshot.for_each(&sql, &params, |row| {
         let key: String = row.get(0)?;
         let routes = routes.remove(&key).unwrap_or_default().into_iter().collect();
-        rows.push(RowChange::Router(
-            row.parse(0)?,
-            Some(RouterRow { admin_state_up: row.get(1)?, enable_snat: row.get(2)?, routes }),
-        ));
+        let gateways = gateways.remove(&key).unwrap_or_default();
+        rows.push(RowChange::Router(row.parse(0)?, Some(RouterRow { admin_state_up: row.get(1)?, gateways, routes })));
         Ok(())
     })
 }

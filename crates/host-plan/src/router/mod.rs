@@ -3,17 +3,20 @@
 //! ```text
 //! qrouter-<router>
 //!   qr-<port> ...  gateway addresses of the inside subnets           ── br-int, access ports
-//!   qg-<port>      outside address, and each floating IP as a /32    ── br-int, access port of the external network
-//!   default route by the external subnet's gateway; extra routes
+//!   qg-<port> ...  outside address, and each floating IP as a /32    ── br-int, access port of the external network
+//!   default route by the first external subnet's gateway; extra routes
 //!
 //! table ip neutronium
 //!   prerouting (filter, -150)   in by qg-: mark 0x2, "from outside"
 //!   prerouting, output (nat)    dnat to ip daddr map @floating_to_fixed; then single ports: `port_forwarding`
 //!   postrouting (nat)           out by qg-, or translated on the way in: goto source_nat; else no NAT (east-west)
 //!   source_nat                  snat to ip saddr map @fixed_to_floating
-//!                               out by qg-: snat to the gateway address                      (enable_snat)
+//!                               out by qg-: snat to its address                              (enable_snat)
 //!                               translated and not from outside: snat to the gateway address (enable_snat, hairpin)
 //! ```
+//! A router may have several gateways. Each has its device and says for itself whether what leaves by it takes its address;
+//! a floating IP is on the device whose network it is of. The default route of each family is that of the first gateway
+//! that has one: the others are ways to their own networks, and ways in.
 //! In: `routers` and their ports. Out: [`Namespace`]s. The table is replaced as a whole in one transaction, and a
 //! packet costs one lookup however many floating IPs there are. IPv6 is routed, never translated. A router that is
 //! administratively down has no namespace.
@@ -25,7 +28,7 @@ use crate::host_plan::{Namespace, Route};
 use crate::names;
 use crate::namespaces::{default_routes, device, on_link, subnets_of, sysctls};
 use crate::wiring::Wiring;
-use host_view::{Gateway, HostRoute, Router};
+use host_view::{Gateway, HostRoute, Port, Router};
 pub use nat::NAT_TABLE;
 pub(crate) use nat::floating_ips_in;
 use net_types::{IpNet, PortId};
@@ -42,9 +45,7 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeSe
     for (id, router) in wiring.view.routers.iter().filter(|(_, router)| router.admin_state_up) {
         let mut planner = Planner { wiring, namespace: Namespace { sysctls: parameters(), ..Namespace::default() } };
         planner.interfaces(router);
-        if let Some(gateway) = &router.gateway {
-            planner.gateway(router, gateway);
-        }
+        planner.gateways(router);
         errors.extend(port_forwarding::errors(router).map(|reason| format!("router {id}: {reason}")));
         for route in &router.routes {
             if let Err(reason) = planner.extra_route(route) {
@@ -70,12 +71,20 @@ fn parameters() -> BTreeMap<String, String> {
     ])
 }
 
+/// A gateway that is realised.
+struct Way<'a> {
+    port: &'a Port,
+    device: String,
+    /// What leaves by it takes this address.
+    snat_to: Option<IpAddr>,
+}
+
 struct Planner<'w, 'a> {
     wiring: &'w Wiring<'a>,
     namespace: Namespace,
 }
 
-impl Planner<'_, '_> {
+impl<'a> Planner<'_, 'a> {
     fn interfaces(&mut self, router: &Router) {
         for port in &router.interfaces {
             self.device(names::router_interface(*port), *port);
@@ -89,25 +98,46 @@ impl Planner<'_, '_> {
         true
     }
 
-    fn gateway(&mut self, router: &Router, gateway: &Gateway) {
-        let view = self.wiring.view;
-        let name = names::router_gateway(gateway.port);
-        let Some(port) = view.ports.get(&gateway.port).filter(|_| self.device(name.clone(), gateway.port)) else {
-            return;
-        };
-        self.namespace.routes.extend(default_routes(subnets_of(view, port), &name));
-        self.namespace.routes.extend(on_link(view, port, &name));
+    fn gateways(&mut self, router: &Router) {
         let floating_ips = nat::floating_ips(router);
-        if let Some(device) = self.namespace.devices.get_mut(&name) {
-            device.addresses.extend(floating_ips.keys().map(|floating| IpNet::from(*floating)));
-            device.addresses.extend(port_forwarding::addresses(router).into_iter().map(IpNet::from));
+        let mut ways: Vec<Way<'_>> = Vec::new();
+        for gateway in router.gateways() {
+            ways.extend(self.gateway(gateway));
         }
-        let own = port.fixed_ips.iter().map(|fixed| fixed.address).find(IpAddr::is_ipv4);
-        let snat_to = own.filter(|_| gateway.enable_snat);
-        let mut table = nat::table(&name, snat_to, &floating_ips);
+        let Some(first) = ways.first() else { return };
+        let shared = port_forwarding::addresses(router).into_iter().map(IpAddr::from);
+        for floating in floating_ips.keys().copied().chain(shared) {
+            let way = ways.iter().find(|way| self.leads_to(way.port, &floating)).unwrap_or(first);
+            if let Some(device) = self.namespace.devices.get_mut(&way.device) {
+                device.addresses.insert(IpNet::from(floating));
+            }
+        }
+        let ways: Vec<_> = ways.iter().map(|way| (way.device.as_str(), way.snat_to)).collect();
+        let mut table = nat::table(&ways, &floating_ips);
         port_forwarding::add(&mut table, router);
         self.namespace.nft.push(table);
         self.namespace.floating_ips = floating_ips;
+    }
+
+    /// Device and routes of one gateway; none while its port is not there.
+    fn gateway(&mut self, gateway: &Gateway) -> Option<Way<'a>> {
+        let view = self.wiring.view;
+        let device = names::router_gateway(gateway.port);
+        let port = view.ports.get(&gateway.port).filter(|_| self.device(device.clone(), gateway.port))?;
+        let mut routes = default_routes(subnets_of(view, port), &device);
+        routes.extend(on_link(view, port, &device));
+        // What leads somewhere already goes on doing so: the kernel has room for one way.
+        let known: BTreeSet<IpNet> = self.namespace.routes.iter().map(|route| route.destination).collect();
+        routes.retain(|route| !known.contains(&route.destination));
+        self.namespace.routes.extend(routes);
+        let own = port.fixed_ips.iter().map(|fixed| fixed.address).find(IpAddr::is_ipv4);
+        Some(Way { port, device, snat_to: own.filter(|_| gateway.enable_snat) })
+    }
+
+    /// Whether an address is of the network that a port is on.
+    fn leads_to(&self, port: &Port, address: &IpAddr) -> bool {
+        let mut subnets = self.wiring.view.subnets.values();
+        subnets.any(|subnet| subnet.network == port.network && subnet.cidr.contains(address))
     }
 
     /// By the device that has the next hop's subnet.

@@ -33,7 +33,8 @@ pub(super) fn floating_ips(router: &Router) -> BTreeMap<IpAddr, IpAddr> {
     wanted.into_iter().filter(|(_, fixed)| seen.insert(*fixed)).collect()
 }
 
-pub(super) fn table(gateway: &str, snat_to: Option<IpAddr>, floating_ips: &BTreeMap<IpAddr, IpAddr>) -> Table {
+/// `gateways`: each device that leads out, and the address that what leaves by it takes.
+pub(super) fn table(gateways: &[(&str, Option<IpAddr>)], floating_ips: &BTreeMap<IpAddr, IpAddr>) -> Table {
     let map =
         |entries: BTreeMap<Value, Value>| Map { elements: entries, ..Map::new(DataType::Ipv4Addr, DataType::Ipv4Addr) };
     let to_fixed = || Rule::new().then(Statement::Dnat(Nat::map(Field::IpDaddr, FLOATING_TO_FIXED)));
@@ -42,33 +43,33 @@ pub(super) fn table(gateway: &str, snat_to: Option<IpAddr>, floating_ips: &BTree
 
     let mut sources = Chain::new()
         .rule(Rule::new().then(Statement::Snat(Nat::map(Field::IpSaddr, FIXED_TO_FLOATING).fully_random())));
-    if let Some(address) = snat_to {
-        let snat = || Statement::Snat(Nat::to(address).fully_random());
-        sources = sources.rule(Rule::new().is(Field::OifName, gateway).then(snat())).rule(
+    let snat = |address: IpAddr| Statement::Snat(Nat::to(address).fully_random());
+    for (gateway, address) in gateways.iter().filter_map(|(gateway, address)| Some((*gateway, (*address)?))) {
+        sources = sources.rule(Rule::new().is(Field::OifName, gateway).then(snat(address)));
+    }
+    if let Some(address) = gateways.iter().find_map(|(_, address)| *address) {
+        sources = sources.rule(
             Rule::new()
                 .masked_is_not(Field::MetaMark, MARK_MASK, FROM_OUTSIDE)
                 .has(Field::CtStatus, "dnat")
-                .then(snat()),
+                .then(snat(address)),
         );
+    }
+    let mut marks = Chain::base(Kind::Filter, Hook::Prerouting, -150);
+    let mut leaving = Chain::base(Kind::Nat, Hook::Postrouting, 100);
+    for (gateway, _) in gateways {
+        marks = marks.rule(Rule::new().is(Field::IifName, *gateway).then(from_outside.clone()));
+        leaving = leaving.rule(Rule::new().is(Field::OifName, *gateway).then(source_nat()));
     }
 
     let mut table = Table::new(Family::Ip, NAT_TABLE);
     table
         .map(FLOATING_TO_FIXED, map(floating_ips.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect()))
         .map(FIXED_TO_FLOATING, map(floating_ips.iter().map(|(a, b)| ((*b).into(), (*a).into())).collect()))
-        .chain(
-            "from_outside",
-            Chain::base(Kind::Filter, Hook::Prerouting, -150)
-                .rule(Rule::new().is(Field::IifName, gateway).then(from_outside)),
-        )
+        .chain("from_outside", marks)
         .chain("prerouting", Chain::base(Kind::Nat, Hook::Prerouting, -100).rule(to_fixed()))
         .chain("output", Chain::base(Kind::Nat, Hook::Output, -100).rule(to_fixed()))
-        .chain(
-            "postrouting",
-            Chain::base(Kind::Nat, Hook::Postrouting, 100)
-                .rule(Rule::new().is(Field::OifName, gateway).then(source_nat()))
-                .rule(Rule::new().has(Field::CtStatus, "dnat").then(source_nat())),
-        )
+        .chain("postrouting", leaving.rule(Rule::new().has(Field::CtStatus, "dnat").then(source_nat())))
         .chain(SOURCE_NAT, sources);
     table
 }

@@ -49,6 +49,8 @@ pub const DHCP_VXLAN: &str = "739c4cf2-0b00-4000-8000-000000000001";
 pub const DHCP_VLAN: &str = "28fe4fe7-5600-4000-8000-000000000001";
 pub const QR: &str = "4ff3a089-7600-4000-8000-000000000001";
 pub const QG: &str = "3214e3a1-fe00-4000-8000-000000000001";
+/// A second gateway's port.
+pub const QG2: &str = "6214e3a1-fe00-4000-8000-000000000002";
 pub const ROUTER: &str = "f4353a5f-0f21-40d0-9029-39c5aa7ad359";
 pub const H2: &str = "8482d3d2-62de-40aa-8bcf-04e367592168";
 
@@ -218,6 +220,20 @@ impl Host {
         router.floating_ips.insert(id("3b5f7d0f-1ade-4db3-a805-3b8a05d41c6e"), floating);
         host.settle();
         host
+    }
+
+    /// A second gateway of that router on another external network, with a floating IP of it for 10.30.0.5.
+    pub fn add_gateway(&mut self) {
+        self.network("31", Segment::Flat { physical_network: "phys2".into() }, 1500);
+        self.subnet("531", "31", "203.0.113.0/24", Some("203.0.113.1"));
+        self.port(
+            NewPort::new(QG2, "31", "fa:16:3e:31:00:01", &[("531", "203.0.113.181")]).owner("network:router_gateway"),
+        );
+        let router = self.view.routers.get_mut(&id(ROUTER)).unwrap();
+        router.further_gateways.push(Gateway { port: id(QG2), enable_snat: true });
+        let floating = FloatingIp { floating_address: ip("203.0.113.238"), fixed_address: ip("10.30.0.5") };
+        router.floating_ips.insert(id("3b5f7d0f-1ade-4db3-a805-000000000002"), floating);
+        self.settle();
     }
 
     /// `08`: another host with a port on the VXLAN network, in the remote group.

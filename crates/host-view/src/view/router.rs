@@ -16,6 +16,9 @@ pub struct Router {
     pub interfaces: BTreeSet<PortId>,
     /// Its way out.
     pub gateway: Option<Gateway>,
+    /// More ways out (`external_gateways` behind the first).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_gateways: Vec<Gateway>,
     /// `routes` (extra routes).
     pub routes: BTreeSet<HostRoute>,
     /// Floating IPs that it realises.
@@ -25,7 +28,14 @@ pub struct Router {
     pub port_forwardings: BTreeMap<PortForwardingId, PortForwarding>,
 }
 
-/// `external_gateway_info`.
+impl Router {
+    /// All its gateways, the first one first.
+    pub fn gateways(&self) -> impl Iterator<Item = &Gateway> {
+        self.gateway.iter().chain(&self.further_gateways)
+    }
+}
+
+/// One of `external_gateways`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gateway {
     /// The gateway port (in `ports`).

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fixed_ips::FixedIpRequest;
 use crate::subnet::Ipv6Mode;
 use uuid::Uuid;
 
@@ -56,10 +57,13 @@ fn router() -> Router {
             router_port(2, 2, false, &[(2, "fd00::/64", "fd00::1")]),
             router_port(9, 9, true, &[(9, "203.0.113.0/24", "203.0.113.5")]),
         ],
-        external_subnets: vec![
-            (subnet_id(9), "203.0.113.0/24".parse().unwrap()),
-            (subnet_id(10), "198.51.100.0/24".parse().unwrap()),
-        ],
+        external_subnets: BTreeMap::from([(
+            net(9),
+            vec![
+                (subnet_id(9), "203.0.113.0/24".parse().unwrap()),
+                (subnet_id(10), "198.51.100.0/24".parse().unwrap()),
+            ],
+        )]),
         routes: Vec::new(),
     }
 }
@@ -181,15 +185,20 @@ fn a_router_goes_when_nothing_hangs_on_it() {
     assert_eq!(gateway_only.check_deletion(false), Ok(()));
     let held = text(gateway_only.check_deletion(true).unwrap_err());
     assert!(held.starts_with("409 RouterExternalGatewayInUseByFloatingIp: Gateway cannot be updated for router"));
-    assert_eq!(gateway_only.check_gateway_change(Some(net(9)), true), Ok(()));
-    assert!(gateway_only.check_gateway_change(Some(net(8)), true).is_err());
+    assert!(gateway_only.check_gateway_removal(&gateway_only.ports[0], true).is_err());
+    assert_eq!(gateway_only.check_gateway_removal(&gateway_only.ports[0], false), Ok(()));
+    let twice = with_more_gateways();
+    assert_eq!(twice.check_gateway_removal(&twice.ports[2], true), Ok(()), "they come in by the other one");
+    assert!(twice.check_gateway_removal(&twice.ports[4], true).is_err());
 }
 
 #[test]
 fn gateways_are_checked_as_neutron_does() {
     let check = |external, cidr: &str, addr: Option<&str>| {
         let fixed = FixedIpRequest { subnet_id: None, ip_address: addr.map(ip) };
-        router().check_gateway(net(8), external, &[subnet(20, cidr)], &[fixed])
+        let subnets = [subnet(20, cidr)];
+        WantedGateway { network_id: net(8), fixed_ips: &[fixed] }.check(external, &subnets)?;
+        router().check_first_gateway(net(8), &subnets)
     };
     assert_eq!(check(true, "192.0.2.0/24", Some("192.0.2.9")), Ok(()));
     assert_eq!(
@@ -203,21 +212,60 @@ fn gateways_are_checked_as_neutron_does() {
 
     let route = Route { destination: "192.0.2.0/24".parse().unwrap(), nexthop: ip("203.0.113.9") };
     let routed = Router { routes: vec![route], ..router() };
-    let lost = routed.check_gateway(net(8), true, &[subnet(20, "192.0.2.0/24")], &[]).unwrap_err();
+    let lost = routed.check_first_gateway(net(8), &[subnet(20, "192.0.2.0/24")]).unwrap_err();
     assert_eq!(lost.type_name(), "InvalidRoutes");
+}
+
+/// The router with a second gateway on network 9 and a third on network 8, 192.0.2.0/24 (subnet 8).
+fn with_more_gateways() -> Router {
+    let mut router = router();
+    router.ports.push(router_port(10, 9, true, &[(9, "203.0.113.0/24", "203.0.113.6")]));
+    router.ports.push(router_port(8, 8, true, &[(8, "192.0.2.0/24", "192.0.2.5")]));
+    router.external_subnets.insert(net(8), vec![(subnet_id(8), "192.0.2.0/24".parse().unwrap())]);
+    router
+}
+
+fn entry(id: Option<u128>, addr: Option<&str>) -> FixedIpRequest {
+    FixedIpRequest { subnet_id: id.map(subnet_id), ip_address: addr.map(ip) }
 }
 
 #[test]
 fn external_addresses_are_compared_as_sets() {
-    let entry = |id: Option<u128>, addr: Option<&str>| FixedIpRequest {
-        subnet_id: id.map(subnet_id),
-        ip_address: addr.map(ip),
-    };
     let router = router();
-    assert!(!router.gateway_addresses_change(&[]));
-    assert!(!router.gateway_addresses_change(&[entry(Some(9), Some("203.0.113.5"))]));
-    assert!(router.gateway_addresses_change(&[entry(Some(9), Some("203.0.113.6"))]));
-    assert!(router.gateway_addresses_change(&[entry(Some(10), None)]));
+    let gateway = router.gateway().unwrap();
+    assert!(!gateway.addresses_change(&[]));
+    assert!(!gateway.addresses_change(&[entry(Some(9), Some("203.0.113.5"))]));
+    assert!(gateway.addresses_change(&[entry(Some(9), Some("203.0.113.6"))]));
+    assert!(gateway.addresses_change(&[entry(Some(10), None)]));
+}
+
+#[test]
+fn several_gateways_may_share_a_network_but_no_prefix() {
+    let router = with_more_gateways();
+    let outside = [subnet(9, "203.0.113.0/24"), subnet(10, "198.51.100.0/24")];
+    assert_eq!(router.check_further_gateway(net(9), &outside), Ok(()));
+    let elsewhere = text(router.check_further_gateway(net(7), &[subnet(7, "203.0.113.0/25")]).unwrap_err());
+    assert!(elsewhere.ends_with("overlaps with cidr 203.0.113.0/24 of subnet 00000000-0000-0000-0000-000000000009."));
+    assert!(router.check_further_gateway(net(7), &[subnet(7, "10.0.0.0/8")]).is_err(), "an interface is there");
+    assert!(router.check_first_gateway(net(7), &[subnet(7, "192.0.2.0/25")]).is_err(), "the third one stays");
+    let again = router.add_interface_by_subnet(&wanted(&subnet(5, "192.0.2.128/25"), 5, "me"), ME).unwrap_err();
+    assert!(text(again).contains("overlaps with cidr 192.0.2.0/24"));
+}
+
+#[test]
+fn a_request_means_the_gateway_with_one_of_its_addresses() {
+    let router = with_more_gateways();
+    let find = |network: u128, fixed_ips: &[FixedIpRequest], taken: &[PortId]| {
+        let found = router.matching_gateway(&WantedGateway { network_id: net(network), fixed_ips }, taken);
+        found.map(|port| port.map(|port| port.id))
+    };
+    assert_eq!(find(8, &[], &[]), Ok(Some(port_id(8))), "the only one there");
+    assert_eq!(find(7, &[], &[]), Ok(None));
+    assert_eq!(find(9, &[entry(None, Some("203.0.113.6"))], &[]), Ok(Some(port_id(10))));
+    assert_eq!(find(9, &[entry(None, Some("203.0.113.7"))], &[]), Ok(None));
+    assert_eq!(find(9, &[], &[port_id(9)]), Ok(Some(port_id(10))), "the only one left");
+    let which = find(9, &[entry(Some(9), None)], &[]).unwrap_err();
+    assert_eq!((which.type_name(), which.status()), ("UnableToMatchGateways", 400));
 }
 
 #[test]

@@ -39,7 +39,8 @@ pub const ALL: &[Shareable] = &[
             (SHARED, "SELECT DISTINCT project_id FROM ports WHERE network_id = ?1 AND project_id <> ''"),
             (
                 EXTERNAL,
-                "SELECT DISTINCT routers.project_id FROM ports JOIN routers ON routers.gateway_port_id = ports.id
+                "SELECT DISTINCT routers.project_id FROM ports JOIN router_gateways ON router_gateways.port_id = ports.id
+                     JOIN routers ON routers.id = router_gateways.router_id
                  WHERE ports.network_id = ?1",
             ),
         ],

@@ -1,18 +1,18 @@
-//! The gateway of a router: a port on an external network.
+//! The first gateway of a router, `external_gateway_info`: a port on an external network.
 
-use super::has_floating_ips;
-use crate::port::{self, PortCreate, PortUpdate};
+use super::gateways;
+use crate::port::{self, PortUpdate};
 use crate::qos::attach;
 use crate::request::nullable;
 use crate::{NetworkError, Work, ndp_proxy, network, subnet};
-use net_types::{NetworkId, PortId};
+use net_types::NetworkId;
 use network_model::fixed_ips::FixedIpRequest;
-use network_model::{device_owner, router::Router};
+use network_model::router::{Router, WantedGateway};
+use network_model::subnet::Subnet;
 use serde::Deserialize;
-use store::params;
 use uuid::Uuid;
 
-/// `external_gateway_info` of a checked body.
+/// `external_gateway_info` of a checked body, or one of its `external_gateways`.
 #[derive(Debug, Clone, Deserialize)]
 #[allow(missing_docs)] // The members that the declaration explains.
 pub struct GatewayInfo {
@@ -24,50 +24,54 @@ pub struct GatewayInfo {
     pub qos_policy_id: Option<Option<Uuid>>,
 }
 
-/// Gives the router this gateway, or none.
+impl GatewayInfo {
+    /// What names it.
+    pub(super) fn wanted(&self) -> WantedGateway<'_> {
+        WantedGateway { network_id: self.network_id, fixed_ips: &self.external_fixed_ips }
+    }
+
+    /// Checks its network and addresses; the network's subnets.
+    pub(super) fn check(&self, work: &Work<'_>) -> Result<Vec<Subnet>, NetworkError> {
+        let network = network::get_visible(work, self.network_id)?;
+        let subnets = subnet::of_network(work.tx, network.id)?;
+        self.wanted().check(network.external, &subnets)?;
+        Ok(subnets)
+    }
+}
+
+/// Gives the router this first gateway, or none: then the next one, if there are more, is the first.
 pub(super) fn set(work: &Work<'_>, router: &Router, info: Option<GatewayInfo>) -> Result<(), NetworkError> {
     let wanted = info.as_ref().map(|info| info.network_id);
     let current = router.gateway();
     if let Some(info) = &info {
-        let network = network::get_visible(work, info.network_id)?;
-        let subnets = subnet::of_network(work.tx, network.id)?;
-        router.check_gateway(network.id, network.external, &subnets, &info.external_fixed_ips)?;
+        router.check_first_gateway(info.network_id, &info.check(work)?)?;
     }
     if let Some(port) = current.filter(|port| Some(port.network_id) != wanted) {
-        router.check_gateway_change(wanted, has_floating_ips(work.tx, router.id)?)?;
+        gateways::check_removal(work, router, port)?;
         ndp_proxy::check_gateway_removal(work, router.id)?;
-        write(work, router, None)?;
+        gateways::point_at(work, router.id, None)?;
         port::remove(work, port.id)?;
     }
     // Without a gateway there is nothing that a policy could be of.
     if let Some(policy) = info.as_ref().map_or(Some(None), |info| info.qos_policy_id) {
         attach::change_gateway(work, router.id.0, policy)?;
     }
-    if let Some(info) = info {
-        match current.filter(|port| port.network_id == info.network_id) {
-            Some(port) if router.gateway_addresses_change(&info.external_fixed_ips) => {
+    let Some(info) = info else {
+        let next = router.gateways().nth(1);
+        return gateways::point_at(work, router.id, next.map(|port| port.id));
+    };
+    let enable_snat = info.enable_snat.unwrap_or(true);
+    match current.filter(|port| port.network_id == info.network_id) {
+        Some(port) => {
+            if port.addresses_change(&info.external_fixed_ips) {
                 let change = PortUpdate { fixed_ips: Some(info.external_fixed_ips), ..PortUpdate::default() };
                 port::update(work, port.id, change)?;
             }
-            Some(_) => {}
-            None => {
-                let (network, owner) = (info.network_id, device_owner::ROUTER_GATEWAY);
-                // Nobody's, so that no project sees it among its ports.
-                let port = PortCreate::of_service(network, "", owner, &router.id.to_string());
-                let fixed_ips = Some(info.external_fixed_ips).filter(|wanted| !wanted.is_empty());
-                let id = port::create(work, PortCreate { fixed_ips, ..port })?;
-                write(work, router, Some(id))?;
-            }
+            gateways::set_snat(work, port.id, enable_snat)
         }
-        work.set("routers", router.id.0, "enable_snat", Some(info.enable_snat.unwrap_or(true)))?;
+        None => {
+            let port = gateways::create(work, router.id, info)?;
+            gateways::point_at(work, router.id, Some(port))
+        }
     }
-    Ok(())
-}
-
-fn write(work: &Work<'_>, router: &Router, port: Option<PortId>) -> Result<(), NetworkError> {
-    work.tx.execute(
-        "UPDATE routers SET gateway_port_id = ?2 WHERE id = ?1",
-        params![router.id.0, port.map(|port| port.0)],
-    )?;
-    Ok(())
 }

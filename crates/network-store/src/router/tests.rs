@@ -1,7 +1,7 @@
 use super::*;
 use crate::floating_ip::{self, FloatingIpCreate, FloatingIpUpdate};
 use crate::testing::{Cloud, ME, floating_ip_request, gateway_info, refusal, router_request};
-use net_types::FloatingIpId;
+use net_types::{FloatingIpId, SubnetId};
 use network_model::fixed_ips::FixedIpRequest;
 use network_model::router::InterfaceRequest;
 use std::net::IpAddr;
@@ -122,7 +122,7 @@ fn the_gateway_moves_and_goes() {
     joined.update(RouterUpdate { external_gateway_info: Some(Some(info)), ..RouterUpdate::default() }).unwrap();
     assert_eq!(joined.gateway_port(), first, "the port stays, its address changes");
     assert_eq!(joined.cloud.addresses(first.parse().unwrap()), ["203.0.113.77".parse::<IpAddr>().unwrap()]);
-    assert_eq!(joined.cloud.count("SELECT count(*) FROM routers WHERE enable_snat = 0"), 1);
+    assert_eq!(joined.cloud.count("SELECT count(*) FROM router_gateways WHERE enable_snat = 0"), 1);
 
     let other = joined.cloud.network(true);
     joined.cloud.subnet(other, "198.51.100.0/24");
