@@ -105,7 +105,7 @@ impl<'a> Planner<'_, 'a> {
             ways.extend(self.gateway(gateway));
         }
         let Some(first) = ways.first() else { return };
-        let shared = port_forwarding::addresses(router).into_iter().map(IpAddr::from);
+        let shared = port_forwarding::addresses(router);
         for floating in floating_ips.keys().copied().chain(shared) {
             let way = ways.iter().find(|way| self.leads_to(way.port, &floating)).unwrap_or(first);
             if let Some(device) = self.namespace.devices.get_mut(&way.device) {
