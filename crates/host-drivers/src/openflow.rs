@@ -5,9 +5,11 @@
 
 use crate::DriverError;
 use ::openflow::wire::{
-    Body, Bundle, BundleStep, CtFlush, FlowMod, FlowStatsReply, FlowStatsRequest, Framer, Hello, Message, Refusal,
+    Body, Bundle, BundleStep, CtFlush, FlowMod, FlowStatsReply, FlowStatsRequest, Framer, Hello, Message, MeterMod,
+    Refusal,
 };
-use ::openflow::{Flow, FlowDiff};
+use ::openflow::{Flow, FlowDiff, Meter};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +97,61 @@ impl OpenFlow {
             );
         }
         Ok(all.flows.into_iter().map(|stats| stats.flow).collect())
+    }
+
+    /// Every meter of the bridge; none: not one that is described by a [`Meter`].
+    pub async fn dump_meters(&mut self) -> Result<BTreeMap<u32, Option<Meter>>, DriverError> {
+        let xid = self.take_xid(1);
+        self.send(&Message::new(xid, Body::MeterConfigRequest).encode().map_err(|e| self.garbled(e))?).await?;
+        let mut meters = BTreeMap::new();
+        loop {
+            let message = self.receive().await?;
+            match message.body {
+                _ if message.xid != xid => {}
+                Body::MeterConfigReply(part) => {
+                    meters.extend(part.meters.iter().map(|meter| (meter.id, meter.as_meter())));
+                    if !part.more {
+                        return Ok(meters);
+                    }
+                }
+                // A datapath without meters has none.
+                Body::Error(error) => {
+                    tracing::debug!(bridge = self.bridge, %error, "meters cannot be listed");
+                    return Ok(meters);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Changes meters, one after the other; those that were refused, in words.
+    pub async fn change_meters(&mut self, changes: &[MeterMod]) -> Result<BTreeMap<u32, String>, DriverError> {
+        if changes.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let first = self.next_xid;
+        let mut octets = vec![];
+        for change in changes {
+            let xid = self.take_xid(1);
+            octets.extend(Message::new(xid, Body::MeterMod(change.clone())).encode().map_err(|e| self.garbled(e))?);
+        }
+        let barrier = self.take_xid(1);
+        octets.extend(Message::new(barrier, Body::BarrierRequest).encode().map_err(|e| self.garbled(e))?);
+        self.send(&octets).await?;
+        let mut refused = BTreeMap::new();
+        loop {
+            let message = self.receive().await?;
+            match message.body {
+                Body::BarrierReply if message.xid == barrier => return Ok(refused),
+                Body::Error(error) => {
+                    let index = usize::try_from(message.xid.wrapping_sub(first)).unwrap_or(usize::MAX);
+                    if let Some(change) = changes.get(index) {
+                        refused.insert(change.id, format!("meter {}: {error}", change.id));
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Makes the change as one bundle: all of it takes effect at once, or nothing. Deletions go first within it, so that a

@@ -30,6 +30,12 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
             let new = row.as_ref().and_then(|row| row.router);
             old.into_iter().chain(new).for_each(|router| of_router(topology, &router, found));
         }
+        RowChange::QosPolicy(id, _) => {
+            found.extend(topology.ports_with_policy(id).flat_map(|port| port.hosts().cloned()));
+            topology
+                .networks_with_policy(id)
+                .for_each(|network| found.extend(topology.hosts_of_network(network).cloned()));
+        }
         RowChange::Trunk(id, row) => {
             let trunks = topology.trunk(id).into_iter().chain(row);
             let parents = trunks.filter_map(|row| topology.port(&row.trunk.parent));

@@ -2,7 +2,9 @@
 
 use crate::row::PortRow;
 use crate::topology::{Topology, remote_groups};
-use host_view::{Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Network, Port, RemotePort, Router, TunnelPeer};
+use host_view::{
+    Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Network, Port, PortQos, RemotePort, Router, TunnelPeer,
+};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId};
 use network_model::device_owner;
 use std::collections::BTreeSet;
@@ -21,6 +23,9 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
     let mut view = HostView::default();
     for (id, row) in topology.ports_of_host(host) {
         view.ports.insert(*id, as_hosts_know_it(&row.port));
+        if let Some(qos) = topology.qos_of(row).filter(|qos| **qos != PortQos::default()) {
+            view.qos.insert(*id, qos.clone());
+        }
         if let Some((trunk_id, row)) = topology.trunk_of(id).filter(|(_, row)| row.trunk.parent == *id) {
             view.trunks.insert(*trunk_id, row.trunk.clone());
         }

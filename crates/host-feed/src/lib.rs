@@ -32,6 +32,8 @@ mod topology;
 #[cfg(test)]
 mod l3_tests;
 #[cfg(test)]
+mod qos_tests;
+#[cfg(test)]
 mod router_tests;
 #[cfg(test)]
 mod shared_tests;

@@ -1,6 +1,6 @@
 //! Rows as the feed needs them: typed, without what hosts do not care about.
 
-use host_view::{Gateway, HostRoute, Network, Port, PortForwarding, SecurityGroup, Segment, Subnet, Trunk};
+use host_view::{Gateway, HostRoute, Network, Port, PortForwarding, PortQos, SecurityGroup, Segment, Subnet, Trunk};
 use net_types::{
     FloatingIpId, MacAddr, NetworkId, NetworkType, PortForwardingId, PortId, RouterId, SecurityGroupId, SubnetId,
     TrunkId,
@@ -8,6 +8,7 @@ use net_types::{
 use network_model::device_owner;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use uuid::Uuid;
 
 /// A port's row and what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct PortRow {
     pub hostname: Option<String>,
     /// Whether `status` is ACTIVE.
     pub active: bool,
+    /// `qos_policy_id`, its own.
+    pub qos_policy: Option<Uuid>,
 }
 
 /// A port's row is the port, and more.
@@ -114,6 +117,8 @@ pub struct NetworkRow {
     pub network: Network,
     /// Its further segments, in order.
     pub further: Vec<Segment>,
+    /// `qos_policy_id`: of ports that have none of their own.
+    pub qos_policy: Option<Uuid>,
 }
 
 impl NetworkRow {
@@ -153,6 +158,8 @@ pub enum RowChange {
     Router(RouterId, Option<RouterRow>),
     /// A floating IP.
     FloatingIp(FloatingIpId, Option<FloatingIpRow>),
+    /// A QoS policy with its rules.
+    QosPolicy(Uuid, Option<PortQos>),
     /// A trunk with its subports.
     Trunk(TrunkId, Option<TrunkRow>),
     /// A host.

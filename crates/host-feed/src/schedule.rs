@@ -35,7 +35,7 @@ pub fn concerns(change: &RowChange) -> bool {
         RowChange::Port(_, row) => {
             row.as_ref().is_none_or(|port| port.router().is_some() || port.device_owner == device_owner::DHCP)
         }
-        RowChange::Group(..) | RowChange::FloatingIp(..) => false,
+        RowChange::Group(..) | RowChange::FloatingIp(..) | RowChange::QosPolicy(..) | RowChange::Trunk(..) => false,
         _ => true,
     }
 }

@@ -4,9 +4,10 @@
 //! from the store is `load`.
 
 use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterRow, RowChange, TrunkRow};
-use host_view::{SecurityGroup, Subnet};
+use host_view::{PortQos, SecurityGroup, Subnet};
 use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 /// All rows that matter, and their indexes.
 #[derive(Debug, Default)]
@@ -17,11 +18,14 @@ pub struct Topology {
     groups: BTreeMap<SecurityGroupId, SecurityGroup>,
     routers: BTreeMap<RouterId, RouterRow>,
     floating_ips: BTreeMap<FloatingIpId, FloatingIpRow>,
+    qos_policies: BTreeMap<Uuid, PortQos>,
     trunks: BTreeMap<TrunkId, TrunkRow>,
     hosts: BTreeMap<String, HostRow>,
     dhcp_hosts: Index<NetworkId, String>,
     router_hosts: Index<RouterId, String>,
 
+    ports_with_policy: Index<Uuid, PortId>,
+    networks_with_policy: Index<Uuid, NetworkId>,
     trunks_of_port: Index<PortId, TrunkId>,
     subnets_of_network: Index<NetworkId, SubnetId>,
     ports_of_network: Index<NetworkId, PortId>,
@@ -146,6 +150,23 @@ impl Topology {
         self.floating_ips.get(id)
     }
 
+    /// What limits and marks a port: its own policy, or its network's unless it is one of the network's own ports.
+    pub fn qos_of(&self, port: &PortRow) -> Option<&PortQos> {
+        let networks_own = port.device_owner.starts_with("network:") || port.device_owner.starts_with("neutron:");
+        let inherited = || self.networks.get(&port.network).filter(|_| !networks_own)?.qos_policy;
+        self.qos_policies.get(&port.qos_policy.or_else(inherited)?)
+    }
+
+    /// Ports that have this policy themselves.
+    pub fn ports_with_policy(&self, policy: &Uuid) -> impl Iterator<Item = &PortRow> {
+        self.ports_with_policy.of(policy).filter_map(|id| self.ports.get(id))
+    }
+
+    /// Networks that have this policy.
+    pub fn networks_with_policy(&self, policy: &Uuid) -> impl Iterator<Item = &NetworkId> {
+        self.networks_with_policy.of(policy)
+    }
+
     /// A trunk.
     pub fn trunk(&self, id: &TrunkId) -> Option<&TrunkRow> {
         self.trunks.get(id)
@@ -240,6 +261,7 @@ impl Topology {
             RowChange::Group(id, row) => self.put_group(id, row),
             RowChange::Router(id, row) => self.put_router(id, row),
             RowChange::FloatingIp(id, row) => self.put_floating_ip(id, row),
+            RowChange::QosPolicy(id, row) => self.put_qos_policy(id, row),
             RowChange::Trunk(id, row) => self.put_trunk(id, row),
             RowChange::Host(name, row) => self.put_host(name, row),
             RowChange::DhcpHosts(network, hosts) => self.put_dhcp_hosts(network, hosts),
@@ -247,7 +269,20 @@ impl Topology {
         }
     }
 
+    fn put_qos_policy(&mut self, id: Uuid, row: Option<PortQos>) {
+        match row {
+            Some(row) => self.qos_policies.insert(id, row),
+            None => self.qos_policies.remove(&id),
+        };
+    }
+
     fn put_network(&mut self, id: NetworkId, row: Option<NetworkRow>) {
+        if let Some(policy) = self.networks.get(&id).and_then(|old| old.qos_policy) {
+            self.networks_with_policy.remove(&policy, &id);
+        }
+        if let Some(policy) = row.as_ref().and_then(|row| row.qos_policy) {
+            self.networks_with_policy.insert(&policy, &id);
+        }
         match row {
             Some(row) => self.networks.insert(id, row),
             None => self.networks.remove(&id),
@@ -267,6 +302,9 @@ impl Topology {
     fn put_port(&mut self, id: PortId, row: Option<PortRow>) {
         if let Some(old) = self.ports.remove(&id) {
             self.ports_of_network.remove(&old.network, &id);
+            if let Some(policy) = &old.qos_policy {
+                self.ports_with_policy.remove(policy, &id);
+            }
             for host in old.hosts() {
                 self.ports_of_host.remove(host, &id);
                 self.hosts_of_network.take(&old.network, host);
@@ -281,6 +319,9 @@ impl Topology {
         }
         if let Some(row) = row {
             self.ports_of_network.insert(&row.network, &id);
+            if let Some(policy) = &row.qos_policy {
+                self.ports_with_policy.insert(policy, &id);
+            }
             for host in row.hosts() {
                 self.ports_of_host.insert(host, &id);
                 self.hosts_of_network.add(&row.network, host);

@@ -4,7 +4,7 @@
 //!  1 stop     services, ports, devices, namespaces that go
 //!  2 make     namespaces, bridges, veth pairs, ports, tags, internal devices, routes, packet filters
 //!  3 tunnels  endpoint address, neighbours
-//!  4 flows    the difference per bridge; then bridges that go
+//!  4 flows    meters that come, the difference per bridge, meters that go; then bridges that go
 //!  5 serve    DHCP and the other services of the namespaces
 //!  6 moments  connections to forget, addresses to announce: they happen once, when something changes, and leave no trace
 //! ```
@@ -17,7 +17,7 @@ use crate::host_plan::{Attachment, Bridge, BridgePort, Device, Endpoint, HostPla
 use crate::router::{Forwarded, floating_ips_in};
 use crate::services::NamespaceServices;
 use net_types::{MacAddr, NetworkId, VlanId};
-use openflow::FlowDiff;
+use openflow::{FlowDiff, Meter};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -61,6 +61,10 @@ pub enum Action {
     SetNeighbour { address: IpAddr, mac: MacAddr },
     /// The peer has gone; the switch forgets by itself.
     ForgetNeighbour { address: IpAddr },
+    /// Makes the meter or gives it another rate; before the flows that refer to it.
+    SetMeter { bridge: String, id: u32, meter: Meter },
+    /// Removes the meter, once no flow refers to it.
+    DeleteMeter { bridge: String, id: u32 },
     /// One bundle per bridge.
     ChangeFlows {
         bridge: String,
@@ -131,9 +135,9 @@ impl Steps {
             Action::DeleteTable { .. } => 12,
             Action::SetTable { .. } => 13,
             Action::SetEndpoint { .. } => 14,
-            Action::SetNeighbour { .. } | Action::ForgetNeighbour { .. } => 15,
+            Action::SetNeighbour { .. } | Action::ForgetNeighbour { .. } | Action::SetMeter { .. } => 15,
             Action::ChangeFlows { .. } => 16,
-            Action::DeleteBridge { .. } => 17,
+            Action::DeleteMeter { .. } | Action::DeleteBridge { .. } => 17,
             Action::Serve { .. } => 18,
             Action::FlushZone { .. } | Action::ForgetFloatingIp { .. } | Action::ForgetForwardings { .. } => 19,
             Action::Announce { .. } => 20,
@@ -260,6 +264,7 @@ impl Steps {
 
     fn flows(&mut self, old: &HostPlan, new: &HostPlan) {
         let bridges: BTreeSet<_> = old.flows.keys().chain(new.flows.keys()).collect();
+        self.meters(old, new);
         for bridge in bridges {
             let flows = |plan: &HostPlan| plan.flows.get(bridge).cloned().unwrap_or_default();
             let change = openflow::diff(&flows(old), &flows(new), FLOW_OWNER);
@@ -267,6 +272,19 @@ impl Steps {
             let goes = old.bridges.get(bridge).is_some_and(|before| before.ours) && !new.bridges.contains_key(bridge);
             if !change.is_empty() && !goes {
                 self.push(Action::ChangeFlows { bridge: bridge.clone(), change });
+            }
+        }
+    }
+
+    fn meters(&mut self, old: &HostPlan, new: &HostPlan) {
+        let none = BTreeMap::new();
+        for bridge in new.bridges.keys() {
+            let (old, new) = (old.meters.get(bridge).unwrap_or(&none), new.meters.get(bridge).unwrap_or(&none));
+            for (id, meter) in changed(old, new) {
+                self.push(Action::SetMeter { bridge: bridge.clone(), id: *id, meter: *meter });
+            }
+            for (id, _) in gone(old, new) {
+                self.push(Action::DeleteMeter { bridge: bridge.clone(), id: *id });
             }
         }
     }
@@ -301,6 +319,7 @@ impl HostPlan {
             Action::DeleteBridge { bridge } => {
                 self.bridges.remove(&bridge);
                 self.flows.remove(&bridge);
+                self.meters.remove(&bridge);
             }
             Action::SetPort { bridge, port, value } => {
                 if let Some(bridge) = self.bridges.get_mut(&bridge) {
@@ -345,6 +364,13 @@ impl HostPlan {
             Action::SetEndpoint { endpoint } => self.endpoint = endpoint,
             Action::SetNeighbour { address, mac } => drop(self.tunnel_neighbours.insert(address, mac)),
             Action::ForgetNeighbour { address } => drop(self.tunnel_neighbours.remove(&address)),
+            Action::SetMeter { bridge, id, meter } => {
+                self.meters.entry(bridge).or_default().insert(id, meter);
+            }
+            Action::DeleteMeter { bridge, id } => {
+                self.meters.entry(bridge).or_default().remove(&id);
+                self.meters.retain(|_, meters| !meters.is_empty());
+            }
             Action::ChangeFlows { bridge, change } => {
                 let flows = openflow::apply(self.flows.get(&bridge).map_or(&[], Vec::as_slice), &change);
                 self.flows.insert(bridge, flows);

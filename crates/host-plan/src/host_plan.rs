@@ -3,13 +3,17 @@
 use crate::services::NamespaceServices;
 use host_view::PortState;
 use net_types::{IpNet, MacAddr, NetworkId, NetworkType, PortId, VlanId};
-use openflow::{CookieOwner, Flow};
+use openflow::{CookieOwner, Flow, Meter};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 /// The cookie of every planned flow: its upper half says that the flow is ours.
 pub const FLOW_OWNER: CookieOwner = CookieOwner::new(0x4e65_7574_0000_0000, 0xffff_ffff_0000_0000);
+
+/// The numbers of our meters on the integration bridge; those below are somebody else's.
+pub const OUR_METERS: RangeInclusive<u32> = crate::qos::FIRST_METER..=0xffff_0000;
 
 /// Key in `external_ids` of bridges and ports that we made; only those are ever deleted. Its value is `agent`.
 pub const OWNER_KEY: &str = "neutronium-owner";
@@ -33,6 +37,9 @@ pub struct HostPlan {
     pub tags: BTreeMap<String, PortTag>,
     /// OpenFlow: all of our flows, by bridge; sorted by table, falling priority and match.
     pub flows: BTreeMap<String, Vec<Flow>>,
+    /// OpenFlow: all of our meters, by bridge and number; bridges without any are left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub meters: BTreeMap<String, BTreeMap<u32, Meter>>,
     /// Network namespaces, by name.
     pub namespaces: BTreeMap<String, Namespace>,
     /// What runs in the namespaces, by their name; a namespace without services is left out.

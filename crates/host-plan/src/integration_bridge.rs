@@ -11,7 +11,7 @@
 //!         3 from int-<bridge>: the segment's tag becomes the local VLAN     2 other tags: drop
 //!         2 from a dead port: drop
 //! 23, 24  (Neutron: DVR MACs, ARP spoofing of its old firewall)  drop       30, 31 (dynamic routing) -> 58
-//! 58, 59  (Neutron: bandwidth and packet-rate limits of ports)  pass on     62 (trunk/transient egress) NORMAL
+//! 58, 59  limits of ports (see `qos`), else pass on     62 (Neutron: transient egress) NORMAL
 //!
 //! reg3  1 once the queue is set           reg5  OpenFlow number of the port: of the sender up to 73, then of the receiver
 //! reg6  local VLAN, also conntrack zone   reg7  conjunction that allowed the packet
@@ -24,6 +24,7 @@ use crate::firewall::RuleSets;
 use crate::flow_set::FlowSet;
 use crate::host_plan::DEAD_VLAN;
 use crate::names;
+use crate::qos;
 use crate::wiring::{WiredPort, Wiring};
 use net_types::{MacAddr, VlanId};
 use openflow::{Action, Field, Match};
@@ -77,7 +78,7 @@ pub(crate) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
     }
     for port in wiring.ports.values().filter(|port| !port.is_secured()) {
         let to = Match::new().vlan(port.vlan).dl_dst(port.port.mac);
-        flows.add(TRANSIENT, 90, to, [Action::PopVlan, Action::output(port.ofport)]);
+        flows.add(TRANSIENT, 90, to, [Action::PopVlan].into_iter().chain(qos::deliver(port)));
     }
 }
 
@@ -96,9 +97,12 @@ pub(crate) fn receivers<'w, 'a>(wiring: &'w Wiring<'a>) -> BTreeMap<(VlanId, Mac
 /// Hands the packet to the ingress rules of each receiver.
 pub(crate) fn to_receivers(receivers: &[&WiredPort<'_>], rule_sets: &RuleSets) -> Vec<Action> {
     let to = |port: &&WiredPort<'_>| {
-        [Action::set(REG_PORT, port.ofport), Action::set(REG_RULES, rule_sets.of(port.port)), Action::resubmit(INGRESS)]
+        let next = Action::resubmit(qos::ingress_table(port));
+        [Action::set(REG_PORT, port.ofport), Action::set(REG_RULES, rule_sets.of(port.port)), next]
     };
-    receivers.iter().flat_map(to).collect()
+    // A meter that drops ends the list of actions: limited ports come last.
+    let (limited, free): (Vec<_>, Vec<_>) = receivers.iter().partition(|port| port.limited);
+    free.into_iter().chain(limited).flat_map(to).collect()
 }
 
 /// What is there without any port.
@@ -108,13 +112,13 @@ fn basis(flows: &mut FlowSet) {
     let first_pass =
         [Action::SetQueue(0), Action::load(1, openflow::SubField::bits(Field::Reg3, 0, 0)), Action::resubmit(0)];
     flows.add(0, 200, all().reg(Field::Reg3, 0), first_pass);
-    flows.goto(0, 0, all(), 58);
+    flows.goto(0, 0, all(), qos::PACKET_RATE);
     flows.drop(23, 0, all());
     flows.drop(24, 0, all());
-    flows.goto(30, 0, all(), 58);
-    flows.goto(31, 0, all(), 58);
-    flows.goto(58, 0, all(), 59);
-    flows.goto(59, 0, all(), TRANSIENT);
+    flows.goto(30, 0, all(), qos::PACKET_RATE);
+    flows.goto(31, 0, all(), qos::PACKET_RATE);
+    flows.goto(qos::PACKET_RATE, 0, all(), qos::BANDWIDTH);
+    flows.goto(qos::BANDWIDTH, 0, all(), TRANSIENT);
     flows.add(TRANSIENT, 1, all(), [Action::normal()]);
     flows.add(62, 3, all(), [Action::normal()]);
 }
@@ -135,7 +139,7 @@ fn from_physical_bridges(flows: &mut FlowSet, wiring: &Wiring<'_>) {
         let (int, _) = names::physical_patch(bridge);
         let Some(patch) = wiring.int_ofport(&int) else { continue };
         let from = Match::new().in_port(patch);
-        let local = [Action::set_vlan(wired.vlan), Action::goto(58)];
+        let local = [Action::set_vlan(wired.vlan), Action::goto(qos::PACKET_RATE)];
         match segment {
             host_view::Segment::Vlan { vlan, .. } => flows.add(0, 3, from.vlan(*vlan), local),
             _ => flows.add(0, 3, from.no_vlan(), [Action::push_vlan()].into_iter().chain(local)),

@@ -19,6 +19,7 @@ pub mod names;
 mod namespaces;
 mod physical_bridge;
 mod plan;
+mod qos;
 mod router;
 mod services;
 mod state;
@@ -31,7 +32,7 @@ pub use diff::{Action, diff};
 pub use firewall::{ConnectionRules, TrackedConnection};
 pub use host_plan::{
     Attachment, Bridge, BridgePort, DEAD_VLAN, DROPPED_TABLE, Device, Endpoint, FLOW_OWNER, HostPlan, Namespace,
-    OWNER_KEY, PortKind, PortTag, Route,
+    OUR_METERS, OWNER_KEY, PortKind, PortTag, Route,
 };
 pub use plan::plan;
 pub use router::{Forwarded, NAT_TABLE};

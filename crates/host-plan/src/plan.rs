@@ -5,7 +5,7 @@ use crate::flow_set::FlowSet;
 use crate::host_plan::{Endpoint, HostPlan};
 use crate::wiring::Wiring;
 use crate::{
-    Datapath, HostConfig, LocalState, bridges, dhcp, integration_bridge, physical_bridge, router, tunnel_bridge,
+    Datapath, HostConfig, LocalState, bridges, dhcp, integration_bridge, physical_bridge, qos, router, tunnel_bridge,
 };
 use host_view::{AgentRole, HostView, PortState};
 use net_types::MacAddr;
@@ -28,6 +28,8 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
 
     let mut integration = FlowSet::default();
     integration_bridge::plan(&mut integration, &wiring, &rule_sets);
+    qos::plan(&mut integration, &wiring);
+    let (meters, meter_errors) = qos::meters(&wiring);
     firewall::plan(&mut integration, &wiring, &rule_sets);
     let mut flows = physical_bridge::plan(&wiring);
     flows.insert(config.integration_bridge.clone(), integration.into_flows());
@@ -42,6 +44,7 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
         bridges: bridges::plan(&wiring),
         tags: bridges::tags(&wiring),
         flows,
+        meters: if meters.is_empty() { BTreeMap::new() } else { [(config.integration_bridge.clone(), meters)].into() },
         namespaces,
         services,
         tunnel_neighbours: tunnel_neighbours(view, config),
@@ -51,6 +54,7 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
             .iter()
             .cloned()
             .chain(router_errors)
+            .chain(meter_errors)
             .chain(unknown_groups(&wiring))
             .chain(firewall::errors(&wiring, &rule_sets))
             .collect(),

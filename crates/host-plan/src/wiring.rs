@@ -10,7 +10,7 @@
 //! A device whose `iface-id` names no port of the view is put on the dead VLAN: it may be about to be bound, and must
 //! not talk before.
 
-use crate::{HostConfig, LocalState, firewall, local_vlan, names, trunk};
+use crate::{HostConfig, LocalState, firewall, local_vlan, names, qos, trunk};
 use host_view::{AgentRole, HostView, Network, Port, PortState, Segment};
 use net_types::{NetworkId, PortId, VlanId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,8 @@ pub(crate) struct WiredPort<'a> {
     pub device: String,
     pub ofport: u32,
     pub vlan: VlanId,
+    /// What goes to it is limited.
+    pub limited: bool,
 }
 
 impl WiredPort<'_> {
@@ -134,7 +136,8 @@ impl<'a> Wiring<'a> {
             return failed("all local VLANs of this host are in use".into());
         };
         let Some(ofport) = self.int_ofport(device) else { return PortState::Down };
-        self.ports.insert(id, WiredPort { port, device: device.to_owned(), ofport, vlan });
+        let limited = qos::is_limited(self.view.qos.get(&id));
+        self.ports.insert(id, WiredPort { port, device: device.to_owned(), ofport, vlan, limited });
         // While the patch out of the bridge has no number the port is not what it should be, though it has its flows.
         let isolated =
             network.is_some_and(|network| network.segment != Segment::Local && self.uplink(network).is_none());

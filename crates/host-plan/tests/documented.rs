@@ -39,6 +39,11 @@ fn everything() -> Host {
         let ssh = SecurityGroupRule { direction, ..tcp(22, 22, host_view::Remote::Any) };
         rules.extend([all, icmp(None), icmp(Some(0)), remote, ssh]);
     }
+    let limits = host_view::Limits {
+        bandwidth: Some(host_view::Limit { rate: 1000, burst: 0 }),
+        packets: Some(host_view::Limit { rate: 1000, burst: 0 }),
+    };
+    host.view.qos.insert(id(G2), host_view::PortQos { egress: limits, ingress: limits, dscp: Some(26) });
     host.view.security_groups.insert(id(WEB), group(rules));
     let virtual_mac = host_view::AddressPair { mac: mac("00:00:5e:00:01:07"), address: net("10.20.0.77") };
     host.view.ports.get_mut(&id(G4)).unwrap().allowed_address_pairs.insert(virtual_mac);

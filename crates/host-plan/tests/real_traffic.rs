@@ -145,6 +145,62 @@ fn answers_come_back_and_forged_sources_do_not_leave() {
     assert!(open.recv_from(&mut buffer).is_err());
 }
 
+/// How many of 200 packets of a kilobyte arrive.
+fn arrived(from: &UdpSocket, to: &UdpSocket, address: SocketAddr) -> usize {
+    for _ in 0..200 {
+        // Slowly enough for the switch, and far faster than any limit here.
+        from.send_to(&[7; 1000], address).unwrap();
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    to.set_read_timeout(Some(SILENCE)).unwrap();
+    let mut buffer = [0; 1500];
+    std::iter::from_fn(|| to.recv_from(&mut buffer).ok()).count()
+}
+
+/// Of a burst far beyond a limit a few packets arrive, of one without limit nearly all.
+#[test]
+fn limits_hold_in_both_directions() {
+    use host_view::{Limit, Limits, PortQos};
+    let mut lab = Lab::new();
+    let packets = Limits { packets: Some(Limit { rate: 2, burst: 20 }), bandwidth: None };
+    let bandwidth = Limits { bandwidth: Some(Limit { rate: 16, burst: 200 }), packets: None };
+    let both = [("a2", packets, Limits::default()), ("a1", Limits::default(), packets), ("b3", bandwidth, bandwidth)];
+    for (port, egress, ingress) in both {
+        lab.real.host.view.qos.insert(id(port), PortQos { egress, ingress, dscp: None });
+    }
+    lab.real.settle();
+    let (secured, limited, open) = (lab.udp("a1", 7000), lab.udp("a2", 7000), lab.udp("a3", 7000));
+    let to = |text: &str| SocketAddr::new(ip(text), 7000);
+    let few = |count: usize, what: &str| assert!((3..100).contains(&count), "{what}: {count}");
+    let free = arrived(&secured, &open, to("10.0.0.3"));
+    assert!(free > 150, "without a limit: {free}");
+    few(arrived(&limited, &open, to("10.0.0.3")), "packets from a secured port");
+    // Its group lets answers in only: it has asked before.
+    few(arrived(&open, &secured, to("10.0.0.1")), "packets to a secured port");
+    let (b1, b3) = (lab.udp("b1", 7000), lab.udp("b3", 7000));
+    few(arrived(&b1, &b3, to("10.0.0.3")), "bandwidth to a port without security");
+    few(arrived(&b3, &b1, to("10.0.0.1")), "bandwidth from a port without security, as answers");
+}
+
+/// The mark is put on what the port sends, not on what it gets.
+#[test]
+fn marks_are_set() {
+    let mut lab = Lab::new();
+    let qos = host_view::PortQos { dscp: Some(26), ..host_view::PortQos::default() };
+    lab.real.host.view.qos.insert(id("a3"), qos);
+    lab.real.settle();
+    let packet = |from: &str, to: &str| {
+        let (source, target) = (format!("10.0.0.{}", &from[1..]), format!("10.0.0.{}", &to[1..]));
+        format!("udp,dl_src={},dl_dst={},nw_src={source},nw_dst={target},nw_ttl=64", mac_of(from), mac_of(to))
+    };
+    let tap = |port: &str| host_plan::names::tap(id(port));
+    let states = &["trk,est,rpl", "trk,est,rpl"];
+    let marked = lab.real.trace(&tap("a3"), &packet("a3", "a1"), states);
+    assert!(marked.only(&tap("a1")) && marked.trace.contains("tos=0x68"), "{}", marked.trace);
+    let other = lab.real.trace(&tap("a1"), &packet("a1", "a3"), states);
+    assert!(other.only(&tap("a3")) && !other.trace.contains("tos=0x68"), "{}", other.trace);
+}
+
 #[test]
 fn the_same_addresses_at_the_same_time_on_two_networks() {
     let lab = Lab::new();

@@ -3,7 +3,7 @@
 //! The law: `delta(a, b)` applied to `a` gives `b`, and `delta(b, b)` is empty.
 
 use crate::view::{
-    Dhcp, DhcpClient, HostView, Network, Port, RemotePort, Router, SecurityGroup, Subnet, Trunk, TunnelPeer,
+    Dhcp, DhcpClient, HostView, Network, Port, PortQos, RemotePort, Router, SecurityGroup, Subnet, Trunk, TunnelPeer,
 };
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,7 @@ view_delta! {
     dhcp_clients: PortId => DhcpClient,
     routers: RouterId => Router,
     tunnel_peers: String => TunnelPeer,
+    qos: PortId => PortQos,
     trunks: TrunkId => Trunk,
 }
 

@@ -16,6 +16,7 @@
 //! dhcp, dhcp_clients             networks that this host serves with DHCP, and whom it may answer
 //! routers                        routers that live here
 //! tunnel_peers                   endpoints of the other hosts
+//! qos                            limits and marks of ports here
 //! trunks                         parents here: their subports and tags
 //! ```
 
@@ -27,8 +28,8 @@ mod watch;
 pub use delta::{HostViewDelta, MapDelta};
 pub use report::{AgentRole, HostDescription, HostReport, PortState, ReportAnswer};
 pub use view::{
-    AddressPair, Dhcp, DhcpClient, Direction, EtherType, FixedIp, FloatingIp, Gateway, HostRoute, HostView, Network,
-    Port, PortForwarding, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Subnet,
-    Trunk, TunnelPeer,
+    AddressPair, Dhcp, DhcpClient, Direction, EtherType, FixedIp, FloatingIp, Gateway, HostRoute, HostView, Limit,
+    Limits, Network, Port, PortForwarding, PortQos, Remote, RemotePort, Router, RuleMatch, SecurityGroup,
+    SecurityGroupRule, Segment, Subnet, Trunk, TunnelPeer,
 };
 pub use watch::WatchEvent;

@@ -1,12 +1,13 @@
-//! The flows of every bridge: what is installed is read once per connection and then known; only differences are written.
+//! The flows and meters of every bridge: what is installed is read once per connection and then known; only differences are written.
 //!
 //! A connection that ends (the switch was restarted, the bridge is gone) takes that knowledge with it: the next look reads
 //! again. A flow that the switch refuses does not keep the others of its bridge out.
 
 use host_drivers::DriverError;
 use host_drivers::openflow::OpenFlow;
-use host_plan::FLOW_OWNER;
-use openflow::{Flow, FlowDiff, apply, diff};
+use host_plan::{FLOW_OWNER, OUR_METERS};
+use openflow::wire::MeterMod;
+use openflow::{Flow, FlowDiff, Meter, apply, apply_meters, diff, diff_meters};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ struct Connected {
     connection: OpenFlow,
     /// All flows that are there, also those of others.
     installed: Vec<Flow>,
+    /// All meters that are there, also those of others.
+    meters: BTreeMap<u32, Option<Meter>>,
     /// Number of the plan that is known to be installed.
     written: Option<u64>,
     /// Tells the loop that the connection is gone.
@@ -57,9 +60,16 @@ impl Bridges {
         Self { rundir, connected: BTreeMap::new(), lost }
     }
 
-    /// Makes the flows of ours on a bridge exactly these, which are those of the plan of this number.
-    pub(super) async fn write(&mut self, bridge: &str, wanted: &[Flow], plan: u64) -> Written {
-        match self.try_write(bridge, wanted, plan).await {
+    /// Makes the flows and meters of ours on a bridge exactly these, which are those of the plan of this number. Without
+    /// `meters` none there are ours.
+    pub(super) async fn write(
+        &mut self,
+        bridge: &str,
+        wanted: &[Flow],
+        meters: Option<&BTreeMap<u32, Meter>>,
+        plan: u64,
+    ) -> Written {
+        match self.try_write(bridge, wanted, meters, plan).await {
             Ok(written) => written,
             Err(error) => {
                 // Whatever is known of the bridge may be wrong now.
@@ -71,36 +81,26 @@ impl Bridges {
         }
     }
 
-    async fn try_write(&mut self, bridge: &str, wanted: &[Flow], plan: u64) -> Result<Written, DriverError> {
+    async fn try_write(
+        &mut self,
+        bridge: &str,
+        wanted: &[Flow],
+        meters: Option<&BTreeMap<u32, Meter>>,
+        plan: u64,
+    ) -> Result<Written, DriverError> {
         let connected = self.connect(bridge).await?;
         if connected.written == Some(plan) {
             return Ok(Written::default());
         }
-        let change = diff(&connected.installed, wanted, FLOW_OWNER);
-        if change.is_empty() {
-            connected.written = Some(plan);
-            return Ok(Written::default());
+        let metered = meters.map(|meters| diff_meters(&connected.meters, meters, &OUR_METERS)).unwrap_or_default();
+        let mut errors = connected.change_meters(&metered.set).await?;
+        let written = connected.write_flows(bridge, wanted, plan).await?;
+        errors.extend(connected.change_meters(&metered.delete).await?);
+        if !errors.is_empty() {
+            connected.written = None;
         }
-        let concerns_connections = super::sweep::concerns_connections(&change);
-        match connected.connection.apply(&change).await {
-            Ok(()) => {
-                connected.installed = apply(&connected.installed, &change);
-                connected.written = Some(plan);
-                tracing::info!(
-                    bridge,
-                    added = change.add.len(),
-                    modified = change.modify.len(),
-                    deleted = change.delete.len(),
-                    "flows written"
-                );
-                Ok(Written { concerns_connections, ..Written::default() })
-            }
-            Err(DriverError::OpenFlowRefused { .. }) => {
-                let errors = connected.write_what_can_be(change).await?;
-                Ok(Written { errors, concerns_connections, ..Written::default() })
-            }
-            Err(error) => Err(error),
-        }
+        errors.extend(written.errors);
+        Ok(Written { errors, ..written })
     }
 
     async fn connect(&mut self, bridge: &str) -> Result<&mut Connected, DriverError> {
@@ -110,13 +110,15 @@ impl Bridges {
         if !self.connected.contains_key(bridge) {
             let mut connection = OpenFlow::connect(&self.rundir, bridge).await?;
             let installed = connection.dump_flows().await?;
+            let meters = connection.dump_meters().await?;
             let (mut closed, lost) = (connection.closed(), self.lost.clone());
             let watcher = tokio::spawn(async move {
                 // An error means that the reader is gone, which is the same.
                 let _ = closed.wait_for(|closed| *closed).await;
                 lost.notify_one();
             });
-            self.connected.insert(bridge.to_owned(), Connected { connection, installed, written: None, watcher });
+            self.connected
+                .insert(bridge.to_owned(), Connected { connection, installed, meters, written: None, watcher });
         }
         self.connected.get_mut(bridge).ok_or_else(|| DriverError::OpenFlowLost {
             bridge: bridge.to_owned(),
@@ -128,8 +130,8 @@ impl Bridges {
     pub(super) async fn reread(&mut self) {
         let mut lost = vec![];
         for (name, connected) in &mut self.connected {
-            match connected.connection.dump_flows().await {
-                Ok(flows) => (connected.installed, connected.written) = (flows, None),
+            match connected.reread().await {
+                Ok(()) => {}
                 Err(error) => {
                     tracing::debug!(bridge = name, error = crate::rooms::said(&error), "flows cannot be read");
                     lost.push(name.clone());
@@ -153,6 +155,48 @@ impl Bridges {
 }
 
 impl Connected {
+    /// Sends changes of meters; what was refused.
+    async fn change_meters(&mut self, changes: &[MeterMod]) -> Result<Vec<String>, DriverError> {
+        let refused = self.connection.change_meters(changes).await?;
+        apply_meters(&mut self.meters, changes.iter().filter(|change| !refused.contains_key(&change.id)));
+        Ok(refused.into_values().collect())
+    }
+
+    async fn reread(&mut self) -> Result<(), DriverError> {
+        self.installed = self.connection.dump_flows().await?;
+        self.meters = self.connection.dump_meters().await?;
+        self.written = None;
+        Ok(())
+    }
+
+    async fn write_flows(&mut self, bridge: &str, wanted: &[Flow], plan: u64) -> Result<Written, DriverError> {
+        let change = diff(&self.installed, wanted, FLOW_OWNER);
+        if change.is_empty() {
+            self.written = Some(plan);
+            return Ok(Written::default());
+        }
+        let concerns_connections = super::sweep::concerns_connections(&change);
+        match self.connection.apply(&change).await {
+            Ok(()) => {
+                self.installed = apply(&self.installed, &change);
+                self.written = Some(plan);
+                tracing::info!(
+                    bridge,
+                    added = change.add.len(),
+                    modified = change.modify.len(),
+                    deleted = change.delete.len(),
+                    "flows written"
+                );
+                Ok(Written { concerns_connections, ..Written::default() })
+            }
+            Err(DriverError::OpenFlowRefused { .. }) => {
+                let errors = self.write_what_can_be(change).await?;
+                Ok(Written { errors, concerns_connections, ..Written::default() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Halves a refused change until what was refused stands alone, and writes all the rest; what was refused and why.
     async fn write_what_can_be(&mut self, change: FlowDiff) -> Result<Vec<String>, DriverError> {
         let mut errors = vec![];

@@ -261,8 +261,11 @@ impl Switch {
         let mut concerns_connections = false;
         self.bridges.retain(|bridge| plan.flows.contains_key(bridge));
         let mut reached = Reached { all: true, integration: true };
+        let none = BTreeMap::new();
         for (bridge, flows) in &plan.flows {
-            let written = self.bridges.write(bridge, flows, number).await;
+            let has_meters = *bridge == self.host.integration_bridge;
+            let meters = has_meters.then(|| plan.meters.get(bridge).unwrap_or(&none));
+            let written = self.bridges.write(bridge, flows, meters, number).await;
             reached.all &= !written.unreachable;
             reached.integration &= !written.unreachable || *bridge != self.host.integration_bridge;
             concerns_connections |= written.concerns_connections && *bridge == self.host.integration_bridge;

@@ -5,6 +5,7 @@
 mod host;
 mod network;
 mod port;
+mod qos;
 mod router;
 mod security_group;
 mod trunk;
@@ -13,6 +14,7 @@ use crate::row::RowChange;
 use host::{Bound, agent, agent_hosts, hosts};
 use network::{networks, subnets};
 use port::ports;
+use qos::qos_policies;
 use router::{floating_ips, routers};
 use security_group::{groups, groups_that_name, rule_group};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +32,7 @@ pub fn everything(snapshot: &Snapshot<'_>) -> Result<Vec<RowChange>, StoreError>
     ports(snapshot, None, &mut rows)?;
     routers(snapshot, None, &mut rows)?;
     floating_ips(snapshot, None, &mut rows)?;
+    qos_policies(snapshot, None, &mut rows)?;
     trunks(snapshot, None, &mut rows)?;
     hosts(snapshot, None, &mut rows)?;
     agent_hosts(snapshot, Bound::Networks, None, &mut rows)?;
@@ -85,6 +88,10 @@ pub fn changed(snapshot: &Snapshot<'_>, changes: &[Change]) -> Result<Vec<RowCha
             "floatingip" => {
                 floating_ips(snapshot, Some(id), &mut rows)?;
                 gone(&mut rows, before, id, |id| RowChange::FloatingIp(id, None));
+            }
+            "qos_policy" => {
+                qos_policies(snapshot, Some(id), &mut rows)?;
+                gone(&mut rows, before, id, |id| RowChange::QosPolicy(id, None));
             }
             "trunk" => {
                 trunks(snapshot, Some(id), &mut rows)?;

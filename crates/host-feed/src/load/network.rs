@@ -9,7 +9,8 @@ use store::{Snapshot, StoreError};
 
 pub(super) fn networks(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {
     let (sql, params) = select(
-        "SELECT n.id, n.mtu, n.admin_state_up, n.external, s.network_type, s.physical_network, s.segmentation_id
+        "SELECT n.id, n.mtu, n.admin_state_up, n.external, s.network_type, s.physical_network, s.segmentation_id,
+                n.qos_policy_id
          FROM networks n JOIN network_segments s ON s.network_id = n.id",
         "n.id",
         id,
@@ -28,7 +29,8 @@ pub(super) fn networks(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec
             Some(RowChange::Network(before, Some(network))) if *before == id => network.further.push(segment),
             _ => {
                 let network = Network { segment, mtu: row.get(1)?, admin_state_up: row.get(2)?, external: row.get(3)? };
-                rows.push(RowChange::Network(id, Some(NetworkRow { network, further: Vec::new() })));
+                let qos_policy = row.parse_opt(7)?;
+                rows.push(RowChange::Network(id, Some(NetworkRow { network, further: Vec::new(), qos_policy })));
             }
         }
         Ok(())

@@ -40,7 +40,7 @@ pub(super) fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<Ro
     )?;
     let (sql, params) = select(
         "SELECT id, network_id, mac_address, device_owner, device_id, admin_state_up, port_security_enabled,
-                binding_host, binding_vif_type, status, dns_name
+                binding_host, binding_vif_type, status, dns_name, qos_policy_id
          FROM ports",
         "id",
         id,
@@ -67,6 +67,7 @@ pub(super) fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<Ro
             moving_to: moving.into_iter().map(|(host, _)| host).collect(),
             hostname: Some(row.text(10)?).filter(|name| !name.is_empty()).map(|name| first_label(&name)),
             active: row.text(9)? == "ACTIVE",
+            qos_policy: row.parse_opt(11)?,
         };
         rows.push(RowChange::Port(row.parse(0)?, Some(port)));
         Ok(())

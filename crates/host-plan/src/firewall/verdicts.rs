@@ -33,6 +33,7 @@ use crate::integration_bridge::{
     ACCEPT_OR_INGRESS, ACCEPTED_EGRESS, ACCEPTED_INGRESS, ACCEPTED_NORMAL, DROPPED, EGRESS_RULES, INGRESS,
     INGRESS_RULES, REG_NET, REG_PORT, REG_RULES, receivers, to_receivers,
 };
+use crate::qos;
 use crate::wiring::Wiring;
 use net_types::VlanId;
 use openflow::ct_state::{EST, INV, NEW, REL, RPL, TRK};
@@ -107,7 +108,7 @@ pub(super) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
 fn leave(flows: &mut FlowSet, wiring: &Wiring<'_>) {
     let to = |vlan: VlanId| Match::new().reg(REG_NET, u32::from(vlan.get()));
     for port in wiring.ports.values().filter(|port| !port.is_secured()) {
-        flows.add(ACCEPTED_NORMAL, 12, to(port.vlan).dl_dst(port.port.mac), [Action::output(port.ofport)]);
+        flows.add(ACCEPTED_NORMAL, 12, to(port.vlan).dl_dst(port.port.mac), qos::deliver(port));
     }
     let hiding: BTreeSet<VlanId> =
         wiring.ports.values().filter(|port| port.has_unknown_macs()).map(|port| port.vlan).collect();

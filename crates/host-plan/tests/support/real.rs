@@ -141,6 +141,16 @@ impl RealHost {
     }
 
     fn load_flows(&self) {
+        for (bridge, meters) in &self.plan.meters {
+            // What refers to them goes with them, and comes with the flows.
+            self.switch.ofctl(&["del-meters", bridge]).unwrap();
+            for (id, meter) in meters {
+                let unit = if meter.packets { "pktps" } else { "kbps" };
+                let band = format!("type=drop,rate={},burst_size={}", meter.rate, meter.burst);
+                let text = format!("meter={id},{unit},burst,stats,band={band}");
+                self.switch.ofctl(&["add-meter", bridge, &text]).unwrap();
+            }
+        }
         for (bridge, flows) in &self.plan.flows {
             self.switch.wait_for_bridge(bridge).unwrap();
             let text: String = flows.iter().map(|flow| format!("{flow}\n")).collect();

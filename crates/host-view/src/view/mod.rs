@@ -3,6 +3,7 @@
 mod dhcp;
 mod network;
 mod port;
+mod qos;
 mod router;
 mod security_group;
 mod trunk;
@@ -11,6 +12,7 @@ pub use dhcp::{Dhcp, DhcpClient};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 pub use network::{HostRoute, Network, Segment, Subnet};
 pub use port::{AddressPair, FixedIp, Port, RemotePort, TunnelPeer};
+pub use qos::{Limit, Limits, PortQos};
 pub use router::{FloatingIp, Gateway, PortForwarding, Router};
 pub use security_group::{Direction, EtherType, Remote, RuleMatch, SecurityGroup, SecurityGroupRule};
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,8 @@ pub struct HostView {
     pub routers: BTreeMap<RouterId, Router>,
     /// Tunnel endpoints of the other hosts, by host name.
     pub tunnel_peers: BTreeMap<String, TunnelPeer>,
+    /// Limits and marks of ports of this host that have any.
+    pub qos: BTreeMap<PortId, PortQos>,
     /// Trunks whose parent is a port of this host.
     pub trunks: BTreeMap<TrunkId, Trunk>,
 }

@@ -15,6 +15,7 @@ mod flow_stats;
 mod framer;
 mod learn;
 mod meter;
+mod meter_config;
 mod nicira;
 mod oxm;
 mod packet;
@@ -31,6 +32,7 @@ pub use flow_mod::{FlowCommand, FlowMod};
 pub use flow_stats::{FlowRemoved, FlowStats, FlowStatsReply, FlowStatsRequest, UnreadableFlow};
 pub use framer::{Frame, Framer};
 pub use meter::{MeterBand, MeterCommand, MeterMod};
+pub use meter_config::{MeterConfig, MeterConfigReply};
 pub use packet::{PacketIn, PacketOut};
 pub use port::{PortDesc, PortDescReply, PortReason, PortStatus};
 pub use session::{Features, Hello, SwitchConfig};
@@ -66,6 +68,7 @@ const BUNDLE_CONTROL: u8 = 33;
 const BUNDLE_ADD: u8 = 34;
 
 const MULTIPART_FLOW: u16 = 1;
+const MULTIPART_METER_CONFIG: u16 = 10;
 const MULTIPART_PORT_DESC: u16 = 13;
 
 const NXT_CT_FLUSH_ZONE: u32 = 29;
@@ -111,6 +114,10 @@ pub enum Body {
     FlowStatsRequest(FlowStatsRequest),
     /// Some or all of the flows.
     FlowStatsReply(FlowStatsReply),
+    /// Which meters are there?
+    MeterConfigRequest,
+    /// Some or all of the meters.
+    MeterConfigReply(MeterConfigReply),
     /// Which ports are there?
     PortDescRequest,
     /// Some or all of the ports.
@@ -198,6 +205,14 @@ fn write_message(out: &mut Writer, xid: u32, body: &Body) -> Result<(), Error> {
             write_multipart(out, MULTIPART_FLOW, reply.more);
             reply.write(out)?;
         }
+        Body::MeterConfigRequest => {
+            write_multipart(out, MULTIPART_METER_CONFIG, false);
+            meter_config::write_request(out);
+        }
+        Body::MeterConfigReply(reply) => {
+            write_multipart(out, MULTIPART_METER_CONFIG, reply.more);
+            reply.write(out)?;
+        }
         Body::PortDescRequest => write_multipart(out, MULTIPART_PORT_DESC, false),
         Body::PortDescReply(reply) => {
             write_multipart(out, MULTIPART_PORT_DESC, reply.more);
@@ -250,8 +265,8 @@ fn kind_of(body: &Body) -> u8 {
         Body::PortStatus(_) => PORT_STATUS,
         Body::PacketOut(_) => PACKET_OUT,
         Body::FlowMod(_) => FLOW_MOD,
-        Body::FlowStatsRequest(_) | Body::PortDescRequest => MULTIPART_REQUEST,
-        Body::FlowStatsReply(_) | Body::PortDescReply(_) => MULTIPART_REPLY,
+        Body::FlowStatsRequest(_) | Body::MeterConfigRequest | Body::PortDescRequest => MULTIPART_REQUEST,
+        Body::FlowStatsReply(_) | Body::MeterConfigReply(_) | Body::PortDescReply(_) => MULTIPART_REPLY,
         Body::BarrierRequest => BARRIER_REQUEST,
         Body::BarrierReply => BARRIER_REPLY,
         Body::SetAsync(_) => SET_ASYNC,
@@ -309,6 +324,8 @@ fn read_multipart(kind: u8, mut input: Reader<'_>) -> Result<Body, Error> {
     Ok(match (kind, part) {
         (MULTIPART_REQUEST, MULTIPART_FLOW) => Body::FlowStatsRequest(FlowStatsRequest::read(input)?),
         (MULTIPART_REPLY, MULTIPART_FLOW) => Body::FlowStatsReply(FlowStatsReply::read(input, more)?),
+        (MULTIPART_REQUEST, MULTIPART_METER_CONFIG) => Body::MeterConfigRequest,
+        (MULTIPART_REPLY, MULTIPART_METER_CONFIG) => Body::MeterConfigReply(MeterConfigReply::read(input, more)?),
         (MULTIPART_REQUEST, MULTIPART_PORT_DESC) => Body::PortDescRequest,
         (MULTIPART_REPLY, MULTIPART_PORT_DESC) => Body::PortDescReply(PortDescReply::read(input, more)?),
         _ => Body::Unknown { kind, octets: all.rest().to_vec() },

@@ -142,6 +142,28 @@ fn meters() {
     );
 }
 
+/// As `ovs-ofctl dump-meters` asks; a band that is no dropping one makes a meter somebody else's.
+#[test]
+fn meters_are_read_back() {
+    exactly("0512001800000002000a000000000000ffffffff00000000", 2, Body::MeterConfigRequest);
+    let meter = crate::Meter { packets: false, rate: 1000, burst: 200 };
+    let config = MeterConfig::of(3, meter);
+    exactly(
+        "0513002800000002000a0000000000000018000d0000000300010010000003e8000000c800000000",
+        2,
+        Body::MeterConfigReply(MeterConfigReply { meters: vec![config.clone()], more: false }),
+    );
+    assert_eq!(config.as_meter(), Some(meter));
+    let remark = "0513002800000002000a0000000000000018000d0000000300020010000003e8000000c801000000";
+    match Message::decode(&octets(remark)).unwrap().body {
+        Body::MeterConfigReply(reply) => assert_eq!(reply.meters[0].as_meter(), None),
+        other => panic!("{other:?}"),
+    }
+    for short in ["0513001400000002000a00000000000000010000", "0513001400000002000a00000000000000090000"] {
+        assert!(Message::decode(&octets(short)).is_err());
+    }
+}
+
 #[test]
 fn ports_packets_and_the_rest_survive_the_wire() {
     let port = PortDesc {
