@@ -10,10 +10,13 @@
 //! [ovs]
 //! local_ip = "198.51.100.11"         # absent: no tunnels
 //! bridge_mappings = { physnet1 = "br-ex" }
+//!
+//! [dhcp]
+//! dns_servers = ["192.0.2.53"]       # whom DNS in the networks asks; or local_resolv = true; neither: nobody
 //! ```
 
 use crate::AgentError;
-use host_plan::{Datapath, HostConfig, TunnelEndpoint};
+use host_plan::{Datapath, DnsUpstream, HostConfig, TunnelEndpoint};
 use host_view::AgentRole;
 use net_types::{MacAddr, NetworkType};
 use serde::{Deserialize, Deserializer};
@@ -31,6 +34,9 @@ pub struct AgentConfig {
     /// `[ovs]`: the switch.
     #[serde(default)]
     pub ovs: OvsSection,
+    /// `[dhcp]`: what runs beside DHCP.
+    #[serde(default)]
+    pub dhcp: DhcpSection,
 }
 
 /// `[agent]`.
@@ -85,6 +91,26 @@ pub struct OvsSection {
     pub tunnel_types: BTreeSet<NetworkType>,
     /// With the userspace datapath: the bridge whose own port carries `local_ip`.
     pub endpoint: Option<Endpoint>,
+}
+
+/// `[dhcp]`; Neutron's names are these with `dnsmasq_` before them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DhcpSection {
+    /// Whom DNS in the networks asks for names that are not the network's own, in order.
+    pub dns_servers: Vec<IpAddr>,
+    /// When there are none of those: whether it asks the resolvers of this host.
+    pub local_resolv: bool,
+}
+
+impl DhcpSection {
+    fn dns_upstream(&self) -> DnsUpstream {
+        match (self.dns_servers.is_empty(), self.local_resolv) {
+            (false, _) => DnsUpstream::Servers(self.dns_servers.clone()),
+            (true, true) => DnsUpstream::HostResolvers,
+            (true, false) => DnsUpstream::Nobody,
+        }
+    }
 }
 
 /// Where the tunnel endpoint's address lives (userspace datapath only).
@@ -192,6 +218,7 @@ impl AgentConfig {
             tunnel,
             datapath: ovs.datapath_type,
             roles: self.agent.roles.clone(),
+            dns_upstream: self.dhcp.dns_upstream(),
         }
     }
 

@@ -25,7 +25,7 @@ mod watch;
 
 pub use audit::{Audit, Finding, How, Layer, Source, ViewFrom, audit};
 pub use cleanup::{Cleanup, remove_everything};
-pub use config::{AgentConfig, AgentSection, Endpoint, OvsSection};
+pub use config::{AgentConfig, AgentSection, DhcpSection, Endpoint, OvsSection};
 pub use error::AgentError;
 // What those say, and a dry run is given.
 pub use host_plan::Device;

@@ -125,9 +125,20 @@ fn add_dhcp(topology: &Topology, host: &str, id: &NetworkId, defaults: &DhcpDefa
         .filter(|(_, port)| device_owner::is_router_interface(&port.device_owner))
         .flat_map(|(_, port)| port.fixed_ips.iter().map(|fixed| fixed.address))
         .collect();
+    let servers = topology
+        .ports_of_network(id)
+        .filter(|(_, port)| port.device_owner == device_owner::DHCP)
+        .flat_map(|(_, port)| port.fixed_ips.iter().cloned())
+        .collect();
     view.dhcp.insert(
         *id,
-        Dhcp { port: *server, domain: defaults.domain.clone(), lease_seconds: defaults.lease_seconds, routers },
+        Dhcp {
+            port: *server,
+            domain: defaults.domain.clone(),
+            lease_seconds: defaults.lease_seconds,
+            routers,
+            servers,
+        },
     );
     for (port_id, port) in topology.ports_of_network(id) {
         if let Some(client) = dhcp_client(topology, id, port) {
@@ -148,6 +159,7 @@ fn dhcp_client(topology: &Topology, network: &NetworkId, port: &PortRow) -> Opti
         mac: port.mac,
         fixed_ips,
         hostname: port.hostname.clone(),
+        options: port.dhcp_options.clone(),
     })
 }
 

@@ -1,6 +1,8 @@
 //! Rows as the feed needs them: typed, without what hosts do not care about.
 
-use host_view::{Gateway, HostRoute, Network, Port, PortForwarding, PortQos, SecurityGroup, Segment, Subnet, Trunk};
+use host_view::{
+    ExtraDhcpOption, Gateway, HostRoute, Network, Port, PortForwarding, PortQos, SecurityGroup, Segment, Subnet, Trunk,
+};
 use net_types::{
     FloatingIpId, MacAddr, NetworkId, NetworkType, PortForwardingId, PortId, RouterId, SecurityGroupId, SubnetId,
     TrunkId,
@@ -23,6 +25,8 @@ pub struct PortRow {
     pub wired_on: BTreeSet<String>,
     /// `dns_name`, when it has one.
     pub hostname: Option<String>,
+    /// `extra_dhcp_opts`.
+    pub dhcp_options: BTreeSet<ExtraDhcpOption>,
     /// Whether `status` is ACTIVE.
     pub active: bool,
     /// `qos_policy_id`, its own.

@@ -1,5 +1,6 @@
 //! What the operator says of a host: comes from the agent's configuration file and does not change while it runs.
 
+use crate::DnsUpstream;
 use host_view::AgentRole;
 use net_types::{IpNet, MacAddr, NetworkType};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,9 @@ pub struct HostConfig {
     pub datapath: Datapath,
     /// Which parts the agent plays. Without l2 nothing is planned for the switch.
     pub roles: BTreeSet<AgentRole>,
+    /// Whom the DNS servers of networks ask for names that are not the network's own.
+    #[serde(default)]
+    pub dns_upstream: DnsUpstream,
 }
 
 impl Default for HostConfig {
@@ -75,6 +79,7 @@ impl Default for HostConfig {
             tunnel: None,
             datapath: Datapath::System,
             roles: [AgentRole::L2, AgentRole::Dhcp, AgentRole::L3].into(),
+            dns_upstream: DnsUpstream::Nobody,
         }
     }
 }

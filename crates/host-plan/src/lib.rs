@@ -36,5 +36,8 @@ pub use host_plan::{
 };
 pub use plan::plan;
 pub use router::{Forwarded, NAT_TABLE};
-pub use services::{ClasslessRoute, DhcpLease, DhcpServer, NamespaceServices, Transport};
+pub use services::{
+    AdvertisedPrefix, ClasslessRoute, Dhcp6Client, Dhcp6Server, DhcpLease, DhcpServer, DnsServer, DnsUpstream,
+    ExtraOption, NamespaceServices, RouterAdvertisement, Tag, Transport,
+};
 pub use state::{Interface, LocalState};

@@ -35,9 +35,10 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
     flows.insert(config.integration_bridge.clone(), integration.into_flows());
     flows.extend(tunnel_bridge::plan(&wiring).map(|flows| (config.tunnel_bridge.clone(), flows)));
 
-    let (mut namespaces, services) = dhcp::plan(&wiring);
+    let dhcp::Planned { mut namespaces, mut services, errors: dhcp_errors } = dhcp::plan(&wiring);
     let (routers, router_errors) = router::plan(&wiring);
     namespaces.extend(routers);
+    services.extend(router::services(&wiring));
 
     HostPlan {
         local_vlans: wiring.networks.iter().map(|(id, network)| (*id, network.vlan)).collect(),
@@ -53,6 +54,7 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
             .errors
             .iter()
             .cloned()
+            .chain(dhcp_errors)
             .chain(router_errors)
             .chain(meter_errors)
             .chain(unknown_groups(&wiring))

@@ -1,11 +1,44 @@
-//! Keeps a noisy client from filling the log: so many lines at once, then one a second, and a count of what was left out.
+//! Keeps a noisy client from filling the log, or from taking all of a service: token buckets.
+//!
+//! Log lines: so many at once, then one a second, and a count of what was left out.
 
 use std::time::{Duration, Instant};
 
 const BURST: u32 = 20;
 const REFILL: Duration = Duration::from_secs(1);
 
-/// A token bucket; the clock comes in through the parameter.
+/// A token bucket: `burst` at once, then `per_second`; the clock comes in through the parameter.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    burst: f64,
+    per_second: f64,
+    tokens: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    pub(crate) fn new(burst: u16, per_second: u16, now: Instant) -> Self {
+        Self { burst: burst.into(), per_second: per_second.into(), tokens: burst.into(), at: now }
+    }
+
+    /// Takes a token, if there is one.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        let there = self.tokens >= 1.0;
+        if there {
+            self.tokens -= 1.0;
+        }
+        there
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let earned = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
+        self.tokens = self.burst.min(self.tokens + earned);
+        self.at = now;
+    }
+}
+
+/// A token bucket of log lines.
 #[derive(Debug)]
 pub(crate) struct LogLimit {
     tokens: u32,
@@ -37,6 +70,16 @@ impl LogLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_what_it_earns() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(5, 2, start);
+        assert_eq!((0..100).filter(|_| bucket.take(start)).count(), 5);
+        let later = start + Duration::from_millis(1500);
+        assert_eq!((0..100).filter(|_| bucket.take(later)).count(), 3);
+        assert_eq!((0..100).filter(|_| bucket.take(later + Duration::from_secs(3600))).count(), 5);
+    }
 
     #[test]
     fn a_burst_passes_then_one_a_second() {

@@ -3,64 +3,17 @@
 //! Needs root, iproute2 and ethtool.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use dhcproto::v4::{Decodable, DhcpOption, Encodable, Flags, Message, MessageType};
 use host_plan::DhcpLease;
 use host_services::{DhcpServer, DhcpSockets, Leases};
-use net_types::MacAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::process::Command;
 use std::time::Duration;
+use support::{CLIENT, Wire, inside, sh};
 
-const CLIENT: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 0x11]);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 2);
-
-fn sh(command: &str) {
-    let output = Command::new("sh").args(["-ec", command]).output().unwrap();
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// Two namespaces and the wire between them; gone when dropped.
-struct Wire {
-    server: String,
-    client: String,
-}
-
-impl Wire {
-    fn new() -> Self {
-        let id = std::process::id();
-        let wire = Self { server: format!("dhcps-{id}"), client: format!("dhcpc-{id}") };
-        let (server, client) = (&wire.server, &wire.client);
-        sh(&format!(
-            "ip netns add {server}; ip netns add {client}
-             ip -n {server} link add tap0 type veth peer name eth0 netns {client}
-             ip -n {client} link set eth0 address {CLIENT}
-             ip netns exec {server} ethtool -K tap0 tx off; ip netns exec {client} ethtool -K eth0 tx off
-             ip -n {server} addr add {SERVER}/24 dev tap0
-             ip -n {server} link set tap0 up; ip -n {client} link set eth0 up"
-        ));
-        wire
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        for name in [&self.server, &self.client] {
-            let _ = Command::new("ip").args(["netns", "del", name]).status();
-        }
-    }
-}
-
-/// Runs on a thread of its own inside the namespace.
-fn inside<T: Send + 'static>(namespace: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let file = std::fs::File::open(format!("/run/netns/{namespace}")).unwrap();
-    std::thread::spawn(move || {
-        nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-        work()
-    })
-    .join()
-    .unwrap()
-}
 
 /// A client's socket. Like udhcpc in its first state it has no address; it hears what its device delivers to port 68.
 fn client_socket(namespace: &str) -> UdpSocket {
@@ -86,6 +39,7 @@ fn leases(address: Option<Ipv4Addr>) -> Leases {
         mtu: 1450,
         lease_seconds: 600,
         classless_routes: vec![],
+        options: vec![],
     };
     address.map(|address| (CLIENT, lease(address))).into_iter().collect()
 }
@@ -117,7 +71,7 @@ fn exchange(socket: &UdpSocket, to: Ipv4Addr, message: &Message, attempts: u32) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_gets_its_address_and_keeps_it_when_the_table_changes() {
-    let wire = Wire::new();
+    let wire = Wire::new("dhcp", &format!("ip -n $server addr add {SERVER}/24 dev tap0"));
     let ours = Ipv4Addr::new(10, 7, 0, 17);
     let sockets = inside(&wire.server, || DhcpSockets::open("tap0")).unwrap();
     let server = DhcpServer::start("net1", sockets, leases(None)).unwrap();
@@ -176,7 +130,7 @@ async fn a_client_gets_its_address_and_keeps_it_when_the_table_changes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_without_any_address_is_reached_by_its_hardware_address() {
-    let wire = Wire::new();
+    let wire = Wire::new("dhcp", &format!("ip -n $server addr add {SERVER}/24 dev tap0"));
     let ours = Ipv4Addr::new(10, 7, 0, 23);
     let sockets = inside(&wire.server, || DhcpSockets::open("tap0")).unwrap();
     let server = DhcpServer::start("net1", sockets, leases(Some(ours))).unwrap();

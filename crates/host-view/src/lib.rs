@@ -28,8 +28,8 @@ mod watch;
 pub use delta::{HostViewDelta, MapDelta};
 pub use report::{AgentRole, HostDescription, HostReport, PortState, ReportAnswer};
 pub use view::{
-    AddressPair, Dhcp, DhcpClient, Direction, EtherType, FixedIp, FloatingIp, Gateway, HostRoute, HostView, Limit,
-    Limits, Network, Port, PortForwarding, PortQos, Remote, RemotePort, Router, RuleMatch, SecurityGroup,
-    SecurityGroupRule, Segment, Subnet, Trunk, TunnelPeer,
+    AddressPair, Dhcp, DhcpClient, Direction, EtherType, ExtraDhcpOption, FixedIp, FloatingIp, Gateway, HostRoute,
+    HostView, Limit, Limits, Network, Port, PortForwarding, PortQos, Remote, RemotePort, Router, RuleMatch,
+    SecurityGroup, SecurityGroupRule, Segment, Subnet, Trunk, TunnelPeer,
 };
 pub use watch::WatchEvent;

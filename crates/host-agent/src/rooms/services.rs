@@ -11,9 +11,9 @@
 use super::difference::Found;
 use crate::AgentError;
 use host_drivers::Place;
-use host_plan::{DhcpServer as DhcpPlan, NamespaceServices};
-use host_services::{DhcpServer, DhcpSockets};
-use std::collections::BTreeSet;
+use host_plan::{Dhcp6Server as Dhcp6Plan, DhcpServer as DhcpPlan, NamespaceServices, RouterAdvertisement};
+use host_services::{Dhcp6Server, Dhcp6Sockets, DhcpServer, DhcpSockets, RaServer, RaSocket};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// What a service's sockets are bound to.
@@ -55,6 +55,9 @@ struct Running<S> {
 #[derive(Debug, Default)]
 pub(super) struct Services {
     dhcp: Option<Running<DhcpServer>>,
+    dhcp6: Option<Running<Dhcp6Server>>,
+    /// By device.
+    ra: BTreeMap<String, Running<RaServer>>,
 }
 
 impl Services {
@@ -65,15 +68,24 @@ impl Services {
         wanted: &NamespaceServices,
         found: &Found,
     ) -> Result<(), AgentError> {
-        let results = [realise(&mut self.dhcp, place, wanted.dhcp.as_ref(), found).await];
+        let results = [
+            realise(&mut self.dhcp, place, wanted.dhcp.as_ref(), found).await,
+            realise(&mut self.dhcp6, place, wanted.dhcp6.as_ref(), found).await,
+            realise_each(&mut self.ra, place, &wanted.ra, found).await,
+        ];
         results.into_iter().collect()
     }
 
     /// Hands over `new`, when nothing but content differs from `old`, which is realised. False: that takes a look.
     pub(super) fn take(&self, old: &NamespaceServices, new: &NamespaceServices) -> bool {
-        let same_seats = same_seat::<DhcpServer>(old.dhcp.as_ref(), new.dhcp.as_ref());
-        // All or none: nothing is handed over before all of it can be.
-        same_seats && set(self.dhcp.as_ref(), new.dhcp.as_ref())
+        // Nothing is handed over before all of it can be.
+        let same_seats = same_seat::<DhcpServer>(old.dhcp.as_ref(), new.dhcp.as_ref())
+            && same_seat::<Dhcp6Server>(old.dhcp6.as_ref(), new.dhcp6.as_ref())
+            && old.ra.keys().eq(new.ra.keys());
+        same_seats
+            && set(self.dhcp.as_ref(), new.dhcp.as_ref())
+            && set(self.dhcp6.as_ref(), new.dhcp6.as_ref())
+            && set_each(&self.ra, &new.ra)
     }
 }
 
@@ -99,6 +111,24 @@ async fn realise<S: Service>(
     Ok(())
 }
 
+/// Services of one kind, one to a key: those that nobody wants are stopped, each other one is realised.
+async fn realise_each<S: Service>(
+    slots: &mut BTreeMap<String, Running<S>>,
+    place: &Place,
+    wanted: &BTreeMap<String, S::Content>,
+    found: &Found,
+) -> Result<(), AgentError> {
+    let keys: BTreeSet<String> = slots.keys().chain(wanted.keys()).cloned().collect();
+    let mut result = Ok(());
+    for key in keys {
+        let mut slot = slots.remove(&key);
+        let realised = realise(&mut slot, place, wanted.get(&key), found).await;
+        slots.extend(slot.map(|running| (key, running)));
+        result = result.and(realised);
+    }
+    result
+}
+
 fn same_seat<S: Service>(old: Option<&S::Content>, new: Option<&S::Content>) -> bool {
     old.map(S::seat) == new.map(S::seat)
 }
@@ -113,6 +143,11 @@ fn set<S: Service>(slot: Option<&Running<S>>, wanted: Option<&S::Content>) -> bo
         (None, None) => true,
         _ => false,
     }
+}
+
+/// [`set`], for services of one kind.
+fn set_each<S: Service>(slots: &BTreeMap<String, Running<S>>, wanted: &BTreeMap<String, S::Content>) -> bool {
+    slots.keys().eq(wanted.keys()) && wanted.iter().all(|(key, content)| set(slots.get(key), Some(content)))
 }
 
 impl Service for DhcpServer {
@@ -130,6 +165,50 @@ impl Service for DhcpServer {
 
     fn set(&self, content: &DhcpPlan) {
         self.set_leases(content.leases.clone());
+    }
+
+    async fn stop(self) {
+        self.stop().await;
+    }
+}
+
+impl Service for Dhcp6Server {
+    type Content = Dhcp6Plan;
+
+    fn seat(content: &Dhcp6Plan) -> Seat {
+        Seat { devices: vec![content.device.clone()], ..Seat::default() }
+    }
+
+    async fn start(place: &Place, content: &Dhcp6Plan) -> Result<Self, AgentError> {
+        let device = content.device.clone();
+        let sockets = place.run(move || Dhcp6Sockets::open(&device)).await??;
+        Ok(Self::start(sockets, content.clone())?)
+    }
+
+    fn set(&self, content: &Dhcp6Plan) {
+        self.set(content);
+    }
+
+    async fn stop(self) {
+        self.stop().await;
+    }
+}
+
+impl Service for RaServer {
+    type Content = RouterAdvertisement;
+
+    fn seat(content: &RouterAdvertisement) -> Seat {
+        Seat { devices: vec![content.device.clone()], ..Seat::default() }
+    }
+
+    async fn start(place: &Place, content: &RouterAdvertisement) -> Result<Self, AgentError> {
+        let device = content.device.clone();
+        let socket = place.run(move || RaSocket::open(&device)).await??;
+        Ok(Self::start(&content.device, socket, content.clone())?)
+    }
+
+    fn set(&self, content: &RouterAdvertisement) {
+        self.set(content);
     }
 
     async fn stop(self) {

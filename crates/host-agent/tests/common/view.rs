@@ -91,7 +91,8 @@ pub fn add_secured_port(view: &mut HostView, net: Net, mac: MacAddr, address: &s
 /// Serves a network with DHCP; its port.
 pub fn serve_dhcp(view: &mut HostView, net: Net, mac: MacAddr, address: &str) -> PortId {
     let port = add_port(view, net, "network:dhcp", mac, address);
-    let dhcp = Dhcp { port, domain: "openstacklocal".to_owned(), lease_seconds: 600, routers: [].into() };
+    let dhcp =
+        Dhcp { port, domain: "openstacklocal".to_owned(), lease_seconds: 600, routers: [].into(), servers: [].into() };
     view.dhcp.insert(net.network, dhcp);
     port
 }
@@ -99,7 +100,12 @@ pub fn serve_dhcp(view: &mut HostView, net: Net, mac: MacAddr, address: &str) ->
 /// Lets DHCP answer a port.
 pub fn add_client(view: &mut HostView, port: PortId) {
     let value = &view.ports[&port];
-    let client =
-        DhcpClient { network: value.network, mac: value.mac, fixed_ips: value.fixed_ips.clone(), hostname: None };
+    let client = DhcpClient {
+        network: value.network,
+        mac: value.mac,
+        fixed_ips: value.fixed_ips.clone(),
+        hostname: None,
+        options: [].into(),
+    };
     view.dhcp_clients.insert(port, client);
 }

@@ -2,7 +2,7 @@
 
 use super::{children, malformed, select};
 use crate::row::{PortRow, RowChange};
-use host_view::{AddressPair, FixedIp, Port};
+use host_view::{AddressPair, ExtraDhcpOption, FixedIp, Port};
 use store::{Snapshot, StoreError};
 
 pub(super) fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {
@@ -38,6 +38,14 @@ pub(super) fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<Ro
         ),
         |row| Ok((row.get::<String>(0)?, (row.get::<String>(1)?, row.get::<bool>(2)?))),
     )?;
+    let mut dhcp_options = children(
+        snapshot,
+        select("SELECT port_id, opt_name, opt_value, ip_version FROM port_dhcp_options", "port_id", id, ""),
+        |row| {
+            let option = ExtraDhcpOption { name: row.get(1)?, value: row.get(2)?, ip_version: row.get(3)? };
+            Ok((row.get::<String>(0)?, option))
+        },
+    )?;
     let (sql, params) = select(
         "SELECT id, network_id, mac_address, device_owner, device_id, admin_state_up, port_security_enabled,
                 binding_host, binding_vif_type, status, dns_name, qos_policy_id
@@ -66,6 +74,7 @@ pub(super) fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<Ro
             wired_on: moving.iter().filter(|(_, wired)| *wired).map(|(host, _)| host.clone()).collect(),
             moving_to: moving.into_iter().map(|(host, _)| host).collect(),
             hostname: Some(row.text(10)?).filter(|name| !name.is_empty()).map(|name| first_label(&name)),
+            dhcp_options: dhcp_options.remove(&key).unwrap_or_default().into_iter().collect(),
             active: row.text(9)? == "ACTIVE",
             qos_policy: row.parse_opt(11)?,
         };

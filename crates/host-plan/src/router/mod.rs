@@ -17,10 +17,11 @@
 //! A router may have several gateways. Each has its device and says for itself whether what leaves by it takes its address;
 //! a floating IP is on the device whose network it is of. The default route of each family is that of the first gateway
 //! that has one: the others are ways to their own networks, and ways in.
-//! In: `routers` and their ports. Out: [`Namespace`]s. The table is replaced as a whole in one transaction, and a
-//! packet costs one lookup however many floating IPs there are. IPv6 is routed, never translated. A router that is
-//! administratively down has no namespace.
+//! In: `routers` and their ports. Out: [`Namespace`]s and what runs in them (see `advertisement`). The table is replaced as a
+//! whole in one transaction, and a packet costs one lookup however many floating IPs there are. IPv6 is routed, never
+//! translated. A router that is administratively down has no namespace.
 
+mod advertisement;
 mod nat;
 mod port_forwarding;
 
@@ -28,6 +29,7 @@ use crate::host_plan::{Namespace, Route};
 use crate::names;
 use crate::namespaces::{default_routes, device, on_link, subnets_of, sysctls};
 use crate::wiring::Wiring;
+pub(crate) use advertisement::services;
 use host_view::{Gateway, HostRoute, Port, Router};
 pub use nat::NAT_TABLE;
 pub(crate) use nat::floating_ips_in;

@@ -1,5 +1,6 @@
 //! What a DHCP server answers (RFC 2131).
 
+use super::ExtraOption;
 use net_types::{Ipv4Net, MacAddr, NetworkId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,6 +41,9 @@ pub struct DhcpLease {
     /// Classless static routes (121, and 249 for old Windows), in order, the default route among them when there are
     /// any. A next hop of 0.0.0.0 means on-link.
     pub classless_routes: Vec<ClasslessRoute>,
+    /// What this port is told beyond that, or otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<ExtraOption>,
 }
 
 /// A route that a client is told (RFC 3442).

@@ -1,7 +1,8 @@
 //! What runs in a namespace beside the kernel, as values: one [`NamespaceServices`] per namespace, a field per service.
 //!
 //! ```text
-//! qdhcp-<network>    dhcp
+//! qdhcp-<network>    dhcp, dhcp6, dns
+//! qrouter-<router>   ra (one per qr- device)
 //! ```
 //! A service is a set of sockets in the namespace, owned by a task of the agent's process (`host-services`). Its value says
 //! what it is bound to and what it answers; a value that differs in what is answered only is taken over by the running
@@ -9,8 +10,16 @@
 //! [`NamespaceServices::sockets`], and its part of the agent's `rooms/services.rs`.
 
 mod dhcp;
+mod dhcp6;
+mod dns;
+mod option;
+mod ra;
 
 pub use dhcp::{ClasslessRoute, DhcpLease, DhcpServer};
+pub use dhcp6::{Dhcp6Client, Dhcp6Server};
+pub use dns::{DnsServer, DnsUpstream};
+pub use option::{ExtraOption, Tag};
+pub use ra::{AdvertisedPrefix, RouterAdvertisement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -40,12 +49,24 @@ pub struct NamespaceServices {
     /// DHCP for IPv4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dhcp: Option<DhcpServer>,
+    /// DHCPv6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dhcp6: Option<Dhcp6Server>,
+    /// DNS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsServer>,
+    /// Router advertisements, by the device that they are sent from.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ra: BTreeMap<String, RouterAdvertisement>,
 }
 
 impl NamespaceServices {
     /// Ports that somebody must listen on in the namespace, and for what: how it is told from outside whether all of it runs.
     pub fn sockets(&self) -> BTreeMap<(Transport, u16), &'static str> {
-        self.dhcp.iter().map(|_| ((Transport::Udp, 67), "DHCP")).collect()
+        let dhcp = self.dhcp.iter().map(|_| ((Transport::Udp, 67), "DHCP"));
+        let dhcp6 = self.dhcp6.iter().map(|_| ((Transport::Udp, 547), "DHCPv6"));
+        let dns = self.dns.iter().flat_map(|_| [Transport::Udp, Transport::Tcp].map(|by| ((by, 53), "DNS")));
+        dhcp.chain(dhcp6).chain(dns).collect()
     }
 
     /// Whether nothing runs.

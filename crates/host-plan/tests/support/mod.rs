@@ -284,6 +284,7 @@ impl Host {
                 mac: new.port.mac,
                 fixed_ips: new.port.fixed_ips.clone(),
                 hostname: None,
+                options: BTreeSet::new(),
             };
             self.view.dhcp_clients.insert(new.id, client);
         }
@@ -311,6 +312,7 @@ impl Host {
             domain: "openstacklocal".into(),
             lease_seconds: 86400,
             routers: routers.iter().map(|router| ip(router)).collect(),
+            servers: BTreeSet::new(),
         };
         self.view.dhcp.insert(id(network), dhcp);
     }

@@ -22,6 +22,7 @@ fn leases() -> Leases {
         mtu: 1450,
         lease_seconds: 86_400,
         classless_routes: (0..=u8::MAX).map(route).collect(),
+        options: vec![],
     };
     [(KNOWN, lease)].into()
 }

@@ -19,6 +19,12 @@ const MIN_LEN: usize = 300;
 /// What every client must accept (RFC 2131 section 2: 576 bytes of IP datagram), less the IP and UDP headers.
 const DEFAULT_MAX_LEN: usize = 548;
 const IP_UDP_HEADERS: usize = 28;
+/// Option of iPXE's own (Etherboot), which says that it is that.
+const IPXE: u8 = 175;
+/// Where the next server's address, the server's name and the boot file stand in the header.
+const SIADDR: std::ops::Range<usize> = 20..24;
+const SNAME: std::ops::Range<usize> = 44..108;
+const FILE: std::ops::Range<usize> = 108..236;
 
 /// What a client says, as far as the server cares.
 #[derive(Debug, Clone)]
@@ -41,6 +47,8 @@ pub(super) struct Request {
     pub client_id: Option<Vec<u8>>,
     /// Option 82, to be echoed (RFC 3046).
     pub relay_info: Option<Vec<u8>>,
+    /// It has option 175: it is iPXE.
+    pub ipxe: bool,
 }
 
 impl Request {
@@ -65,6 +73,7 @@ impl Request {
             max_size: None,
             client_id: None,
             relay_info: None,
+            ipxe: false,
         };
         for option in message.opts() {
             let data = option.data();
@@ -76,6 +85,7 @@ impl Request {
                 OptionCode::MaxMessageSize => request.max_size = data.try_into().ok().map(u16::from_be_bytes),
                 OptionCode::ClientIdentifier => request.client_id = Some(data.to_vec()),
                 OptionCode::RelayAgentInformation => request.relay_info = Some(data.to_vec()),
+                code if u8::from(code) == IPXE => request.ipxe = true,
                 _ => {}
             }
         }
@@ -106,6 +116,8 @@ fn address(data: &[u8]) -> Option<Ipv4Addr> {
 pub(super) struct Writer {
     bytes: Vec<u8>,
     max_len: usize,
+    /// Options that are told otherwise, or not at all.
+    replaced: Vec<u8>,
 }
 
 impl Writer {
@@ -125,7 +137,7 @@ impl Writer {
         bytes.extend(MAGIC_COOKIE);
         let client = request.max_size.map_or(0, |size| usize::from(size).saturating_sub(IP_UDP_HEADERS));
         let wire = usize::from(mtu.max(576)) - IP_UDP_HEADERS;
-        Self { bytes, max_len: client.clamp(DEFAULT_MAX_LEN, wire) }
+        Self { bytes, max_len: client.clamp(DEFAULT_MAX_LEN, wire), replaced: vec![] }
     }
 
     /// The broadcast bit that a relay agent obeys.
@@ -134,6 +146,12 @@ impl Writer {
     /// Adds an option, split where it is longer than 255 bytes (RFC 3396); left out as a whole when there is no room, so
     /// the ones that matter most come first.
     pub(super) fn option(&mut self, option: &DhcpOption) {
+        if !self.replaced.contains(&u8::from(OptionCode::from(option))) {
+            self.write(option);
+        }
+    }
+
+    fn write(&mut self, option: &DhcpOption) {
         let mut encoded = Vec::new();
         let written = option.encode(&mut Encoder::new(&mut encoded));
         // One byte stays for the end mark.
@@ -145,6 +163,36 @@ impl Writer {
     /// Adds an option whose bytes are known.
     pub(super) fn raw(&mut self, code: OptionCode, data: Vec<u8>) {
         self.option(&DhcpOption::Unknown(dhcproto::v4::UnknownOption::new(code, data)));
+    }
+
+    /// Adds an option in the place of that of the same number; without octets it is left out.
+    pub(super) fn instead(&mut self, code: u8, data: &[u8], told: bool) {
+        if told && !data.is_empty() && !self.replaced.contains(&code) {
+            let unknown = dhcproto::v4::UnknownOption::new(OptionCode::from(code), data.to_vec());
+            self.write(&DhcpOption::Unknown(unknown));
+        }
+        self.replaced.push(code);
+    }
+
+    /// `siaddr`.
+    pub(super) fn next_server(&mut self, address: [u8; 4]) {
+        self.fixed(SIADDR, &address);
+    }
+
+    /// `sname`, as far as there is room.
+    pub(super) fn server_name(&mut self, name: &[u8]) {
+        self.fixed(SNAME.start..SNAME.end - 1, name);
+    }
+
+    /// `file`, as far as there is room.
+    pub(super) fn boot_file(&mut self, name: &[u8]) {
+        self.fixed(FILE.start..FILE.end - 1, name);
+    }
+
+    fn fixed(&mut self, place: std::ops::Range<usize>, data: &[u8]) {
+        for (to, from) in self.bytes.get_mut(place).into_iter().flatten().zip(data) {
+            *to = *from;
+        }
     }
 
     pub(super) fn finish(mut self) -> Vec<u8> {

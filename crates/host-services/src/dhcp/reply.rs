@@ -3,12 +3,16 @@
 use super::Leases;
 use super::message::{Request, Writer};
 use dhcproto::v4::{DhcpOption, MessageType, OptionCode};
-use host_plan::{ClasslessRoute, DhcpLease};
+use host_plan::{ClasslessRoute, DhcpLease, ExtraOption};
 use net_types::{Ipv4Net, MacAddr};
 use std::net::Ipv4Addr;
 
 /// Microsoft's private number of the classless routes, from before RFC 3442.
 const CLASSLESS_ROUTES_MICROSOFT: u8 = 249;
+const SERVER_NAME: u8 = 66;
+const BOOT_FILE: u8 = 67;
+/// Mask, MTU, broadcast address, renewal and rebinding time.
+const ALWAYS_TOLD: [u8; 5] = [1, 26, 28, 58, 59];
 
 /// What a server says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +140,7 @@ impl Answer<'_> {
         writer.option(&DhcpOption::MessageType(kind.into()));
         writer.option(&DhcpOption::ServerIdentifier(lease.server));
         writer.option(&DhcpOption::AddressLeaseTime(lease.lease_seconds));
+        self.write_own_options(&mut writer);
         if lease.lease_seconds != u32::MAX {
             writer.option(&DhcpOption::Renewal(lease.lease_seconds / 2));
             writer.option(&DhcpOption::Rebinding(lease.lease_seconds - lease.lease_seconds / 8));
@@ -150,6 +155,7 @@ impl Answer<'_> {
         let mut writer = Writer::new(request, none, request.ciaddr, request.flags, lease.mtu);
         writer.option(&DhcpOption::MessageType(MessageType::Ack));
         writer.option(&DhcpOption::ServerIdentifier(lease.server));
+        self.write_own_options(&mut writer);
         self.write_parameters(&mut writer);
         self.reply(ReplyKind::Ack, none, self.destination(request.ciaddr, request.ciaddr), writer)
     }
@@ -220,6 +226,32 @@ impl Answer<'_> {
         }
         if !lease.hostname.is_empty() && request.wants(OptionCode::Hostname) {
             writer.option(&DhcpOption::Hostname(lease.hostname.clone()));
+        }
+    }
+
+    /// What this port is told beyond what all are told, or in its place: first, since somebody asked for it. What a client
+    /// boots from goes into the header when it does not ask for the option, as dnsmasq does it for clients older than those.
+    fn write_own_options(&self, writer: &mut Writer) {
+        let tags: &[&str] = if self.request.ipxe { &["ipxe"] } else { &[] };
+        for option in self.lease.options.iter().filter(|option| option.applies(tags)) {
+            let Ok(code) = u8::try_from(option.code) else { continue };
+            if option.code == ExtraOption::NEXT_SERVER {
+                if let Some(address) = option.data.first_chunk() {
+                    writer.next_server(*address);
+                }
+                continue;
+            }
+            let asked = self.request.asks_for(OptionCode::from(code));
+            match code {
+                SERVER_NAME if !asked => writer.server_name(&option.data),
+                BOOT_FILE if !asked => writer.boot_file(&option.data),
+                _ => {}
+            }
+            writer.instead(
+                code,
+                &option.data,
+                ALWAYS_TOLD.contains(&code) || self.request.wants(OptionCode::from(code)),
+            );
         }
     }
 

@@ -3,9 +3,10 @@
 use super::Leases;
 use super::datagram::{SERVER_PORT, to_client};
 use super::reply::{Destination, Reply, Silence, dhcp_reply};
-use super::socket::{DhcpSockets, send_frame};
+use super::socket::DhcpSockets;
 use crate::ServiceError;
 use crate::limit::LogLimit;
+use crate::packet::{IPV4, send_frame};
 use socket2::Socket;
 use std::io;
 use std::net::SocketAddrV4;
@@ -170,7 +171,7 @@ impl Service {
                 let datagram = to_client(reply.source, address, &reply.message)
                     .ok_or_else(|| io::Error::other("the reply is too long for a datagram"))?;
                 // Never blocks: when the device's queue is full the client asks again.
-                send_frame(&self.link, self.ifindex, mac, &datagram)
+                send_frame(&self.link, self.ifindex, IPV4, mac, &datagram)
             }
             Destination::Relay(address) => {
                 self.udp.send_to(&reply.message, SocketAddrV4::new(address, SERVER_PORT)).await.map(|_| ())

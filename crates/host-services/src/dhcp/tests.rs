@@ -2,7 +2,7 @@
 
 use super::*;
 use dhcproto::v4::{Decodable, DhcpOption, Encodable, Flags, Message, MessageType, OptionCode};
-use host_plan::{ClasslessRoute, DhcpLease};
+use host_plan::{ClasslessRoute, DhcpLease, ExtraOption, Tag};
 use net_types::MacAddr;
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
@@ -29,6 +29,7 @@ fn leases() -> Leases {
         mtu: 1450,
         lease_seconds: 86_400,
         classless_routes: vec![route("169.254.169.254/32", SERVER), route("0.0.0.0/0", GATEWAY)],
+        options: vec![],
     };
     [(CLIENT, lease)].into()
 }
@@ -251,6 +252,67 @@ fn option() -> impl Strategy<Value = Vec<u8>> {
         bytes.extend(data);
         bytes
     })
+}
+
+fn extra(code: u16, data: &[u8]) -> ExtraOption {
+    ExtraOption { code, data: data.to_vec(), when: vec![] }
+}
+
+fn ask_with(options: Vec<ExtraOption>, message: &Message) -> Message {
+    let mut leases = leases();
+    leases.get_mut(&CLIENT).unwrap().options = options;
+    let reply = dhcp_reply(&message.to_vec().unwrap(), &leases).unwrap();
+    Message::from_bytes(&reply.message).unwrap()
+}
+
+#[test]
+fn a_ports_own_options_take_the_place_of_the_networks() {
+    let own = vec![
+        extra(26, &[5, 0]),
+        extra(42, &[10, 0, 0, 9]),
+        extra(3, &[]),
+        extra(12, b"other"),
+        extra(58, &[0, 0, 0, 9]),
+    ];
+    let told = ask_with(own.clone(), &request(MessageType::Discover, CLIENT, &[]));
+    assert_eq!(option_text(&told, 26), "InterfaceMtu(1280)");
+    assert_eq!(option_text(&told, 42), "NtpServers([10.0.0.9])");
+    assert_eq!(option_text(&told, 3), "-", "empty: no router");
+    assert_eq!(option_text(&told, 12), r#"Hostname("other")"#);
+    assert_eq!(option_text(&told, 58), "Renewal(9)");
+    // Who names what it wants gets no more than that.
+    let list = DhcpOption::ParameterRequestList(vec![OptionCode::Router]);
+    let told = ask_with(own, &request(MessageType::Discover, CLIENT, &[list]));
+    assert_eq!((option_text(&told, 42), option_text(&told, 3)), ("-".to_owned(), "-".to_owned()));
+}
+
+#[test]
+fn what_to_boot_from_stands_in_the_header_or_in_options() {
+    let boot = || {
+        let to_ipxe = Tag { name: "ipxe".to_owned(), absent: false };
+        let to_others = Tag { name: "ipxe".to_owned(), absent: true };
+        vec![
+            extra(ExtraOption::NEXT_SERVER, &[10, 0, 0, 99]),
+            extra(66, b"boot.example.org"),
+            ExtraOption { when: vec![to_ipxe], ..extra(67, b"http://x/boot.ipxe") },
+            ExtraOption { when: vec![to_others], ..extra(67, b"undionly.kpxe") },
+        ]
+    };
+    let asking = DhcpOption::ParameterRequestList(vec![OptionCode::TFTPServerName, OptionCode::BootfileName]);
+    let told = ask_with(boot(), &request(MessageType::Discover, CLIENT, &[asking.clone()]));
+    assert_eq!(told.siaddr(), Ipv4Addr::new(10, 0, 0, 99));
+    assert_eq!(option_text(&told, 67), format!("BootfileName({:?})", b"undionly.kpxe"));
+    assert_eq!(told.fname(), None, "{:?}", told.fname());
+
+    let list = DhcpOption::ParameterRequestList(vec![OptionCode::Router]);
+    let told = ask_with(boot(), &request(MessageType::Discover, CLIENT, &[list]));
+    assert_eq!(told.fname().unwrap(), b"undionly.kpxe\0");
+    assert_eq!(told.sname().unwrap(), b"boot.example.org\0");
+    assert_eq!(option_text(&told, 67), "-");
+
+    let ipxe = DhcpOption::Unknown(dhcproto::v4::UnknownOption::new(OptionCode::from(175), vec![1]));
+    let told = ask_with(boot(), &request(MessageType::Discover, CLIENT, &[asking, ipxe]));
+    assert_eq!(option_text(&told, 67), format!("BootfileName({:?})", b"http://x/boot.ipxe"));
 }
 
 proptest! {

@@ -17,6 +17,9 @@ pub struct Dhcp {
     pub lease_seconds: u32,
     /// Addresses of the routers of the network's subnets that lead to metadata; a subnet without one is isolated.
     pub routers: BTreeSet<IpAddr>,
+    /// Addresses of all of the network's DHCP servers, whatever host they are on: they answer DNS, too.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub servers: BTreeSet<FixedIp>,
 }
 
 /// A port that DHCP may answer, with exactly the addresses that the API gave it.
@@ -31,4 +34,18 @@ pub struct DhcpClient {
     /// Its name; none: `host-` and the address with dashes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// `extra_dhcp_opts`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub options: BTreeSet<ExtraDhcpOption>,
+}
+
+/// One of a port's `extra_dhcp_opts`, as the API has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ExtraDhcpOption {
+    /// `opt_name`: dnsmasq's name or number of it, with tags before (`tag:ipxe,67`).
+    pub name: String,
+    /// `opt_value`; empty: not to be told at all.
+    pub value: String,
+    /// 4 or 6.
+    pub ip_version: u8,
 }

@@ -8,7 +8,7 @@ mod router;
 mod security_group;
 mod trunk;
 
-pub use dhcp::{Dhcp, DhcpClient};
+pub use dhcp::{Dhcp, DhcpClient, ExtraDhcpOption};
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 pub use network::{HostRoute, Network, Segment, Subnet};
 pub use port::{AddressPair, FixedIp, Port, RemotePort, TunnelPeer};

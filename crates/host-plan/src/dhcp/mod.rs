@@ -4,14 +4,20 @@
 //! qdhcp-<network>
 //!   tap<port>  server's addresses, one per subnet    ── br-int, access port of the network
 //!   default route by the first subnet's gateway; other subnets of the network on-link
-//! client ── DISCOVER ── br-int ── tap<port>, UDP 67 ── lease by MAC, or no answer
+//! client ── DISCOVER ── br-int ── tap<port>, UDP 67  ── lease by MAC, or no answer
+//!           SOLICIT                            UDP 547 ── the same for IPv6, see `v6`
+//!           names                       UDP and TCP 53 ── the network's own, or forwarded, see `names`
 //! ```
 //! In: `dhcp`, `dhcp_clients`, subnets, ports. Out: [`Namespace`]s and their [`NamespaceServices`]. Clients get exactly the addresses
-//! that the API gave them, from subnets with DHCP that the server has an address on, and nobody else gets any. DHCPv6 and
-//! DNS are not served yet, so that no DNS server is named when the subnet names none.
+//! that the API gave them, from subnets with DHCP that the server has an address on, and nobody else gets any. A subnet that
+//! names no DNS servers gets the network's DHCP servers for that.
+
+mod extra_options;
+mod names;
+mod v6;
 
 use crate::host_plan::Namespace;
-use crate::names;
+use crate::names::{dhcp_namespace, tap};
 use crate::namespaces::{default_routes, device, on_link, subnets_of, sysctls};
 use crate::services::{ClasslessRoute, DhcpLease, DhcpServer, NamespaceServices};
 use crate::wiring::Wiring;
@@ -23,11 +29,23 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Where instances ask for metadata.
 const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
-/// Namespaces and what runs in them, by name.
-pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeMap<String, NamespaceServices>) {
-    let (mut namespaces, mut services) = (BTreeMap::new(), BTreeMap::new());
+/// Namespaces and what runs in them, by name, and what is wrong with clients' options.
+#[derive(Default)]
+pub(crate) struct Planned {
+    pub namespaces: BTreeMap<String, Namespace>,
+    pub services: BTreeMap<String, NamespaceServices>,
+    pub errors: BTreeSet<String>,
+}
+
+pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
+    let mut planned = Planned::default();
+    let mut clients: BTreeMap<NetworkId, Vec<&DhcpClient>> = BTreeMap::new();
+    for (port, client) in &wiring.view.dhcp_clients {
+        clients.entry(client.network).or_default().push(client);
+        planned.errors.extend(extra_options::errors(client).map(|reason| format!("port {port}: {reason}")));
+    }
     for (id, dhcp) in &wiring.view.dhcp {
-        let name = names::tap(dhcp.port);
+        let name = tap(dhcp.port);
         let port = wiring.view.ports.get(&dhcp.port).filter(|_| wiring.own_devices.contains_key(&name));
         let (Some(port), Some(device)) = (port, device(wiring.view, wiring.config, dhcp.port)) else { continue };
         let mut routes = default_routes(subnets_of(wiring.view, port), &name);
@@ -38,27 +56,51 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeMa
             routes,
             ..Namespace::default()
         };
-        namespaces.insert(names::dhcp_namespace(*id), namespace);
-        let leases = wiring
-            .view
-            .dhcp_clients
-            .values()
-            .filter(|client| client.network == *id)
+        planned.namespaces.insert(dhcp_namespace(*id), namespace);
+        let clients = clients.get(id).map_or(&[][..], Vec::as_slice);
+        let leases = clients
+            .iter()
             .filter_map(|client| Some((client.mac, lease(wiring.view, *id, dhcp, port, client)?)))
             .collect();
-        let dhcp = Some(DhcpServer { network: *id, device: name, leases });
-        services.insert(names::dhcp_namespace(*id), NamespaceServices { dhcp });
+        let services = NamespaceServices {
+            dhcp: Some(DhcpServer { network: *id, device: name, leases }),
+            dhcp6: v6::server(wiring.view, *id, dhcp, port, clients),
+            dns: names::server(wiring, *id, dhcp, port, clients),
+            ..NamespaceServices::default()
+        };
+        planned.services.insert(dhcp_namespace(*id), services);
     }
-    (namespaces, services)
+    planned
+}
+
+/// What a client is called at one of its addresses.
+fn hostname(client: &DhcpClient, address: IpAddr) -> String {
+    let by_address = || format!("host-{}", address.to_string().replace(['.', ':'], "-"));
+    client.hostname.clone().unwrap_or_else(by_address)
+}
+
+/// DNS servers for clients of a subnet: those that it names, else the network's DHCP servers, this host's first.
+/// An unspecified address (0.0.0.0, ::) is the API's way of saying "none at all".
+fn dns_servers(dhcp: &Dhcp, own: &Port, id: SubnetId, subnet: &Subnet) -> Vec<IpAddr> {
+    let v4 = subnet.cidr.addr().is_ipv4();
+    let named = subnet.dns_nameservers.iter().copied().filter(|server| server.is_ipv4() == v4).collect::<Vec<_>>();
+    if !named.is_empty() {
+        return if named.iter().any(IpAddr::is_unspecified) { vec![] } else { named };
+    }
+    let mut servers: Vec<IpAddr> =
+        own.fixed_ips.iter().filter(|fixed| fixed.subnet == id).map(|fixed| fixed.address).collect();
+    let others = dhcp.servers.iter().filter(|fixed| fixed.subnet == id).map(|fixed| fixed.address);
+    servers.extend(others.filter(|address| !own.fixed_ips.iter().any(|fixed| fixed.address == *address)));
+    servers
 }
 
 /// What a client is told: of its first IPv4 address that this server can answer for.
-fn lease(view: &HostView, network: NetworkId, dhcp: &Dhcp, server: &Port, client: &DhcpClient) -> Option<DhcpLease> {
+fn lease(view: &HostView, network: NetworkId, dhcp: &Dhcp, own: &Port, client: &DhcpClient) -> Option<DhcpLease> {
     let servers: BTreeMap<SubnetId, Ipv4Addr> =
-        server.fixed_ips.iter().filter_map(|fixed| Some((fixed.subnet, ipv4(fixed.address)?))).collect();
-    let (address, subnet, server) = client.fixed_ips.iter().find_map(|fixed| {
+        own.fixed_ips.iter().filter_map(|fixed| Some((fixed.subnet, ipv4(fixed.address)?))).collect();
+    let (address, id, subnet, server) = client.fixed_ips.iter().find_map(|fixed| {
         let subnet = view.subnets.get(&fixed.subnet).filter(|subnet| subnet.enable_dhcp)?;
-        Some((ipv4(fixed.address)?, subnet, *servers.get(&fixed.subnet)?))
+        Some((ipv4(fixed.address)?, fixed.subnet, subnet, *servers.get(&fixed.subnet)?))
     })?;
     let router = gateway(subnet);
     Some(DhcpLease {
@@ -66,13 +108,13 @@ fn lease(view: &HostView, network: NetworkId, dhcp: &Dhcp, server: &Port, client
         prefix_len: subnet.cidr.prefix_len(),
         server,
         router,
-        // 0.0.0.0 is the API's way of saying "no DNS server at all".
-        dns_servers: ipv4s(&subnet.dns_nameservers).filter(|dns| !dns.is_unspecified()).collect(),
-        hostname: client.hostname.clone().unwrap_or_else(|| format!("host-{}", address.to_string().replace('.', "-"))),
+        dns_servers: dns_servers(dhcp, own, id, subnet).into_iter().filter_map(ipv4).collect(),
+        hostname: hostname(client, IpAddr::V4(address)),
         domain: dhcp.domain.clone(),
         mtu: view.networks.get(&network)?.mtu,
         lease_seconds: dhcp.lease_seconds,
         classless_routes: classless_routes(view, network, dhcp, subnet, server),
+        options: extra_options::v4(client),
     })
 }
 
@@ -122,10 +164,6 @@ fn ipv4(address: IpAddr) -> Option<Ipv4Addr> {
         IpAddr::V4(address) => Some(address),
         IpAddr::V6(_) => None,
     }
-}
-
-fn ipv4s(addresses: &[IpAddr]) -> impl Iterator<Item = Ipv4Addr> {
-    addresses.iter().copied().filter_map(ipv4)
 }
 
 fn ipv4_net(net: IpNet) -> Option<Ipv4Net> {
