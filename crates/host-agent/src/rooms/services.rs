@@ -11,8 +11,10 @@
 use super::difference::Found;
 use crate::AgentError;
 use host_drivers::Place;
-use host_plan::{Dhcp6Server as Dhcp6Plan, DhcpServer as DhcpPlan, NamespaceServices, RouterAdvertisement};
-use host_services::{Dhcp6Server, Dhcp6Sockets, DhcpServer, DhcpSockets, RaServer, RaSocket};
+use host_plan::{
+    Dhcp6Server as Dhcp6Plan, DhcpServer as DhcpPlan, DnsServer as DnsPlan, NamespaceServices, RouterAdvertisement,
+};
+use host_services::{Dhcp6Server, Dhcp6Sockets, DhcpServer, DhcpSockets, DnsServer, DnsSockets, RaServer, RaSocket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -56,6 +58,7 @@ struct Running<S> {
 pub(super) struct Services {
     dhcp: Option<Running<DhcpServer>>,
     dhcp6: Option<Running<Dhcp6Server>>,
+    dns: Option<Running<DnsServer>>,
     /// By device.
     ra: BTreeMap<String, Running<RaServer>>,
 }
@@ -71,6 +74,7 @@ impl Services {
         let results = [
             realise(&mut self.dhcp, place, wanted.dhcp.as_ref(), found).await,
             realise(&mut self.dhcp6, place, wanted.dhcp6.as_ref(), found).await,
+            realise(&mut self.dns, place, wanted.dns.as_ref(), found).await,
             realise_each(&mut self.ra, place, &wanted.ra, found).await,
         ];
         results.into_iter().collect()
@@ -81,10 +85,12 @@ impl Services {
         // Nothing is handed over before all of it can be.
         let same_seats = same_seat::<DhcpServer>(old.dhcp.as_ref(), new.dhcp.as_ref())
             && same_seat::<Dhcp6Server>(old.dhcp6.as_ref(), new.dhcp6.as_ref())
+            && same_seat::<DnsServer>(old.dns.as_ref(), new.dns.as_ref())
             && old.ra.keys().eq(new.ra.keys());
         same_seats
             && set(self.dhcp.as_ref(), new.dhcp.as_ref())
             && set(self.dhcp6.as_ref(), new.dhcp6.as_ref())
+            && set(self.dns.as_ref(), new.dns.as_ref())
             && set_each(&self.ra, &new.ra)
     }
 }
@@ -186,6 +192,28 @@ impl Service for Dhcp6Server {
     }
 
     fn set(&self, content: &Dhcp6Plan) {
+        self.set(content);
+    }
+
+    async fn stop(self) {
+        self.stop().await;
+    }
+}
+
+impl Service for DnsServer {
+    type Content = DnsPlan;
+
+    fn seat(content: &DnsPlan) -> Seat {
+        Seat { devices: vec![content.device.clone()], addresses: content.addresses.clone() }
+    }
+
+    async fn start(place: &Place, content: &DnsPlan) -> Result<Self, AgentError> {
+        let (device, addresses) = (content.device.clone(), content.addresses.clone());
+        let sockets = place.run(move || DnsSockets::open(&device, &addresses)).await??;
+        Ok(Self::start(sockets, content.clone())?)
+    }
+
+    fn set(&self, content: &DnsPlan) {
         self.set(content);
     }
 
