@@ -102,7 +102,17 @@ impl Lab {
         host: &str,
         options: &[&str],
     ) -> Result<Probe, Failure> {
-        let mut command = self.command(&["probe", "create", name, "--network", network, "--host", host, "--json"]);
+        let place = ["--network", network, "--host", host];
+        self.probe(client, name, &[&place[..], options].concat())
+    }
+
+    /// Makes an instance on a port that there is.
+    pub fn plug_probe(&self, client: &Client, name: &str, port: &str, host: &str) -> Result<Probe, Failure> {
+        self.probe(client, name, &["--port", port, "--host", host])
+    }
+
+    fn probe(&self, client: &Client, name: &str, options: &[&str]) -> Result<Probe, Failure> {
+        let mut command = self.command(&["probe", "create", name, "--json"]);
         command.args(options).envs(client.environment());
         let text = command::run(&mut command)?;
         let unexpected = || Failure::Unexpected { command: command::line(&command), what: text.clone() };
@@ -138,6 +148,11 @@ impl Lab {
 }
 
 impl Probe {
+    /// Runs a command inside; it must succeed.
+    pub fn run(&self, words: &[&str]) -> Result<String, Failure> {
+        command::run(&mut self.command(words))
+    }
+
     /// A command inside, to be run.
     pub fn command(&self, words: &[&str]) -> Command {
         self.lab.command(&[&["probe", "exec", &self.name, "--"], words].concat())

@@ -18,6 +18,8 @@ pub(crate) const SERVER: &str = "/etc/neutronium/server.toml";
 struct AgentFile<'a> {
     agent: AgentSection<'a>,
     ovs: OvsSection<'a>,
+    #[serde(flatten)]
+    further: &'a toml::Table,
 }
 
 #[derive(Serialize)]
@@ -72,6 +74,7 @@ pub(crate) fn agent(topology: &Topology, host: &Host) -> Result<String> {
                 .filter(|_| topology.datapath == Datapath::Netdev)
                 .map(|(bridge, address)| EndpointSection { bridge: &bridge.name, prefix_len: address.prefix_len() }),
         },
+        further: &topology.agent_options,
     })
 }
 
@@ -127,6 +130,14 @@ fn render(file: &impl Serialize) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn agents_get_what_the_topology_has_for_them() {
+        let mut topology = Topology::lab10().unwrap();
+        topology.agent_options = "[dhcp]\nlocal_resolv = true".parse().unwrap();
+        let text = agent(&topology, topology.host("network").unwrap()).unwrap();
+        assert!(text.ends_with("[dhcp]\nlocal_resolv = true\n"), "{text}");
+    }
 
     #[test]
     fn the_default_labs_files() {

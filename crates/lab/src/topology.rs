@@ -36,6 +36,9 @@ pub struct Topology {
     /// The server's networking settings, handed to it as its `[ml2]` section.
     #[serde(default)]
     pub ml2: toml::Table,
+    /// Further sections of every agent's file (`[agent_options.dhcp]`).
+    #[serde(default)]
+    pub agent_options: toml::Table,
     /// Switches.
     #[serde(default, rename = "network")]
     pub networks: Vec<Network>,

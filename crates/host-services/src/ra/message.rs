@@ -85,8 +85,8 @@ pub fn fuzz_ra(data: &[u8]) {
     let encoded = encode_advertisement(&RouterAdvertisement {
         device: "qr-1".to_owned(),
         mac: net_types::MacAddr::BROADCAST,
-        managed: data.len() % 2 == 0,
-        other: data.len() % 3 == 0,
+        managed: data.len().is_multiple_of(2),
+        other: data.len().is_multiple_of(3),
         mtu: Some(1450),
         router_lifetime: 300,
         min_interval: 30,
