@@ -31,6 +31,7 @@ fn routed(modes: [Option<&str>; 2]) -> Host {
         gateway: None,
         routes: [].into(),
         floating_ips: [].into(),
+        port_forwardings: [].into(),
     };
     host.view.routers.insert(id::<RouterId>("f1"), router);
     host

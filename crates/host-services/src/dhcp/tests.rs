@@ -299,7 +299,7 @@ fn what_to_boot_from_stands_in_the_header_or_in_options() {
         ]
     };
     let asking = DhcpOption::ParameterRequestList(vec![OptionCode::TFTPServerName, OptionCode::BootfileName]);
-    let told = ask_with(boot(), &request(MessageType::Discover, CLIENT, &[asking.clone()]));
+    let told = ask_with(boot(), &request(MessageType::Discover, CLIENT, std::slice::from_ref(&asking)));
     assert_eq!(told.siaddr(), Ipv4Addr::new(10, 0, 0, 99));
     assert_eq!(option_text(&told, 67), format!("BootfileName({:?})", b"undionly.kpxe"));
     assert_eq!(told.fname(), None, "{:?}", told.fname());

@@ -149,7 +149,7 @@ fn a_client_keeps_its_own_and_loses_what_is_not() {
 
 #[test]
 fn parameters_are_told_to_who_asks() {
-    let asks = |codes: &[OptionCode]| DhcpOption::ORO(ORO { opts: codes.iter().map(|code| (*code).into()).collect() });
+    let asks = |codes: &[OptionCode]| DhcpOption::ORO(ORO { opts: codes.to_vec() });
     let all = ask(STATELESS, &request(MessageType::InformationRequest, &[])).unwrap();
     assert_eq!(all.msg_type(), MessageType::Reply);
     assert_eq!(
