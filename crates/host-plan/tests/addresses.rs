@@ -29,6 +29,7 @@ fn routed(modes: [Option<&str>; 2]) -> Host {
         admin_state_up: true,
         interfaces: [id("a1")].into(),
         gateway: None,
+        further_gateways: vec![],
         routes: [].into(),
         floating_ips: [].into(),
         port_forwardings: [].into(),
