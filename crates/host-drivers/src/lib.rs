@@ -12,6 +12,7 @@
 //! | [`netns`], [`links`], [`sysctl`], [`offload`] | the kernel: namespaces, devices, addresses, routes | files, netlink, ioctl |
 //! | [`attach`] | all of these: a device of the switch in a namespace | |
 //! | [`nft`], [`conntrack`] | packet filter, tracked connections | `nft -f -`, `conntrack` |
+//! | [`changes`] | who changes a namespace: that, not what | netlink's multicast groups |
 //! | [`listening`] | sockets that wait for somebody | `/proc/net` |
 //! | [`announce`] | neighbours on a link | gratuitous ARP, neighbour advertisements |
 //!
@@ -20,6 +21,7 @@
 
 pub mod announce;
 pub mod attach;
+pub mod changes;
 pub mod conntrack;
 mod error;
 pub mod links;

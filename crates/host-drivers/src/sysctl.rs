@@ -1,8 +1,10 @@
 //! Kernel parameters of a network namespace: `/proc/sys/net` shows those of the thread that opens it.
 
 use crate::{DriverError, Place};
+use nix::sched::{CloneFlags, setns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Sets parameters given by their dotted names, in order; those that have the value already are not written.
 pub async fn set(place: &Place, values: &BTreeMap<String, String>) -> Result<(), DriverError> {
@@ -23,6 +25,24 @@ pub async fn get(place: &Place, names: BTreeSet<String>) -> Result<BTreeMap<Stri
         Some((name, value))
     };
     place.run(move || names.into_iter().filter_map(read).collect()).await
+}
+
+/// Of these places and what is wanted there, those where something has another value; one that is gone is none of them. One
+/// thread looks at all.
+pub async fn differing(wanted: Vec<(String, Arc<BTreeMap<String, String>>)>) -> Result<BTreeSet<String>, DriverError> {
+    let differs = |values: &BTreeMap<String, String>| {
+        values.iter().any(|(name, value)| std::fs::read_to_string(path(name)).is_ok_and(|now| now.trim_end() != value))
+    };
+    let look = move || {
+        let in_place = |(name, values): (String, Arc<BTreeMap<String, String>>)| {
+            let file = Place::named(&name).open().ok()?;
+            // The thread is here for nothing else, and ends in the last of them.
+            setns(file, CloneFlags::CLONE_NEWNET).ok()?;
+            differs(&values).then_some(name)
+        };
+        wanted.into_iter().filter_map(in_place).collect()
+    };
+    Place::Host.run(look).await
 }
 
 /// Sets one in the calling thread's namespace.

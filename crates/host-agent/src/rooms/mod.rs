@@ -2,18 +2,23 @@
 //!
 //! ```text
 //! order (from the switch's loop) ─┐
+//! what is changed by others ──────┤  (ears)
 //! audit and retry timers ─────────┼──▶ which rooms need a look ──▶ one task per room, a few at a time ──▶ board
 //! ended looks ────────────────────┘
 //! ```
 //! A room (a namespace and its services) is worked on by at most one task at a time; rooms do not wait for each other,
 //! and one that fails is tried again on its own, later and later. A change of what services answer (a DHCP lease) needs no task at all.
 
+mod check;
 pub(crate) mod difference;
+mod ears;
 mod room;
 mod services;
 
 use crate::backoff::{Backoff, random};
 use crate::board::{Board, RoomsPart};
+use ears::Heard;
+use host_drivers::changes::Changed;
 use host_drivers::netns;
 use host_plan::{HostPlan, Namespace, NamespaceServices};
 use host_view::{AgentRole, PortState};
@@ -23,14 +28,17 @@ pub(crate) use room::{remove, said};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 /// Rooms that are worked on at the same time.
 const AT_ONCE: usize = 4;
 /// Rooms whose turn of being audited comes with each audit.
 const AUDITED_AT_ONCE: usize = 16;
+/// What somebody who trusts nothing looks at.
+const EVERYTHING: Changed = Changed { links: true, filters: true };
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -77,7 +85,8 @@ struct Slot {
     /// None: not opened yet, or with the task that works on it.
     room: Option<Room>,
     busy: bool,
-    audit: bool,
+    /// What may have been changed by others.
+    audit: Changed,
     backoff: Backoff,
     retry_at: Option<Instant>,
 }
@@ -102,6 +111,16 @@ struct Rooms {
     board: Arc<Board>,
     /// Where the last audit ended.
     audited_to: String,
+    /// For those who hear or find that a namespace was changed.
+    tell: UnboundedSender<Heard>,
+    /// The cheap look at all namespaces, while it is under way.
+    check: Option<JoinHandle<()>>,
+}
+
+impl Drop for Rooms {
+    fn drop(&mut self) {
+        self.check.iter().for_each(JoinHandle::abort);
+    }
 }
 
 /// Works for as long as it is polled.
@@ -111,6 +130,7 @@ pub(crate) async fn run(
     board: Arc<Board>,
     audit_interval: Duration,
 ) {
+    let (tell, mut told) = unbounded_channel();
     let mut rooms = Rooms {
         roles,
         order: None,
@@ -120,6 +140,8 @@ pub(crate) async fn run(
         at_work: HashMap::new(),
         board,
         audited_to: String::new(),
+        tell,
+        check: None,
     };
     let mut audit = tokio::time::interval(audit_interval);
     audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -145,7 +167,8 @@ pub(crate) async fn run(
                 }
                 Err(error) => rooms.end_broken(&error),
             },
-            _ = audit.tick() => rooms.mark_for_audit(),
+            Some((name, changed)) = told.recv() => rooms.distrust(&name, changed),
+            _ = audit.tick() => rooms.audit(),
             () = async { match next { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
         }
     }
@@ -198,7 +221,7 @@ impl Rooms {
                     tried: None,
                     room: None,
                     busy: false,
-                    audit: false,
+                    audit: Changed::default(),
                     backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
                     retry_at: None,
                 };
@@ -230,9 +253,10 @@ impl Rooms {
             }
             slot.busy = true;
             slot.retry_at = None;
-            let audit = std::mem::take(&mut slot.audit) || slot.tried.is_none();
+            let first = slot.tried.is_none().then_some(EVERYTHING);
+            let audit = first.unwrap_or(std::mem::take(&mut slot.audit));
             let (name, plan, room) = (name.clone(), slot.plan.clone(), slot.room.take());
-            let task = self.tasks.spawn(look(name.clone(), plan, room, audit));
+            let task = self.tasks.spawn(look(name.clone(), plan, room, audit, self.tell.clone()));
             self.at_work.insert(task.id(), name);
         }
     }
@@ -293,6 +317,29 @@ impl Rooms {
         }
     }
 
+    /// Somebody has changed something there: it is looked at again.
+    fn distrust(&mut self, name: &str, changed: Changed) {
+        if let Some(slot) = self.slots.get_mut(name) {
+            tracing::debug!(namespace = name, ?changed, "changed by others, or so it seems");
+            slot.audit =
+                Changed { links: slot.audit.links || changed.links, filters: slot.audit.filters || changed.filters };
+        }
+    }
+
+    /// What nobody tells: namespaces that were replaced, parameters, and everything of a few rooms in turn.
+    fn audit(&mut self) {
+        for slot in self.slots.values_mut() {
+            if slot.room.as_ref().is_some_and(|room| !room.is_current()) {
+                slot.audit = EVERYTHING;
+            }
+        }
+        let checking = self.check.as_ref().is_some_and(|check| !check.is_finished());
+        if let Some(order) = self.order.as_ref().filter(|_| !checking) {
+            self.check = Some(tokio::spawn(check::all(order.plan.clone(), self.tell.clone())));
+        }
+        self.mark_for_audit();
+    }
+
     /// A few at a time, in turn, so that a host with hundreds of namespaces is not busy with looking.
     fn mark_for_audit(&mut self) {
         let after = std::ops::Bound::Excluded(std::mem::take(&mut self.audited_to));
@@ -307,7 +354,7 @@ impl Rooms {
         }
         for name in due {
             if let Some(slot) = self.slots.get_mut(&name) {
-                slot.audit = true;
+                slot.audit = EVERYTHING;
             }
         }
     }
@@ -383,7 +430,7 @@ impl Slot {
             return false;
         }
         let planned_anew = self.tried.as_ref().is_none_or(|(tried, _)| *tried != self.plan);
-        planned_anew || self.audit || self.retry_at.is_some()
+        planned_anew || self.audit.any() || self.retry_at.is_some()
     }
 
     /// Takes a plan that differs from `old`, which is realised, in nothing but what services answer, without a look.
@@ -401,15 +448,21 @@ impl Slot {
 }
 
 /// One look at one room.
-async fn look(name: String, plan: Arc<RoomPlan>, room: Option<Room>, audit: bool) -> Ended {
+async fn look(
+    name: String,
+    plan: Arc<RoomPlan>,
+    room: Option<Room>,
+    audit: Changed,
+    tell: UnboundedSender<Heard>,
+) -> Ended {
     let room = match room.filter(Room::is_current) {
         Some(room) => Ok(room),
-        None => Room::open(&name).await,
+        None => Room::open(&name, tell).await,
     };
     match room {
         Ok(mut room) => {
-            if audit {
-                room.distrust();
+            if audit.any() {
+                room.distrust(audit);
             }
             let outcome = room.realise(&plan).await;
             Ended { name, plan, room: Some(room), outcome }

@@ -5,9 +5,12 @@
 //! address announced once the switch carries its port. A device that fails is its port's misfortune only.
 
 use super::difference::{Change, Found, device, routes, stale_devices};
+use super::ears::{Ears, Heard};
+use super::is_our_table;
 use super::services::Services;
 use crate::AgentError;
 use host_drivers::attach::{self, Attached};
+use host_drivers::changes::Changed;
 use host_drivers::links::{Link, Links};
 use host_drivers::{DriverError, Place, announce, conntrack, netns, nft, sysctl};
 use host_plan::{Attachment, Forwarded, NAT_TABLE, Namespace, NamespaceServices};
@@ -17,6 +20,7 @@ use nft_rules::{Family, Table, Value, tables_from_json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// The loopback device's number in every namespace.
 const LOOPBACK: u32 = 1;
@@ -69,6 +73,8 @@ pub(super) struct Room {
     device_sysctls: BTreeMap<String, (u32, BTreeMap<String, String>)>,
     unannounced: Vec<Announcement>,
     services: Services,
+    /// None: a kernel that has no such sockets; the timed looks must do.
+    ears: Option<Ears>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,9 +92,13 @@ fn inode(name: &str) -> Option<u64> {
 
 impl Room {
     /// Opens the namespace, making it where it is missing.
-    pub(super) async fn open(name: &str) -> Result<Self, DriverError> {
+    pub(super) async fn open(name: &str, tell: UnboundedSender<Heard>) -> Result<Self, DriverError> {
         netns::create(name)?;
         let place = Place::named(name);
+        let ears = Ears::open(name, &place, tell).await;
+        if let Err(error) = &ears {
+            tracing::warn!(namespace = name, error = said(error), "changes by others are not heard");
+        }
         let links = Links::open(&place).await?;
         let up = host_drivers::links::LinkChange { up: Some(true), ..Default::default() };
         links.set(LOOPBACK, up).await?;
@@ -104,6 +114,7 @@ impl Room {
             device_sysctls: BTreeMap::new(),
             unannounced: vec![],
             services: Services::default(),
+            ears: ears.ok(),
         })
     }
 
@@ -117,18 +128,24 @@ impl Room {
         self.services.take(old, new)
     }
 
-    /// Forgets what is known of the filters, so that they are read.
-    pub(super) fn distrust(&mut self) {
-        self.tables = None;
+    /// Forgets what is known of what may have been changed by others, so that it is read. (Devices, addresses and routes
+    /// always are.)
+    pub(super) fn distrust(&mut self, changed: Changed) {
+        if changed.filters {
+            self.tables = None;
+        }
         self.sysctls.clear();
+        self.device_sysctls.clear();
     }
 
     /// Makes it so, as far as it can be.
     pub(super) async fn realise(&mut self, plan: &RoomPlan) -> Outcome {
         let mut outcome = Outcome::default();
+        self.ears.iter().for_each(Ears::ignore);
         if let Err(error) = self.realise_all(plan, &mut outcome).await {
             outcome.error = Some(said(&error));
         }
+        self.ears.iter().for_each(Ears::listen);
         outcome
     }
 
@@ -188,7 +205,8 @@ impl Room {
     async fn filters(&mut self, wanted: &[Table]) -> Result<(), AgentError> {
         let installed = match self.tables.take() {
             Some(known) => known,
-            None if wanted.is_empty() => BTreeMap::new(),
+            // Where there never are any, nobody need look.
+            None if wanted.is_empty() && !self.name.starts_with("qrouter-") => BTreeMap::new(),
             None => {
                 let json = nft::list(&self.place).await?;
                 // What cannot be read differs from every plan, and is replaced.
@@ -201,8 +219,13 @@ impl Room {
         };
         let key = |table: &Table| (table.family, table.name.clone());
         let differing: Vec<&Table> = wanted.iter().filter(|table| installed.get(&key(table)) != Some(*table)).collect();
-        if !differing.is_empty() {
-            let script: String = differing.iter().map(|table| table.install_script()).collect();
+        let is_wanted = |gone: &(Family, String)| wanted.iter().any(|table| key(table) == *gone);
+        let stale = installed.keys().filter(|key| is_our_table(&key.1) && !is_wanted(key));
+        let removals: String =
+            stale.map(|(family, name)| format!("delete table {} {name}\n", family.as_str())).collect();
+        if !differing.is_empty() || !removals.is_empty() {
+            let installs: String = differing.iter().map(|table| table.install_script()).collect();
+            let script = format!("{removals}{installs}");
             nft::apply(&self.place, script).await?;
             self.moved.extend(Forwarded::of(installed.values()).moved(&Forwarded::of(wanted)));
         }

@@ -33,6 +33,23 @@ impl EndpointKeeper {
         self.seeded.clear();
     }
 
+    /// Asks the switch whom it still knows; who is missing, or known by another MAC, is set again by the next look.
+    pub(super) async fn audit(&mut self) {
+        if self.seeded.is_empty() {
+            return;
+        }
+        match unixctl::run(&self.rundir, "tnl/neigh/show", &[]).await {
+            Ok(said) => {
+                let known = crate::audit::neighbours(&said);
+                let knows =
+                    |address: &IpAddr, mac: &MacAddr| known.iter().any(|((_, of), at)| (of, at) == (address, mac));
+                self.seeded.retain(|address, (mac, _)| knows(address, mac));
+            }
+            // It is being restarted: then it knows nobody.
+            Err(_) => self.seeded.clear(),
+        }
+    }
+
     /// Sets what is missing.
     pub(super) async fn keep(
         &mut self,

@@ -92,7 +92,10 @@ pub(crate) async fn run(
             () = ready_devices_change(&mut rooms, &ready) => {}
             () = database.changed() => {}
             () = lost.notified() => switch.endpoint.forget(),
-            _ = audit.tick() => switch.bridges.reread().await,
+            _ = audit.tick() => {
+                switch.bridges.reread().await;
+                switch.endpoint.audit().await;
+            }
             () = async { match retry { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
         }
     }

@@ -1,0 +1,60 @@
+//! The cheap look at all namespaces at once, for what the kernel tells nobody about: parameters, and what keeps the host's stack
+//! away from the switch's devices. A thread, and one run of nft for the whole host.
+
+use super::ears::Heard;
+use super::said;
+use host_drivers::changes::Changed;
+use host_drivers::links::Links;
+use host_drivers::{DriverError, Place, attach, nft, sysctl};
+use host_plan::{Attachment, HostPlan};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Tells which namespaces have other parameters than planned, and makes devices in the host quiet again.
+pub(super) async fn all(plan: Arc<HostPlan>, tell: UnboundedSender<Heard>) {
+    match parameters(&plan).await {
+        Ok(names) => {
+            for name in names {
+                // Nobody listens any more at the agent's end only.
+                let _ = tell.send((name, Changed { links: true, filters: false }));
+            }
+        }
+        Err(error) => tracing::warn!(error = said(&error), "kernel parameters cannot be looked at"),
+    }
+    if let Err(error) = quiet(&plan).await {
+        tracing::warn!(error = said(&error), "devices of the switch cannot be kept quiet");
+    }
+}
+
+async fn parameters(plan: &HostPlan) -> Result<BTreeSet<String>, DriverError> {
+    let wanted = plan.namespaces.iter().map(|(name, namespace)| {
+        let of_devices = namespace.devices.values().flat_map(|device| &device.sysctls);
+        let all: BTreeMap<String, String> =
+            namespace.sysctls.iter().chain(of_devices).map(|(name, value)| (name.clone(), value.clone())).collect();
+        (name.clone(), Arc::new(all))
+    });
+    sysctl::differing(wanted.collect()).await
+}
+
+async fn quiet(plan: &HostPlan) -> Result<(), DriverError> {
+    let devices = plan.namespaces.values().flat_map(|namespace| &namespace.devices);
+    let wanted: BTreeSet<&String> = devices
+        .filter(|(_, device)| device.attachment == Attachment::Veth && !device.checksum_offload)
+        .map(|(name, _)| name)
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let quiet: BTreeSet<String> = nft::quiet_chains(&Place::Host).await?.into_values().flatten().collect();
+    let loud: Vec<&String> = wanted.into_iter().filter(|name| !quiet.contains(*name)).collect();
+    if loud.is_empty() {
+        return Ok(());
+    }
+    let there = Links::open(&Place::Host).await?.list().await?;
+    // One that is just being made is prepared by whoever makes it, before it is up.
+    for name in loud.into_iter().filter(|name| there.get(*name).is_some_and(|link| link.up)) {
+        attach::prepare_outer(name, false).await?;
+    }
+    Ok(())
+}
