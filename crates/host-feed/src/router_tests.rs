@@ -106,7 +106,7 @@ async fn when_the_active_host_dies_the_other_takes_over() {
     let host = dead.clone();
     world.work(move |work| Ok(work.tx.execute(heartbeats, params![&host])?)).await;
     let alive_since = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1);
-    let rules = move |fail_over| Rules { alive_since, most_agents: 2, fail_over };
+    let rules = move |fail_over| Rules { alive_since, most_agents: 2, fail_over, reschedule: false };
     let needing = |rules| {
         let look = move |snapshot: &store::Snapshot<'_>| unserved(snapshot, rules);
         world.store.read_blocking::<_, StoreError, _>(look).unwrap()
@@ -120,6 +120,41 @@ async fn when_the_active_host_dies_the_other_takes_over() {
     assert_eq!(world.agents_of(router)[0], (next.name.to_owned(), Some("active".to_owned())));
     eventually("it forwards there", || forwards(next, router)).await;
     assert!(needing(rules(true)).is_empty());
+}
+
+#[tokio::test]
+async fn a_router_leaves_a_dead_agent_only_where_it_may() {
+    let world = World::new().await;
+    let (mut a, mut b) = pair(&world).await;
+    let network = world.network().await;
+    let router = world.router(network, false, false).await;
+    eventually("scheduled", || world.agents_of(router).len() == 1).await;
+    let dead = world.agents_of(router)[0].0.clone();
+    let (old, next) = if dead == "a" { (&mut a, &mut b) } else { (&mut b, &mut a) };
+    eventually("it forwards", || forwards(old, router)).await;
+    world
+        .work(move |work| {
+            let sql = "UPDATE agents SET heartbeat_timestamp = 0 WHERE host = ?1";
+            Ok(work.tx.execute(sql, params![&dead])?)
+        })
+        .await;
+    let alive_since = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1);
+    let rules = |fail_over, reschedule| Rules { alive_since, most_agents: 2, fail_over, reschedule };
+    let needing = |rules| {
+        let look = move |snapshot: &store::Snapshot<'_>| unserved(snapshot, rules);
+        world.store.read_blocking::<_, StoreError, _>(look).unwrap()
+    };
+    assert!(needing(rules(true, false)).is_empty(), "its host may forward on without its agent");
+    assert!(needing(rules(false, true)).is_empty(), "a server that has just started waits for what agents report");
+    assert_eq!(needing(rules(true, true)), [router.to_string()]);
+    let (config, may) = (Arc::clone(&world.network), rules(true, true));
+    let work = move |tx: &store::Tx<'_>| serve(&Work::system(tx, &config), &router.to_string(), may);
+    world.store.write(work).await.unwrap();
+    assert_eq!(world.agents_of(router), [(next.name.to_owned(), None)]);
+    eventually("it forwards there", || forwards(next, router)).await;
+    old.watch();
+    assert!(!old.view.routers.contains_key(&router), "a host that comes back takes its router down");
+    assert!(needing(rules(true, true)).is_empty());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@
 //! A network with a subnet that DHCP serves gets `dhcp_agents_per_network` live agents, those with the fewest networks
 //! first; one whose agent has died moves to a live one together with its DHCP port (`allow_automatic_dhcp_failover`). A
 //! router with a gateway or an interface gets the live L3 agent with the fewest routers; it stays there when the agent
-//! dies, as `allow_automatic_l3agent_failover` is off by default in Neutron too: its packets still flow. A highly available
+//! dies, unless `allow_automatic_l3agent_failover` is on, which it is not by default: its packets still flow. A highly available
 //! router gets several agents from the start; one is active and has the router and its ports, and when it dies another one
 //! becomes active. A distributed router is on one host like any other. What an administrator has taken off an agent stays
 //! off until the router or network changes (`schedule_hold`, `dhcp_hold`).
@@ -56,7 +56,12 @@ pub async fn run(hub: Arc<Hub>) {
 
 async fn pass(hub: &Arc<Hub>, listened: bool) -> Result<(), FeedError> {
     let alive_since = alive_since(hub);
-    let rules = l3::Rules { alive_since, most_agents: hub.network.max_l3_agents_per_router, fail_over: listened };
+    let rules = l3::Rules {
+        alive_since,
+        most_agents: hub.network.max_l3_agents_per_router,
+        fail_over: listened,
+        reschedule: hub.network.allow_automatic_l3agent_failover,
+    };
     let wanted = hub.config.dhcp_agents_per_network;
     let (networks, routers) = hub
         .store

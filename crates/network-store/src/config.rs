@@ -28,6 +28,9 @@ pub struct NetworkOptions {
     pub l3_ha: bool,
     /// Most L3 agents that a highly available router is scheduled to; 0: all.
     pub max_l3_agents_per_router: usize,
+    /// Whether a router that is not highly available leaves an agent that is not alive. Its host may still forward, when only
+    /// its agent has died: then two do.
+    pub allow_automatic_l3agent_failover: bool,
     /// The subnet of every project's HA network.
     pub l3_ha_net_cidr: String,
     /// Connection tracking helpers that routers may have, and the protocols of each.
@@ -49,6 +52,7 @@ impl Default for NetworkOptions {
             router_distributed: false,
             l3_ha: false,
             max_l3_agents_per_router: 3,
+            allow_automatic_l3agent_failover: false,
             allowed_conntrack_helpers: conntrack_helpers(),
             l3_ha_net_cidr: "169.254.192.0/18".to_owned(),
             agent_down_time: 75,
@@ -94,6 +98,8 @@ pub struct NetworkConfig {
     pub router_kind: RouterKind,
     /// See [`NetworkOptions::max_l3_agents_per_router`].
     pub max_l3_agents_per_router: usize,
+    /// See [`NetworkOptions::allow_automatic_l3agent_failover`].
+    pub allow_automatic_l3agent_failover: bool,
     /// See [`NetworkOptions::l3_ha_net_cidr`].
     pub l3_ha_net_cidr: IpNet,
     /// See [`NetworkOptions::allowed_conntrack_helpers`].
@@ -135,6 +141,7 @@ impl NetworkConfig {
             default_availability_zones: options.default_availability_zones.clone(),
             router_kind: RouterKind { distributed: options.router_distributed, ha: options.l3_ha },
             max_l3_agents_per_router: options.max_l3_agents_per_router,
+            allow_automatic_l3agent_failover: options.allow_automatic_l3agent_failover,
             l3_ha_net_cidr,
             allowed_conntrack_helpers: options.allowed_conntrack_helpers.clone(),
             agent_down_time: options.agent_down_time,

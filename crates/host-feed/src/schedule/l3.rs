@@ -18,10 +18,13 @@ pub struct Rules {
     /// Whether an agent that is not alive loses its highly available routers to one that stands by. Not while a server has
     /// just started: agents report first to those that listen.
     pub fail_over: bool,
+    /// Whether other routers leave such an agent, too (`allow_automatic_l3agent_failover`).
+    pub reschedule: bool,
 }
 
 /// Routers with a port that have no host, or with a port that is not bound to their host; highly available ones with fewer
-/// agents than there could be, or whose active agent is not alive while another one is.
+/// agents than there could be, or whose active agent is not alive while another one is; others whose agent is not alive, if
+/// they may leave it.
 pub fn unserved(snapshot: &Snapshot<'_>, rules: Rules) -> Result<Vec<String>, StoreError> {
     let live = snapshot.count(
         "SELECT count(*) FROM agents WHERE agent_type = ?1 AND admin_state_up = 1 AND heartbeat_timestamp >= ?2",
@@ -44,8 +47,23 @@ pub fn unserved(snapshot: &Snapshot<'_>, rules: Rules) -> Result<Vec<String>, St
          SELECT b.router_id FROM l3_agent_routers b JOIN agents a ON a.id = b.agent_id
          WHERE b.ha_state = 'active' AND a.heartbeat_timestamp < ?6 AND CAST(?7 AS BIGINT) = 1
              AND EXISTS (SELECT 1 FROM l3_agent_routers o JOIN agents x ON x.id = o.agent_id
-                         WHERE o.router_id = b.router_id AND x.heartbeat_timestamp >= ?6)",
-        params![a, b, c, d, wanted, rules.alive_since, rules.fail_over],
+                         WHERE o.router_id = b.router_id AND x.heartbeat_timestamp >= ?6)
+         UNION
+         SELECT b.router_id FROM l3_agent_routers b JOIN routers r ON r.id = b.router_id JOIN agents a ON a.id = b.agent_id
+         WHERE r.ha = 0 AND r.schedule_hold = 0 AND a.heartbeat_timestamp < ?6 AND CAST(?8 AS BIGINT) = 1
+             AND EXISTS (SELECT 1 FROM agents x WHERE x.agent_type = ?9 AND x.admin_state_up = 1
+                             AND x.heartbeat_timestamp >= ?6)",
+        params![
+            a,
+            b,
+            c,
+            d,
+            wanted,
+            rules.alive_since,
+            rules.fail_over,
+            rules.fail_over && rules.reschedule,
+            agents::L3_AGENT
+        ],
         |row| row.get(0),
     )
 }
@@ -66,6 +84,15 @@ pub fn serve(work: &Work<'_>, router: &str, rules: Rules) -> Result<(), FeedErro
     })?;
     let Some((ha, held)) = found else { return Ok(()) };
     let bound = bound(work, router, rules)?;
+    if !ha
+        && rules.fail_over
+        && rules.reschedule
+        && let Some(dead) = bound.iter().find(|agent| !agent.alive)
+        && let Some(next) = usable(work, router, rules)?.into_iter().next()
+    {
+        l3_agent::unbind(work, router, &agent::get(work.tx, dead.id)?)?;
+        return Ok(l3_agent::bind(work, router, &next)?);
+    }
     if let Some(next) = successor(&bound, rules) {
         l3_agent::activate(work, router, next.id, &next.host)?;
     } else if let Some(serving) = bound.iter().find(|agent| !agent.stands_by) {
