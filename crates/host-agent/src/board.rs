@@ -3,8 +3,8 @@
 //! [`combine`] is the whole rule of when a port is up: its device is there and its flows are committed (the switch's part)
 //! and, for a port that lives in a namespace of ours, its namespace is complete (the rooms' part).
 
-use host_view::PortState;
-use net_types::{MacAddr, PortId};
+use host_view::{PortState, RouterState};
+use net_types::{MacAddr, PortId, RouterId};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::watch;
 
@@ -19,6 +19,8 @@ pub(crate) struct SwitchPart {
     pub in_rooms: BTreeSet<PortId>,
     /// Ports whose flows are committed.
     pub wired: BTreeSet<PortId>,
+    /// Highly available routers: whether they are active here.
+    pub routers: BTreeMap<RouterId, RouterState>,
     /// What failed beyond single ports.
     pub errors: Vec<String>,
     /// The MAC behind the tunnel endpoint.
@@ -43,6 +45,7 @@ pub(crate) struct RoomsPart {
 pub(crate) struct Realised {
     pub revision: u64,
     pub ports: BTreeMap<PortId, PortState>,
+    pub routers: BTreeMap<RouterId, RouterState>,
     pub errors: Vec<String>,
     pub endpoint_mac: Option<MacAddr>,
 }
@@ -72,6 +75,7 @@ pub(crate) fn combine(switch: &SwitchPart, rooms: &RoomsPart) -> Realised {
     Realised {
         revision: switch.revision.min(rooms.revision),
         ports: switch.ports.iter().map(|(id, of_switch)| (*id, state(id, of_switch))).collect(),
+        routers: switch.routers.clone(),
         errors: switch.errors.iter().chain(&rooms.errors).cloned().collect(),
         endpoint_mac: switch.endpoint_mac,
     }

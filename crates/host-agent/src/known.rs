@@ -70,7 +70,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn view(peers: &[&str]) -> HostView {
-        let peer = TunnelPeer { address: "10.0.0.1".parse().unwrap(), mac: None, types: BTreeSet::new() };
+        let peer =
+            TunnelPeer { address: "10.0.0.1".parse().unwrap(), mac: None, types: BTreeSet::new(), watched: false };
         HostView {
             tunnel_peers: peers.iter().map(|name| (name.to_string(), peer.clone())).collect(),
             ..HostView::default()

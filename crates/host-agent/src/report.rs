@@ -96,6 +96,7 @@ impl Reporter {
                 .is_none()
                 .then(|| HostDescription { endpoint_mac: realised.endpoint_mac, ..self.description.clone() }),
             ports: told.map_or_else(|| realised.ports.clone(), |told| changes(&told.ports, &realised.ports)),
+            routers: realised.routers.clone(),
             errors: realised.errors.clone(),
         }
     }

@@ -91,7 +91,7 @@ fn what_is_of_others_stays_and_all_of_ours_goes() {
             };
             view.routers.insert(id(), router);
             let types = [net_types::NetworkType::Vxlan].into();
-            let peer = TunnelPeer { address: ip("192.0.2.12"), mac: Some(mac(0x12)), types };
+            let peer = TunnelPeer { address: ip("192.0.2.12"), mac: Some(mac(0x12)), types, watched: false };
             view.tunnel_peers.insert("other".to_owned(), peer);
         });
         for port in &ports[..3] {

@@ -52,7 +52,7 @@ impl Scene {
             };
             view.routers.insert(router, value);
             let types = [net_types::NetworkType::Vxlan].into();
-            let peer = TunnelPeer { address: ip("192.0.2.12"), mac: Some(mac(0x12)), types };
+            let peer = TunnelPeer { address: ip("192.0.2.12"), mac: Some(mac(0x12)), types, watched: false };
             view.tunnel_peers.insert("other".to_owned(), peer);
             network = Some(net.network);
         });

@@ -345,6 +345,7 @@ fn the_tunnel_endpoint_survives_the_switch() {
                 address: ip("192.0.2.12"),
                 mac: Some(mac(0x12)),
                 types: [net_types::NetworkType::Vxlan].into(),
+                watched: false,
             };
             view.tunnel_peers.insert("other".to_owned(), peer);
         });

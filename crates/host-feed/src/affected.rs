@@ -1,6 +1,7 @@
 //! Which hosts a change concerns. Called before and after the change is taken, so that those that lose something are told
 //! too. Pure; together with `compute` the one place that decides what a change costs.
 
+use crate::election;
 use crate::row::{PortRow, RowChange};
 use crate::topology::Topology;
 use net_types::{NetworkId, RouterId, SecurityGroupId};
@@ -51,8 +52,13 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
             found.extend(hosts.iter().cloned());
         }
         RowChange::RouterHosts(router, hosts) => {
-            found.extend(topology.router_hosts(router).cloned());
-            found.extend(hosts.iter().cloned());
+            of_router(topology, router, found);
+            found.extend(hosts.active.iter().cloned());
+            found.extend(election::involved(topology, router).into_iter().cloned());
+            // Everybody on its networks must know on which hosts it may be.
+            for (_, port) in topology.ports_of_router(router) {
+                of_network(topology, &port.network, found);
+            }
         }
     }
 }
@@ -60,6 +66,8 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
 fn of_network(topology: &Topology, id: &NetworkId, found: &mut BTreeSet<String>) {
     found.extend(topology.hosts_of_network(id).cloned());
     found.extend(topology.dhcp_hosts(id).cloned());
+    // Hosts on which a highly available router stands by have its networks, too.
+    topology.routers_of_network(id).for_each(|router| of_router(topology, router, found));
 }
 
 fn of_port(topology: &Topology, port: &PortRow, found: &mut BTreeSet<String>) {

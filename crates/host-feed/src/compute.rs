@@ -1,5 +1,6 @@
 //! The view of one host, from the whole topology. Pure; what a change costs is decided here and in `affected`.
 
+use crate::election;
 use crate::row::PortRow;
 use crate::topology::{Topology, remote_groups};
 use host_view::{
@@ -30,6 +31,11 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
             view.trunks.insert(*trunk_id, row.trunk.clone());
         }
     }
+    for router in topology.routers_of_host(host).filter(|router| election::candidates(topology, router).is_some()) {
+        // Each of its hosts has all of its ports, wherever it is active.
+        let ports = topology.ports_of_router(router);
+        view.ports.extend(ports.map(|(id, row)| (*id, as_hosts_know_it(&row.port))));
+    }
     let networks: BTreeSet<NetworkId> = view.ports.values().map(|port| port.network).collect();
     for id in &networks {
         add_network(topology, host, id, &mut view);
@@ -41,7 +47,24 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
     for id in topology.routers_of_host(host) {
         add_router(topology, host, id, &mut view);
     }
+    for name in election::watched_by(topology, host) {
+        if let Some(peer) = add_peer(topology, name, &mut view) {
+            peer.watched = true;
+        }
+    }
     view
+}
+
+/// Another host as the end of a tunnel, if it is one.
+fn add_peer<'v>(topology: &Topology, name: &str, view: &'v mut HostView) -> Option<&'v mut TunnelPeer> {
+    let row = topology.host(name)?;
+    let address = row.tunnel_address?;
+    Some(view.tunnel_peers.entry(name.to_owned()).or_insert_with(|| TunnelPeer {
+        address,
+        mac: row.endpoint_mac,
+        types: row.tunnel_types.clone(),
+        watched: false,
+    }))
 }
 
 /// The port with the owner that tells a host what to do. Where a router of any kind is active, its interfaces are wired
@@ -65,23 +88,27 @@ fn add_network(topology: &Topology, host: &str, id: &NetworkId, view: &mut HostV
         return;
     }
     for (port_id, port) in topology.ports_of_network(id) {
-        let Some(other) = port.host.as_ref().filter(|other| *other != host) else { continue };
+        let candidates = port.router().and_then(|router| election::candidates(topology, &router));
+        let hosts = candidates.map_or_else(|| port.host.iter().collect::<Vec<_>>(), |hosts| hosts.iter().collect());
         if !port.admin_state_up {
             continue;
         }
-        let Some(row) = topology.host(other) else { continue };
         // On another segment it is no neighbour.
-        if network.segment_of(Some(row)) != segment {
-            continue;
+        let is_neighbour = |other: &&String| {
+            topology.host(other).is_some_and(|row| network.segment_of(Some(row)) == segment) && *other != host
+        };
+        let mut there = BTreeSet::new();
+        for other in hosts.into_iter().filter(is_neighbour) {
+            if add_peer(topology, other, view).is_some() {
+                there.insert(other.clone());
+            }
         }
-        let Some(address) = row.tunnel_address else { continue };
-        view.tunnel_peers.entry(other.clone()).or_insert_with(|| TunnelPeer {
-            address,
-            mac: row.endpoint_mac,
-            types: row.tunnel_types.clone(),
-        });
+        let known = port.host.as_ref().filter(|host| there.contains(*host)).or_else(|| there.first()).cloned();
+        let Some(other) = known else { continue };
         let addresses = port.fixed_ips.iter().map(|fixed| fixed.address).collect();
-        view.remote_ports.insert(*port_id, RemotePort { network: *id, host: other.clone(), mac: port.mac, addresses });
+        let may_be_on = if candidates.is_some() { there } else { BTreeSet::new() };
+        let remote = RemotePort { network: *id, host: other, mac: port.mac, addresses, may_be_on };
+        view.remote_ports.insert(*port_id, remote);
     }
 }
 
@@ -166,10 +193,11 @@ fn dhcp_client(topology: &Topology, network: &NetworkId, port: &PortRow) -> Opti
 /// A router here, with those of its ports that are bound here.
 fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostView) {
     let Some(row) = topology.router(id) else { return };
+    let standby = election::standby(topology, host, id);
     // Both kinds of ports that `PortRow::router` knows: gateways and interfaces.
     let (gateways, interfaces): (Vec<_>, Vec<_>) = topology
         .ports_of_router(id)
-        .filter(|(_, port)| port.host.as_deref() == Some(host))
+        .filter(|(_, port)| standby.is_some() || port.host.as_deref() == Some(host))
         .partition(|(_, port)| port.device_owner == device_owner::ROUTER_GATEWAY);
     let interfaces: BTreeSet<PortId> = interfaces.into_iter().map(|(id, _)| *id).collect();
     let is_here = |wanted: &&Gateway| gateways.iter().any(|(port, _)| **port == wanted.port);
@@ -193,6 +221,7 @@ fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostVie
             routes: row.routes.clone(),
             floating_ips,
             port_forwardings,
+            standby,
         },
     );
 }

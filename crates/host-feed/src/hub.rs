@@ -13,7 +13,7 @@
 use crate::compute::DhcpDefaults;
 use crate::row::RowChange;
 use crate::state::State;
-use crate::{FeedConfig, FeedError, agents, load, schedule, shared, status};
+use crate::{FeedConfig, FeedError, agents, election, load, schedule, shared, status};
 use host_view::{HostReport, ReportAnswer, WatchEvent};
 use jiff::Timestamp;
 use network_store::{NetworkConfig, Work};
@@ -156,6 +156,13 @@ impl Hub {
         let now = Timestamp::now();
         for error in &report.errors {
             tracing::warn!(host, error, "a host cannot realise something");
+        }
+        let news = election::news(self.state().topology(), host, &report.routers);
+        if !news.is_empty() {
+            let (network, name) = (Arc::clone(&self.network), host.to_owned());
+            self.store
+                .write(move |tx| election::write(&Work::system(tx, &network), &name, &news).map_err(FeedError::from))
+                .await?;
         }
         if self.store.is_shared() {
             return self.share_report(host, report, now).await;

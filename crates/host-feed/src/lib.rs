@@ -17,6 +17,7 @@ mod affected;
 mod agents;
 mod compute;
 mod config;
+mod election;
 mod error;
 mod http;
 mod hub;

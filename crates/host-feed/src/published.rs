@@ -175,7 +175,7 @@ mod tests {
     fn view(peers: &[u8]) -> HostView {
         let peer = |n: &u8| {
             let address = std::net::IpAddr::from([10, 0, 0, *n]);
-            (format!("h{n}"), TunnelPeer { address, mac: None, types: BTreeSet::new() })
+            (format!("h{n}"), TunnelPeer { address, mac: None, types: BTreeSet::new(), watched: false })
         };
         HostView { tunnel_peers: peers.iter().map(peer).collect(), ..HostView::default() }
     }
@@ -249,6 +249,7 @@ mod tests {
     fn only_a_full_report_opens_a_session() {
         let mut published = Published::default();
         let mut report = HostReport {
+            routers: BTreeMap::new(),
             session: uuid::Uuid::from_u128(1),
             revision: 5,
             full: false,

@@ -2,12 +2,14 @@
 
 use crate::schedule::l3::{Rules, serve, unserved};
 use crate::tests::{ALL, Host, World, eventually};
+use host_view::{HostDescription, HostReport, RouterState, Standby};
 use jiff::Timestamp;
 use net_types::{NetworkId, RouterId, SubnetId};
 use network_model::router::InterfaceRequest;
 use network_store::router::{self, GatewayInfo, RouterCreate, RouterUpdate};
 use network_store::{NetworkError, Work, l3_agent};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{StoreError, params};
 
@@ -60,7 +62,18 @@ async fn pair(world: &World) -> (Host, Host) {
 
 fn forwards(host: &mut Host, router: RouterId) -> bool {
     host.watch();
-    host.view.routers.get(&router).is_some_and(|router| !router.interfaces.is_empty())
+    let is_first = |router: &host_view::Router| router.standby.as_ref().is_none_or(|place| place.preferred.is_empty());
+    host.view.routers.get(&router).is_some_and(|router| !router.interfaces.is_empty() && is_first(router))
+}
+
+impl Host {
+    /// Says whether a router is active here.
+    async fn says(&mut self, router: RouterId, state: RouterState) {
+        let report =
+            HostReport { routers: [(router, state)].into(), ..self.report_of(&[], "192.0.2.0", BTreeMap::new()) };
+        let report = HostReport { full: false, description: None, ..report };
+        self.hub.take_report(self.name, report).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -75,8 +88,19 @@ async fn a_highly_available_router_forwards_on_one_host_and_stands_by_on_the_oth
     assert_eq!(states, [Some("active"), Some("standby")]);
     let (active, standby) = if agents[0].0 == "a" { (&mut a, &mut b) } else { (&mut b, &mut a) };
     eventually("it forwards", || forwards(active, router)).await;
-    standby.watch();
-    assert!(!standby.view.routers.contains_key(&router), "it must not answer with the other's addresses");
+    eventually("the other is ready, and knows its place", || {
+        standby.watch();
+        standby.view.routers.get(&router).is_some_and(|view| {
+            let place = Standby { preferred: [active.name.to_owned()].into(), others: [active.name.to_owned()].into() };
+            view.standby == Some(place) && view.interfaces == active.view.routers[&router].interfaces
+        })
+    })
+    .await;
+    for (host, other) in [(&*active, &*standby), (&*standby, &*active)] {
+        assert!(host.view.tunnel_peers[other.name].watched);
+        let port = host.view.routers[&router].interfaces.first().unwrap();
+        assert_eq!(host.view.remote_ports[port].may_be_on, [other.name.to_owned()].into());
+    }
     let interfaces = &active.view.routers[&router].interfaces;
     let owner = &active.view.ports[interfaces.first().unwrap()].device_owner;
     assert_eq!(owner, "network:router_interface", "wired as every router's");
@@ -95,12 +119,46 @@ async fn a_highly_available_router_forwards_on_one_host_and_stands_by_on_the_oth
 }
 
 #[tokio::test]
-async fn when_the_active_host_dies_the_other_takes_over() {
+async fn who_is_active_is_what_the_hosts_say() {
     let world = World::new().await;
     let (mut a, mut b) = pair(&world).await;
     let network = world.network().await;
     let router = world.router(network, true, false).await;
     eventually("scheduled to both", || world.agents_of(router).len() == 2).await;
+    let first = world.agents_of(router)[0].0.clone();
+    let (active, standby) = if first == "a" { (&mut a, &mut b) } else { (&mut b, &mut a) };
+    eventually("both know", || {
+        standby.watch();
+        standby.view.routers.get(&router).is_some_and(|view| view.standby.is_some())
+    })
+    .await;
+    let view = standby.view.clone();
+    let state = |name: &str, state: &str| (name.to_owned(), Some(state.to_owned()));
+    standby.says(router, RouterState::Active).await;
+    assert_eq!(world.agents_of(router), [state(standby.name, "active"), state(active.name, "standby")]);
+    eventually("the server has taken it in", || standby.hub.state().topology().is_active_on(&router, standby.name))
+        .await;
+    active.says(router, RouterState::Standby).await;
+    assert_eq!(world.agents_of(router)[0].0, standby.name);
+    standby.watch();
+    assert_eq!(standby.view.routers, view.routers, "what hosts must be does not change with it");
+    active.says(router, RouterState::Active).await;
+    assert_eq!(world.agents_of(router)[0].0, active.name);
+}
+
+#[tokio::test]
+async fn where_hosts_cannot_elect_the_server_lets_another_one_take_over() {
+    let world = World::new().await;
+    let (mut a, mut b) = pair(&world).await;
+    let network = world.network().await;
+    let router = world.router(network, true, false).await;
+    eventually("scheduled to both", || world.agents_of(router).len() == 2).await;
+    for host in [&mut a, &mut b] {
+        let mut report = host.report_of(ALL, "192.0.2.1", BTreeMap::new());
+        report.description =
+            report.description.map(|of| HostDescription { tunnel_types: [].into(), local_ip: None, ..of });
+        host.hub.take_report(host.name, report).await.unwrap();
+    }
     let dead = world.agents_of(router)[0].0.clone();
     let heartbeats = "UPDATE agents SET heartbeat_timestamp = 0 WHERE host = ?1";
     let host = dead.clone();
@@ -116,9 +174,8 @@ async fn when_the_active_host_dies_the_other_takes_over() {
     let config = Arc::clone(&world.network);
     let work = move |tx: &store::Tx<'_>| serve(&Work::system(tx, &config), &router.to_string(), rules(true));
     world.store.write(work).await.unwrap();
-    let next = if dead == "a" { &mut b } else { &mut a };
-    assert_eq!(world.agents_of(router)[0], (next.name.to_owned(), Some("active".to_owned())));
-    eventually("it forwards there", || forwards(next, router)).await;
+    let next = if dead == "a" { "b" } else { "a" };
+    assert_eq!(world.agents_of(router)[0], (next.to_owned(), Some("active".to_owned())));
     assert!(needing(rules(true)).is_empty());
 }
 

@@ -171,5 +171,14 @@ pub enum RowChange {
     /// The hosts whose DHCP agents serve a network.
     DhcpHosts(NetworkId, BTreeSet<String>),
     /// The hosts that a router lives on.
-    RouterHosts(RouterId, BTreeSet<String>),
+    RouterHosts(RouterId, RouterHosts),
+}
+
+/// The hosts of a router.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RouterHosts {
+    /// Where it is active, as far as the server knows; of a router that is not highly available, where it is.
+    pub active: BTreeSet<String>,
+    /// All hosts of a highly available one, the one to be preferred first.
+    pub candidates: Vec<String>,
 }

@@ -8,8 +8,9 @@
 //! first; one whose agent has died moves to a live one together with its DHCP port (`allow_automatic_dhcp_failover`). A
 //! router with a gateway or an interface gets the live L3 agent with the fewest routers; it stays there when the agent
 //! dies, unless `allow_automatic_l3agent_failover` is on, which it is not by default: its packets still flow. A highly available
-//! router gets several agents from the start; one is active and has the router and its ports, and when it dies another one
-//! becomes active. A distributed router is on one host like any other. What an administrator has taken off an agent stays
+//! router gets several agents from the start; which of them is active their hosts elect (`election`), or, where they have no
+//! tunnels to meet in, is decided here: then only one has the router and its ports, and when it dies another one becomes
+//! active. A distributed router is on one host like any other. What an administrator has taken off an agent stays
 //! off until the router or network changes (`schedule_hold`, `dhcp_hold`).
 
 mod dhcp;

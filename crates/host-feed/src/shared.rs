@@ -93,6 +93,7 @@ fn load(snapshot: &Snapshot<'_>, host: Option<&str>) -> Result<Vec<(String, Host
             full: true,
             description: None,
             ports: ports.remove(&host).unwrap_or_default(),
+            routers: BTreeMap::new(),
             errors: Vec::new(),
         };
         Ok((host, report))

@@ -50,6 +50,11 @@ impl State {
         Self { dhcp, topology, revision, hosts: BTreeMap::new(), dirty: Dirty::default() }
     }
 
+    /// All rows that matter.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
     /// The change-log revision that it stands at.
     pub fn revision(&self) -> u64 {
         self.revision

@@ -79,13 +79,17 @@ pub fn of_floating_ip(
     row: &FloatingIpRow,
 ) -> Option<Status> {
     let Some(router) = row.router else { return row.active.then_some(Status::Down) };
-    let realised = topology.router_hosts(&router).filter_map(|host| hosts.get(host)).any(|host| {
-        host.has_router(&router)
-            && host.view().routers.get(&router).is_some_and(|view| {
-                let forwarded = |id| view.port_forwardings.values().any(|forwarding| forwarding.floating_ip == id);
-                view.floating_ips.contains_key(id) || forwarded(*id)
-            })
-    });
+    let realised = topology
+        .router_hosts(&router)
+        .filter(|host| topology.is_active_on(&router, host))
+        .filter_map(|host| hosts.get(host))
+        .any(|host| {
+            host.has_router(&router)
+                && host.view().routers.get(&router).is_some_and(|view| {
+                    let forwarded = |id| view.port_forwardings.values().any(|forwarding| forwarding.floating_ip == id);
+                    view.floating_ips.contains_key(id) || forwarded(*id)
+                })
+        });
     (realised && !row.active).then_some(Status::Active)
 }
 

@@ -55,6 +55,7 @@ impl Host {
 
     pub fn report_of(&self, roles: &[AgentRole], address: &str, ports: BTreeMap<PortId, PortState>) -> HostReport {
         HostReport {
+            routers: BTreeMap::new(),
             session: self.session,
             revision: self.revision.unwrap_or(0),
             full: true,

@@ -3,7 +3,8 @@
 //! In: [`RowChange`]s, one at a time. Out: look-ups for `compute` and `affected`. Pure: who reads the rows
 //! from the store is `load`.
 
-use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterRow, RowChange, TrunkRow};
+use crate::election;
+use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterHosts, RouterRow, RowChange, TrunkRow};
 use host_view::{PortQos, SecurityGroup, Subnet};
 use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,7 @@ pub struct Topology {
     trunks: BTreeMap<TrunkId, TrunkRow>,
     hosts: BTreeMap<String, HostRow>,
     dhcp_hosts: Index<NetworkId, String>,
-    router_hosts: Index<RouterId, String>,
+    router_hosts: BTreeMap<RouterId, RouterHosts>,
 
     ports_with_policy: Index<Uuid, PortId>,
     networks_with_policy: Index<Uuid, NetworkId>,
@@ -35,6 +36,8 @@ pub struct Topology {
     floating_ips_of_router: Index<RouterId, FloatingIpId>,
     networks_of_dhcp_host: Index<String, NetworkId>,
     routers_of_host: Index<String, RouterId>,
+    routers_of_network: Tally<NetworkId, RouterId>,
+    candidate_groups: BTreeMap<Vec<String>, usize>,
     groups_that_refer_to: Index<SecurityGroupId, SecurityGroupId>,
     hosts_of_network: Tally<NetworkId>,
     hosts_of_group: Tally<SecurityGroupId>,
@@ -90,20 +93,23 @@ impl<K: Ord + Clone, V: Ord + Clone> Index<K, V> {
 
 /// On how many ports each host has a share in each key, so that "which hosts" needs no look at the ports.
 #[derive(Debug)]
-struct Tally<K>(BTreeMap<K, BTreeMap<String, usize>>);
+struct Tally<K, V = String>(BTreeMap<K, BTreeMap<V, usize>>);
 
-impl<K> Default for Tally<K> {
+impl<K, V> Default for Tally<K, V> {
     fn default() -> Self {
         Self(BTreeMap::new())
     }
 }
 
-impl<K: Ord + Clone> Tally<K> {
-    fn add(&mut self, key: &K, host: &str) {
+impl<K: Ord + Clone, V: Ord> Tally<K, V> {
+    fn add<Q: Ord + ToOwned<Owned = V> + ?Sized>(&mut self, key: &K, host: &Q) {
         *self.0.entry(key.clone()).or_default().entry(host.to_owned()).or_default() += 1;
     }
 
-    fn take(&mut self, key: &K, host: &str) {
+    fn take<Q: Ord + ?Sized>(&mut self, key: &K, host: &Q)
+    where
+        V: std::borrow::Borrow<Q>,
+    {
         let Some(hosts) = self.0.get_mut(key) else { return };
         match hosts.get_mut(host) {
             Some(count) if *count > 1 => *count -= 1,
@@ -114,7 +120,7 @@ impl<K: Ord + Clone> Tally<K> {
         }
     }
 
-    fn of(&self, key: &K) -> impl Iterator<Item = &String> + use<'_, K> {
+    fn of(&self, key: &K) -> impl Iterator<Item = &V> + use<'_, K, V> {
         self.0.get(key).into_iter().flat_map(BTreeMap::keys)
     }
 }
@@ -237,14 +243,36 @@ impl Topology {
         self.networks_of_dhcp_host.of(host)
     }
 
-    /// Hosts that a router lives on.
+    /// Hosts that a router lives on: all that elect who is active, or the one where it is.
     pub fn router_hosts(&self, router: &RouterId) -> impl Iterator<Item = &String> {
-        self.router_hosts.of(router)
+        let elected = election::candidates(self, router);
+        let active = self.router_hosts.get(router).filter(|_| elected.is_none()).map(|hosts| &hosts.active);
+        elected.into_iter().flatten().chain(active.into_iter().flatten())
+    }
+
+    /// Whether a router is active on a host, as far as the server knows.
+    pub fn is_active_on(&self, router: &RouterId, host: &str) -> bool {
+        self.router_hosts.get(router).is_some_and(|hosts| hosts.active.contains(host))
+    }
+
+    /// All hosts of a highly available router, the one to be preferred first.
+    pub fn router_candidates(&self, router: &RouterId) -> Option<&[String]> {
+        self.router_hosts.get(router).map(|hosts| hosts.candidates.as_slice()).filter(|hosts| !hosts.is_empty())
+    }
+
+    /// Those lists, each once.
+    pub fn candidate_groups(&self) -> impl Iterator<Item = &Vec<String>> {
+        self.candidate_groups.keys()
     }
 
     /// Routers that live on a host.
     pub fn routers_of_host(&self, host: &str) -> impl Iterator<Item = &RouterId> {
-        self.routers_of_host.of(host)
+        self.routers_of_host.of(host).filter(move |router| self.router_hosts(router).any(|name| name == host))
+    }
+
+    /// Routers with a port on a network.
+    pub fn routers_of_network(&self, network: &NetworkId) -> impl Iterator<Item = &RouterId> {
+        self.routers_of_network.of(network)
     }
 
     /// Groups with a rule whose remote group is this one.
@@ -312,6 +340,7 @@ impl Topology {
             }
             if let Some(router) = old.router() {
                 self.ports_of_router.remove(&router, &id);
+                self.routers_of_network.take(&old.network, &router);
             }
             for group in &old.security_groups {
                 self.ports_of_group.remove(group, &id);
@@ -329,6 +358,7 @@ impl Topology {
             }
             if let Some(router) = row.router() {
                 self.ports_of_router.insert(&router, &id);
+                self.routers_of_network.add(&row.network, &router);
             }
             for group in &row.security_groups {
                 self.ports_of_group.insert(group, &id);
@@ -399,14 +429,27 @@ impl Topology {
         self.dhcp_hosts.replace(&network, hosts);
     }
 
-    fn put_router_hosts(&mut self, router: RouterId, hosts: BTreeSet<String>) {
-        for old in self.router_hosts.of(&router).cloned().collect::<Vec<_>>() {
-            self.routers_of_host.remove(&old, &router);
+    fn put_router_hosts(&mut self, router: RouterId, hosts: RouterHosts) {
+        if let Some(old) = self.router_hosts.remove(&router) {
+            for host in old.active.iter().chain(&old.candidates) {
+                self.routers_of_host.remove(host, &router);
+            }
+            if let Some(routers) = self.candidate_groups.get_mut(&old.candidates) {
+                *routers -= 1;
+                if *routers == 0 {
+                    self.candidate_groups.remove(&old.candidates);
+                }
+            }
         }
-        for host in &hosts {
+        for host in hosts.active.iter().chain(&hosts.candidates) {
             self.routers_of_host.insert(host, &router);
         }
-        self.router_hosts.replace(&router, hosts);
+        if !hosts.candidates.is_empty() {
+            *self.candidate_groups.entry(hosts.candidates.clone()).or_default() += 1;
+        }
+        if hosts != RouterHosts::default() {
+            self.router_hosts.insert(router, hosts);
+        }
     }
 }
 
@@ -428,7 +471,7 @@ mod tests {
 
     #[test]
     fn a_host_stays_until_its_last_port_goes() {
-        let mut tally = Tally::default();
+        let mut tally: Tally<i32> = Tally::default();
         for host in ["a", "b", "a"] {
             tally.add(&7, host);
         }

@@ -28,9 +28,10 @@ fn main() {
         let server = format!("fa:16:3e:d0:{:02x}:{:02x}", network >> 8, network & 255);
         host.dhcp(&format!("{:x}", 0xd_0000 + network), &name, &server, &[(&subnet, "10.0.0.2")], &[]);
     }
-    host.view
-        .tunnel_peers
-        .insert("peer".into(), TunnelPeer { address: ip("10.77.0.2"), mac: None, types: [NetworkType::Vxlan].into() });
+    host.view.tunnel_peers.insert(
+        "peer".into(),
+        TunnelPeer { address: ip("10.77.0.2"), mac: None, types: [NetworkType::Vxlan].into(), watched: false },
+    );
     let mut members = std::collections::BTreeSet::new();
     for number in 0..ports + remote {
         let (network, subnet) =
@@ -47,7 +48,13 @@ fn main() {
             host.plug(port.group(WEB));
         } else {
             let addresses = [ip(&address(number))].into();
-            let value = RemotePort { network: id(&network), host: "peer".into(), mac: mac(&mac_text), addresses };
+            let value = RemotePort {
+                network: id(&network),
+                host: "peer".into(),
+                mac: mac(&mac_text),
+                addresses,
+                may_be_on: [].into(),
+            };
             host.view.remote_ports.insert(id(&format!("{:x}", 0xb00_0000 + number)), value);
         }
     }

@@ -34,16 +34,23 @@ fn main() {
     let rules =
         [tcp(22, 22, Remote::Any), tcp(8000, 8010, Remote::Group(id(WEB))), tcp(80, 80, Remote::Group(id(WEB)))];
     host.view.security_groups.insert(id(WEB), group(rules));
-    host.view
-        .tunnel_peers
-        .insert("peer".into(), TunnelPeer { address: ip("10.77.0.2"), mac: None, types: [NetworkType::Vxlan].into() });
+    host.view.tunnel_peers.insert(
+        "peer".into(),
+        TunnelPeer { address: ip("10.77.0.2"), mac: None, types: [NetworkType::Vxlan].into(), watched: false },
+    );
     for number in 0..members {
         if number < here {
             let name = format!("{:x}", 0xa00_0000 + number);
             host.plug(NewPort::new(&name, "1", &mac_of(number), &[("51", &address(number))]).group(WEB));
         } else {
             let addresses = [ip(&address(number))].into();
-            let value = RemotePort { network: id("1"), host: "peer".into(), mac: mac(&mac_of(number)), addresses };
+            let value = RemotePort {
+                network: id("1"),
+                host: "peer".into(),
+                mac: mac(&mac_of(number)),
+                addresses,
+                may_be_on: [].into(),
+            };
             host.view.remote_ports.insert(id(&format!("{:x}", 0xb00_0000 + number)), value);
         }
     }

@@ -3,7 +3,7 @@
 //! ```text
 //!   tap.. qr-.. qg-.. tpi-.. spi-.. (access ports, tag = local VLAN; the last two lead to trunks' bridges)
 //!        \    |    /
-//!  int-br-ex  br-int  patch-tun        (trunks)
+//!  int-br-ex  br-int  patch-tun        (trunks)        ha-0a4d0002 ...   BFD, between hosts of highly available routers
 //!      |                  |
 //!  phy-br-ex          patch-int
 //!    br-ex              br-tun
@@ -15,6 +15,7 @@
 
 use crate::host_plan::{Bridge, BridgePort, DEAD_VLAN, PortKind, PortTag};
 use crate::names::{PATCH_INT, PATCH_TUN};
+use crate::router::standby;
 use crate::wiring::Wiring;
 use crate::{Datapath, HostConfig, TunnelEndpoint, names, trunk};
 use host_view::{HostView, Network};
@@ -36,7 +37,7 @@ fn own_bridge(config: &HostConfig) -> Bridge {
 }
 
 fn patch(peer: &str) -> BridgePort {
-    BridgePort { kind: PortKind::Patch { peer: peer.into() }, external_ids: BTreeMap::new() }
+    BridgePort { kind: PortKind::Patch { peer: peer.into() }, external_ids: BTreeMap::new(), bfd: BTreeMap::new() }
 }
 
 /// All bridges.
@@ -52,6 +53,7 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> BTreeMap<String, Bridge> {
             tunnels.ports.insert(names::tunnel(kind, remote), tunnel_port(kind, endpoint.local_ip, remote));
         }
         bridges.insert(config.tunnel_bridge.clone(), tunnels);
+        integration.ports.extend(standby::bfd_ports(wiring.view, config));
     }
     for bridge in mapped_bridges(wiring) {
         let (int, phy) = names::physical_patch(bridge);
@@ -96,7 +98,7 @@ fn tunnel_port(kind: NetworkType, local: IpAddr, remote: IpAddr) -> BridgePort {
         ("remote_ip", remote.to_string()),
     ];
     let options = options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    BridgePort { kind: PortKind::Tunnel { tunnel: kind, options }, external_ids: BTreeMap::new() }
+    BridgePort { kind: PortKind::Tunnel { tunnel: kind, options }, external_ids: BTreeMap::new(), bfd: BTreeMap::new() }
 }
 
 fn own_port(wiring: &Wiring<'_>, device: &str, id: PortId) -> BridgePort {
@@ -109,7 +111,7 @@ fn own_port(wiring: &Wiring<'_>, device: &str, id: PortId) -> BridgePort {
     if let Some(port) = wiring.view.ports.get(&id) {
         external_ids.insert("attached-mac".into(), port.mac.to_string());
     }
-    BridgePort { kind, external_ids }
+    BridgePort { kind, external_ids, bfd: BTreeMap::new() }
 }
 
 /// The tag of every port that has a device on the integration bridge, or gets one.
@@ -117,6 +119,8 @@ pub(crate) fn tags(wiring: &Wiring<'_>) -> BTreeMap<String, PortTag> {
     let dead = |name: &String| (name.clone(), PortTag { tag: DEAD_VLAN, other_config: BTreeMap::new() });
     let mut tags: BTreeMap<_, _> = wiring.dead.iter().map(dead).collect();
     tags.extend(trunk::tags(wiring));
+    // What is flooded has no business there.
+    tags.extend(standby::bfd_ports(wiring.view, wiring.config).keys().map(dead));
     for (device, id) in &wiring.own_devices {
         let port = wiring.view.ports.get(id);
         let tag = wiring.local_vlan_of(*id).zip(port).and_then(|(vlan, port)| access(wiring, port.network, vlan));

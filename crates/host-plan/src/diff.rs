@@ -215,7 +215,7 @@ impl Steps {
                 device: device.clone(),
                 value: Box::new(value.clone()),
             });
-            let known = old.devices.get(device).filter(|before| before.mac == value.mac);
+            let known = old.devices.get(device).filter(|before| before.mac == value.mac && before.announce);
             let addresses = value.addresses.iter().map(|net| net.addr()).filter(|_| value.announce);
             let before: BTreeSet<_> = known.iter().flat_map(|known| &known.addresses).map(|net| net.addr()).collect();
             for address in addresses.filter(|address| !before.contains(address)) {

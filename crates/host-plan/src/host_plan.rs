@@ -1,8 +1,8 @@
 //! The plan as a value: everything that the agent has to make true on the host, layer by layer.
 
 use crate::services::NamespaceServices;
-use host_view::PortState;
-use net_types::{IpNet, MacAddr, NetworkId, NetworkType, PortId, VlanId};
+use host_view::{PortState, RouterState};
+use net_types::{IpNet, MacAddr, NetworkId, NetworkType, PortId, RouterId, VlanId};
 use openflow::{CookieOwner, Flow, Meter};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +50,9 @@ pub struct HostPlan {
     pub endpoint: Option<Endpoint>,
     /// What can be reported of each port of this host once the rest of the plan is applied.
     pub ports: BTreeMap<PortId, PortState>,
+    /// Highly available routers: whether this host is the active one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub routers: BTreeMap<RouterId, RouterState>,
     /// What cannot be realised beyond single ports, one sentence each.
     pub errors: BTreeSet<String>,
 }
@@ -78,6 +81,9 @@ pub struct BridgePort {
     /// `external_ids` of the interface (`iface-id`, `attached-mac`, `iface-status`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub external_ids: BTreeMap<String, String>,
+    /// `bfd` of the interface: settings of a session with the other end of a tunnel.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bfd: BTreeMap<String, String>,
 }
 
 /// What a port of a bridge is.
@@ -140,6 +146,9 @@ pub struct Namespace {
     /// connections that it carried.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub floating_ips: BTreeMap<IpAddr, IpAddr>,
+    /// Other hosts have the same: whenever its devices begin to announce, all their addresses have come over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moves: bool,
 }
 
 /// A device in a namespace; always administratively up.

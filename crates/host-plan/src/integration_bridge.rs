@@ -11,11 +11,13 @@
 //!         3 from int-<bridge>: the segment's tag becomes the local VLAN     2 other tags: drop
 //!         2 from a dead port: drop
 //! 23, 24  (Neutron: DVR MACs, ARP spoofing of its old firewall)  drop       30, 31 (dynamic routing) -> 58
+//! 63, 64  gates of highly available routers' ports: see `router/standby.rs`
 //! 58, 59  limits of ports (see `qos`), else pass on     62 (Neutron: transient egress) NORMAL
 //!
 //! reg3  1 once the queue is set           reg5  OpenFlow number of the port: of the sender up to 73, then of the receiver
 //! reg6  local VLAN, also conntrack zone   reg7  conjunction that allowed the packet
 //! reg8  rule set of the port in reg5      reg9  1 once port security has found the source addresses to be the port's
+//! reg10 who lives among the hosts of a highly available router
 //! ```
 //! In: [`Wiring`] and the rule sets. Out: flows of tables 0 to 62; the firewall's tables are in `firewall`.
 
@@ -25,12 +27,15 @@ use crate::flow_set::FlowSet;
 use crate::host_plan::DEAD_VLAN;
 use crate::names;
 use crate::qos;
+use crate::router::standby::{self, Gate};
 use crate::wiring::{WiredPort, Wiring};
 use net_types::{MacAddr, VlanId};
 use openflow::{Action, Field, Match};
 use std::collections::BTreeMap;
 
 pub(crate) const TRANSIENT: u8 = 60;
+pub(crate) const STANDBY_FROM: u8 = 63;
+pub(crate) const STANDBY_TO: u8 = 64;
 pub(crate) const PORT_SECURITY: u8 = 71;
 pub(crate) const EGRESS_RULES: u8 = 72;
 pub(crate) const ACCEPT_OR_INGRESS: u8 = 73;
@@ -49,6 +54,8 @@ pub(crate) const REG_NET: Field = Field::Reg6;
 pub(crate) const REG_CONJUNCTION: Field = Field::Reg7;
 /// Register of the port's rule set.
 pub(crate) const REG_RULES: Field = Field::Reg8;
+/// Register of who lives among the hosts of a highly available router.
+pub(crate) const REG_LIVES: Field = Field::Reg10;
 /// Register that says that the source addresses are the port's own.
 pub(crate) const REG_CHECKED: Field = Field::Reg9;
 
@@ -61,14 +68,19 @@ pub(crate) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
             flows.drop(0, 2, Match::new().in_port(port));
         }
     }
-    for port in wiring.ports.values() {
+    standby::plan(flows, wiring);
+    for (id, port) in &wiring.ports {
         let from = Match::new().in_port(port.ofport);
         let next = if port.is_secured() { PORT_SECURITY } else { ACCEPT_OR_INGRESS };
         let mut actions = vec![Action::set(REG_PORT, port.ofport), Action::set(REG_NET, u32::from(port.vlan.get()))];
         if port.is_secured() {
             actions.push(Action::set(REG_RULES, rule_sets.of(port.port)));
         }
-        actions.push(Action::resubmit(next));
+        match wiring.gates.get(id) {
+            Some(gate @ Gate::ByLiveness { .. }) => actions.extend(standby::through(gate, STANDBY_FROM, vec![])),
+            Some(Gate::Closed) => actions.clear(),
+            None => actions.push(Action::resubmit(next)),
+        }
         flows.add(TRANSIENT, 100, from, actions);
     }
     for ((vlan, mac), receivers) in receivers(wiring) {
@@ -76,9 +88,13 @@ pub(crate) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
         let actions = [net, Action::PopVlan].into_iter().chain(to_receivers(&receivers, rule_sets));
         flows.add(TRANSIENT, 90, Match::new().vlan(vlan).dl_dst(mac), actions);
     }
-    for port in wiring.ports.values().filter(|port| !port.is_secured()) {
+    for (id, port) in wiring.ports.iter().filter(|(_, port)| !port.is_secured()) {
         let to = Match::new().vlan(port.vlan).dl_dst(port.port.mac);
-        flows.add(TRANSIENT, 90, to, [Action::PopVlan].into_iter().chain(qos::deliver(port)));
+        let actions = match wiring.gates.get(id) {
+            Some(gate) => standby::through(gate, STANDBY_TO, vec![]),
+            None => [Action::PopVlan].into_iter().chain(qos::deliver(port)).collect(),
+        };
+        flows.add(TRANSIENT, 90, to, actions);
     }
 }
 

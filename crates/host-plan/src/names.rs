@@ -7,6 +7,7 @@
 //! patch-tun / patch-int                  br-int <-> br-tun
 //! int-<bridge> / phy-<bridge>            br-int <-> physical bridge (at most 15 characters)
 //! vxlan-0a4d0002                         tunnel to 10.77.0.2
+//! ha-0a4d0002                            BFD session with 10.77.0.2
 //! tbr- + 10 characters of the trunk id   bridge of a trunk (`TrunkId::bridge`)
 //! tpt-/tpi- + 11 of the parent's id      trunk's bridge <-> br-int, parent
 //! spt-/spi- + 11 of the subport's id     trunk's bridge <-> br-int, subport
@@ -76,11 +77,19 @@ pub fn trunk_subport(port: PortId) -> (String, String) {
 
 /// Port of the tunnel to a peer: the type and the address in hexadecimal; of an IPv6 address its hash.
 pub fn tunnel(kind: NetworkType, remote: IpAddr) -> String {
-    let number = match remote {
+    format!("{kind}-{:08x}", number(remote))
+}
+
+/// Port of the BFD session with a peer.
+pub fn liveness(remote: IpAddr) -> String {
+    format!("ha-{:08x}", number(remote))
+}
+
+fn number(remote: IpAddr) -> u32 {
+    match remote {
         IpAddr::V4(address) => address.to_bits(),
         IpAddr::V6(address) => crate::ids::hash(&address.octets()),
-    };
-    format!("{kind}-{number:08x}")
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
         services,
         tunnel_neighbours: tunnel_neighbours(view, config),
         endpoint: endpoint(config, state),
+        routers: router::standby::states(&wiring),
         errors: wiring
             .errors
             .iter()

@@ -33,6 +33,10 @@ pub struct Interface {
     pub iface_id: Option<PortId>,
     /// `external_ids:attached-mac`.
     pub attached_mac: Option<MacAddr>,
+    /// `bfd_status:forwarding`: of a BFD session, whether the other end lives.
+    pub lives: bool,
+    /// The session has only just begun: that it is down says nothing yet.
+    pub begins: bool,
 }
 
 impl LocalState {

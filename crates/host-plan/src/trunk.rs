@@ -72,7 +72,7 @@ pub(crate) fn bridges(wiring: &Wiring<'_>, like: &Bridge) -> BTreeMap<String, Br
         let there = patches(trunk).filter(|patch| wiring.own_devices.contains_key(&patch.inner));
         let ports = there.map(|patch| {
             let kind = PortKind::Patch { peer: patch.inner };
-            (patch.outer, BridgePort { kind, external_ids: BTreeMap::new() })
+            (patch.outer, BridgePort { kind, external_ids: BTreeMap::new(), bfd: BTreeMap::new() })
         });
         (id.bridge(), Bridge { fail_mode: "standalone".into(), ports: ports.collect(), ..like.clone() })
     };

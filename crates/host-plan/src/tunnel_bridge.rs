@@ -7,7 +7,8 @@
 //!         └─ other multicast ────────── 22               └── 6 geneve ┘
 //!
 //!  2  direction: from inside                 3, 4, 6  tunnel key -> local VLAN; unknown keys are dropped
-//! 20  the tunnel that a MAC is behind (2: known to the API; 1: learned in table 10); unknown -> 22
+//! 20  the tunnel that a MAC is behind (2: known to the API; 1: learned in table 10); unknown -> 22. Of a highly available
+//!     router, which may be behind several, it is always learned
 //! 21  ARP answered here for addresses that the API knows; unknown -> 22
 //! 22  flood, only to hosts that have a port on the network; none -> drop
 //! 10  learn the sender into 20 for 300 s, then inside
@@ -74,9 +75,15 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Option<Vec<Flow>> {
         };
         let mut flood = BTreeSet::new();
         for remote in remote_ports.get(id).into_iter().flatten() {
-            let Some(port) = tunnels.get(&(segment.network_type(), remote.endpoint)) else { continue };
-            flood.insert(*port);
-            flows.add(UNICAST, 2, Match::new().vlan(wired.vlan).dl_dst(remote.mac), out(&[*port]));
+            let endpoints = remote.endpoints.iter().map(|endpoint| (segment.network_type(), *endpoint));
+            let ports: Vec<u32> = endpoints.filter_map(|tunnel| tunnels.get(&tunnel)).copied().collect();
+            if ports.is_empty() {
+                continue;
+            }
+            flood.extend(ports.iter().copied());
+            if !remote.moves {
+                flows.add(UNICAST, 2, Match::new().vlan(wired.vlan).dl_dst(remote.mac), out(&ports));
+            }
             for address in remote.addresses {
                 if let IpAddr::V4(address) = address {
                     answer_arp(&mut flows, wired.vlan, *address, remote.mac);
@@ -142,7 +149,9 @@ fn answer_arp(flows: &mut FlowSet, vlan: VlanId, address: Ipv4Addr, mac: MacAddr
 
 /// A port behind a tunnel.
 struct Remote<'a> {
-    endpoint: IpAddr,
+    endpoints: Vec<IpAddr>,
+    /// It is behind one of several: where it was last heard is learned, and before that everybody is asked.
+    moves: bool,
     mac: MacAddr,
     addresses: &'a BTreeSet<IpAddr>,
 }
@@ -151,10 +160,13 @@ struct Remote<'a> {
 fn remote_ports<'a>(wiring: &Wiring<'a>) -> BTreeMap<NetworkId, Vec<Remote<'a>>> {
     let mut ports: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for remote in wiring.view.remote_ports.values() {
-        if let Some(peer) = wiring.view.tunnel_peers.get(&remote.host) {
-            let known = Remote { endpoint: peer.address, mac: remote.mac, addresses: &remote.addresses };
-            ports.entry(remote.network).or_default().push(known);
-        }
+        let moves = !remote.may_be_on.is_empty();
+        let only = [&remote.host];
+        let hosts = if moves { remote.may_be_on.iter().collect() } else { only.to_vec() };
+        let peers = hosts.into_iter().filter_map(|host| wiring.view.tunnel_peers.get(host));
+        let endpoints = peers.map(|peer| peer.address).collect();
+        let known = Remote { endpoints, moves, mac: remote.mac, addresses: &remote.addresses };
+        ports.entry(remote.network).or_default().push(known);
     }
     ports
 }

@@ -10,6 +10,7 @@
 //! A device whose `iface-id` names no port of the view is put on the dead VLAN: it may be about to be bound, and must
 //! not talk before.
 
+use crate::router::standby::{self, Gate};
 use crate::{HostConfig, LocalState, firewall, local_vlan, names, qos, trunk};
 use host_view::{AgentRole, HostView, Network, Port, PortState, Segment};
 use net_types::{NetworkId, PortId, VlanId};
@@ -26,6 +27,8 @@ pub(crate) struct Wiring<'a> {
     pub ports: BTreeMap<PortId, WiredPort<'a>>,
     /// Devices that we make, and the port that each is for.
     pub own_devices: BTreeMap<String, PortId>,
+    /// When packets of highly available routers' ports pass.
+    pub gates: BTreeMap<PortId, Gate>,
     /// Devices on the integration bridge that must carry nothing.
     pub dead: BTreeSet<String>,
     /// What can be said of each port of the view.
@@ -91,6 +94,7 @@ impl<'a> Wiring<'a> {
             networks,
             ports: BTreeMap::new(),
             own_devices,
+            gates: standby::gates(view, config, state),
             dead: BTreeSet::new(),
             outcomes: BTreeMap::new(),
             errors: allocation

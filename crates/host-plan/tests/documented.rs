@@ -48,7 +48,22 @@ fn everything() -> Host {
     let virtual_mac = host_view::AddressPair { mac: mac("00:00:5e:00:01:07"), address: net("10.20.0.77") };
     host.view.ports.get_mut(&id(G4)).unwrap().allowed_address_pairs.insert(virtual_mac);
     host.view.security_groups.insert(id(REMOTE), SecurityGroup { stateful: false, ..group([]) });
+    highly_available(&mut host);
     host
+}
+
+/// The router stands by for `peer2`, and `peer3` lives.
+fn highly_available(host: &mut Host) {
+    let mut peer = host.view.tunnel_peers["peer2"].clone();
+    peer.watched = true;
+    host.view.tunnel_peers.insert("peer2".into(), peer.clone());
+    peer.address = ip("10.77.0.3");
+    host.view.tunnel_peers.insert("peer3".into(), peer);
+    let others = ["peer2", "peer3"].map(str::to_owned);
+    let standby = host_view::Standby { preferred: [others[0].clone()].into(), others: others.into() };
+    host.view.routers.values_mut().for_each(|router| router.standby = Some(standby.clone()));
+    host.settle();
+    host.state.interfaces.get_mut("ha-0a4d0003").unwrap().lives = true;
 }
 
 #[test]

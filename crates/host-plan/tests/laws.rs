@@ -78,6 +78,7 @@ fn any_host() -> impl Strategy<Value = Host> {
                     address: ip("10.77.0.9"),
                     mac: None,
                     types: [net_types::NetworkType::Vxlan].into(),
+                    watched: false,
                 },
             );
             for (number, shape) in ports {
@@ -106,6 +107,7 @@ fn add_port(host: &mut Host, number: u8, shape: PortShape) {
             host: "other".into(),
             mac: mac(&mac_text),
             addresses: [ip(&address)].into(),
+            may_be_on: [].into(),
         };
         host.view.remote_ports.insert(id(&format!("e{number:02x}")), remote);
         return;
@@ -130,6 +132,7 @@ fn add_router(host: &mut Host, floating: &BTreeSet<u8>) {
     host.port(NewPort::new("2a", "4", "fa:16:3e:dd:00:01", &[("54", "10.4.0.1")]).owner("network:router_interface"));
     host.port(NewPort::new("2b", "1", "fa:16:3e:dd:00:02", &[("51", "10.1.0.1")]).owner("network:router_gateway"));
     let router = host_view::Router {
+        standby: None,
         admin_state_up: true,
         interfaces: [id("2a")].into(),
         gateway: Some(host_view::Gateway { port: id("2b"), enable_snat: floating.len().is_multiple_of(2) }),

@@ -48,6 +48,8 @@ fn plug_parent(host: &mut Host) {
         ofport: Some(9),
         iface_id: Some(id(PARENT)),
         attached_mac: Some(mac(&mac_of(PARENT))),
+        lives: false,
+        begins: false,
     };
     host.state.interfaces.insert(names::tap(id(PARENT)), device);
 }

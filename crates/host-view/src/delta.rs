@@ -107,7 +107,7 @@ mod tests {
                 .into_iter()
                 .map(|(host, last)| {
                     let address = IpAddr::from([10, 0, 0, last]);
-                    (format!("host{host}"), TunnelPeer { address, mac: None, types: BTreeSet::new() })
+                    (format!("host{host}"), TunnelPeer { address, mac: None, types: BTreeSet::new(), watched: false })
                 })
                 .collect(),
             ..HostView::default()

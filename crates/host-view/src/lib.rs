@@ -26,10 +26,10 @@ mod view;
 mod watch;
 
 pub use delta::{HostViewDelta, MapDelta};
-pub use report::{AgentRole, HostDescription, HostReport, PortState, ReportAnswer};
+pub use report::{AgentRole, HostDescription, HostReport, PortState, ReportAnswer, RouterState};
 pub use view::{
     AddressPair, Dhcp, DhcpClient, Direction, EtherType, ExtraDhcpOption, FixedIp, FloatingIp, Gateway, HostRoute,
     HostView, Limit, Limits, Network, Port, PortForwarding, PortQos, Remote, RemotePort, Router, RuleMatch,
-    SecurityGroup, SecurityGroupRule, Segment, Subnet, Trunk, TunnelPeer,
+    SecurityGroup, SecurityGroupRule, Segment, Standby, Subnet, Trunk, TunnelPeer,
 };
 pub use watch::WatchEvent;

@@ -1,7 +1,7 @@
 //! What the agent tells the server: `POST /agent/v1/hosts/{host}/report`, as JSON; at start, after each change of what it
 //! has realised, and as a heartbeat every `report_interval` seconds.
 
-use net_types::{MacAddr, NetworkType, PortId};
+use net_types::{MacAddr, NetworkType, PortId, RouterId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -58,6 +58,26 @@ pub enum PortState {
     },
 }
 
+/// Whether a highly available router is active on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouterState {
+    /// It forwards.
+    Active,
+    /// It is ready to.
+    Standby,
+}
+
+impl RouterState {
+    /// `ha_state`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Standby => "standby",
+        }
+    }
+}
+
 /// What the agent has realised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostReport {
@@ -71,6 +91,9 @@ pub struct HostReport {
     pub description: Option<HostDescription>,
     /// States of ports that changed since the last report that the server took (all of them in a full one).
     pub ports: BTreeMap<PortId, PortState>,
+    /// Highly available routers of this host: whether they are active here. Said in every report.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub routers: BTreeMap<RouterId, RouterState>,
     /// What could not be realised beyond single ports, one sentence each ("router ...: ...").
     #[serde(default)]
     pub errors: Vec<String>,

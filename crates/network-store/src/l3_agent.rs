@@ -69,7 +69,8 @@ pub fn bind(work: &Work<'_>, router: RouterId, agent: &Agent) -> Result<(), Netw
         (true, true) => Some("standby"),
     };
     work.tx.execute(
-        "INSERT INTO l3_agent_routers (router_id, agent_id, ha_state) VALUES (?1, ?2, ?3)",
+        "INSERT INTO l3_agent_routers (router_id, agent_id, ha_state, ha_priority)
+         SELECT ?1, ?2, CAST(?3 AS TEXT), COALESCE(MAX(ha_priority), 0) + 1 FROM l3_agent_routers WHERE router_id = ?1",
         params![router.0, agent.id, state],
     )?;
     if ha {
@@ -125,6 +126,16 @@ pub fn activate(work: &Work<'_>, router: RouterId, agent: Uuid, host: &str) -> R
         params![router.0, agent],
     )?;
     place(work, router, host)?;
+    work.log("l3_agent_router", router, Operation::Update, None)
+}
+
+/// Notes that one of the agents of a highly available router is not the active one. Its ports stay where they are until
+/// another one is.
+pub fn stand_by(work: &Work<'_>, router: RouterId, agent: Uuid) -> Result<(), NetworkError> {
+    work.tx.execute(
+        "UPDATE l3_agent_routers SET ha_state = 'standby' WHERE router_id = ?1 AND agent_id = ?2",
+        params![router.0, agent],
+    )?;
     work.log("l3_agent_router", router, Operation::Update, None)
 }
 

@@ -262,6 +262,14 @@ pub enum Action {
         /// How many dimensions there are, 2 to 64.
         of: u8,
     },
+    /// Write into a field the number of the first of these ports that lives, or 0xffff when none does: a port lives while
+    /// it has carrier and its BFD session, if it keeps one, is up (`bundle_load(eth_src,0,active_backup,ofport,...)`).
+    FirstLiving {
+        /// The field; 16 bits at least.
+        into: SubField,
+        /// The ports, the one to be preferred first; at least one.
+        ports: Vec<u16>,
+    },
     /// Octets with no effect, for people and tools; the switch pads them to 6, 14, 22, ...: make it by
     /// [`Action::note`].
     Note(Vec<u8>),

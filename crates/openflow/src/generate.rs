@@ -88,6 +88,9 @@ fn action() -> impl Strategy<Value = Action> {
     let resubmit = (port(), option::of(0u8..255)).prop_map(|(port, table)| Action::Resubmit { port, table });
     let conjunction = (any::<u32>(), 1u8..=64, 0u8..10).prop_map(|(id, of, n)| Action::conjunction(id, 1 + n % of, of));
     let load = (part(64), any::<u64>()).prop_map(|(to, value)| Action::Load(low(value.into(), to.bits) as u64, to));
+    let first_living = (part(64), vec(0u16..0xff00, 1..5)).prop_filter_map("room for a port", |(into, ports)| {
+        (into.bits >= 16).then_some(Action::FirstLiving { into, ports })
+    });
     prop_oneof![
         port().prop_map(Action::output),
         part(64).prop_map(Action::OutputReg),
@@ -102,6 +105,7 @@ fn action() -> impl Strategy<Value = Action> {
         parts().prop_map(|(from, to)| Action::Move(from, to)),
         resubmit,
         conjunction,
+        first_living,
         vec(any::<u8>(), 0..20).prop_map(Action::note),
         Just(Action::CtClear),
         ct(),

@@ -78,6 +78,8 @@ pub struct DesiredPort {
     pub kind: String,
     /// `options`: of a tunnel or patch.
     pub options: StringMap,
+    /// `bfd` of the interface: settings of a BFD session; empty for none.
+    pub bfd: StringMap,
     /// `external_ids` of the interface: `iface-id`, `attached-mac`, ...
     pub external_ids: StringMap,
     /// The MAC address of an internal port; none leaves it alone.

@@ -358,7 +358,7 @@ fn value_difference(old: &Value, new: &Value) -> Value {
 /// The part of Open vSwitch's schema that [`crate::COLUMNS`] names.
 fn schema() -> Schema {
     const SETS: [&str; 7] = ["bridges", "ports", "interfaces", "protocols", "trunks", "datapath_types", "iface_types"];
-    const MAPS: [&str; 3] = ["external_ids", "other_config", "options"];
+    const MAPS: [&str; 5] = ["external_ids", "other_config", "options", "bfd", "bfd_status"];
     let keeps = |column: &str| match column {
         "bridges" => Some("Bridge".to_owned()),
         "ports" => Some("Port".to_owned()),

@@ -31,6 +31,8 @@ pub const COLUMNS: [(&str, &[&str]); 4] = [
         "Interface",
         &[
             "admin_state",
+            "bfd",
+            "bfd_status",
             "error",
             "external_ids",
             "ifindex",

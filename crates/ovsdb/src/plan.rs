@@ -217,6 +217,9 @@ impl<'a> Planner<'a> {
         if !settings.options.is_empty() {
             row.insert("options".into(), map(&settings.options));
         }
+        if !settings.bfd.is_empty() {
+            row.insert("bfd".into(), map(&settings.bfd));
+        }
         if !settings.external_ids.is_empty() {
             row.insert("external_ids".into(), map(&settings.external_ids));
         }
@@ -254,6 +257,9 @@ impl<'a> Planner<'a> {
         }
         if known.options != settings.options {
             row.insert("options".into(), map(&settings.options));
+        }
+        if ours && known.bfd != settings.bfd {
+            row.insert("bfd".into(), map(&settings.bfd));
         }
         if ours && known.external_ids != settings.external_ids {
             row.insert("external_ids".into(), map(&settings.external_ids));

@@ -47,10 +47,12 @@ fn text_map() -> impl Strategy<Value = StringMap> {
 
 fn port() -> impl Strategy<Value = DesiredPort> {
     let kind = proptest::sample::select(vec!["", "system", "internal", "patch", "vxlan", "gre", "geneve"]);
-    (kind, text_map(), text_map(), proptest::option::of("0[2-3]"), proptest::option::of(1400u32..1403)).prop_map(
-        |(kind, options, external_ids, mac, mtu_request)| DesiredPort {
+    let maps = (text_map(), text_map(), text_map());
+    (kind, maps, proptest::option::of("0[2-3]"), proptest::option::of(1400u32..1403)).prop_map(
+        |(kind, (options, external_ids, bfd), mac, mtu_request)| DesiredPort {
             kind: kind.into(),
             options,
+            bfd,
             external_ids,
             mac,
             mtu_request,

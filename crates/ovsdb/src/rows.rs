@@ -188,6 +188,10 @@ pub struct Interface {
     pub kind: String,
     /// Of tunnels and patches.
     pub options: StringMap,
+    /// Settings of its BFD session (RFC 5880); empty: it keeps none.
+    pub bfd: StringMap,
+    /// How that session stands: `forwarding`, `state`, `remote_state`, ...
+    pub bfd_status: StringMap,
     /// `iface-id`, `attached-mac`, `iface-status`, `vm-uuid`.
     pub external_ids: StringMap,
     /// Settings.
@@ -224,6 +228,8 @@ impl TypedRow for Interface {
             name: row.text("name").unwrap_or_default(),
             kind: row.text("type").unwrap_or_default(),
             options: row.map("options"),
+            bfd: row.map("bfd"),
+            bfd_status: row.map("bfd_status"),
             external_ids: row.map("external_ids"),
             other_config: row.map("other_config"),
             // -1 stands for "could not be opened" and so is no number.

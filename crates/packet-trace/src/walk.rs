@@ -33,6 +33,8 @@ struct Port<'a> {
     name: String,
     vlan: PortVlan,
     kind: Kind<'a>,
+    /// False: its BFD session is down.
+    lives: bool,
 }
 
 enum Kind<'a> {
@@ -73,7 +75,9 @@ impl<'a> Switch<'a> {
                 Some(PortKind::Veth | PortKind::Internal) | None => Kind::Plain,
             };
             let vlan = plan.tags.get(name).map_or(PortVlan::Trunk, |tag| PortVlan::Access(tag.tag));
-            bridge.ports.insert(number, Port { name: name.clone(), vlan, kind });
+            let keeps_session = planned(&interface.bridge, name).is_some_and(|port| !port.bfd.is_empty());
+            let lives = interface.lives || !keeps_session;
+            bridge.ports.insert(number, Port { name: name.clone(), vlan, kind, lives });
         }
         let names = bridges
             .iter()
@@ -115,7 +119,7 @@ impl<'a> Switch<'a> {
 
 /// The bridge's own port.
 fn local(bridge: &str) -> (u32, Port<'static>) {
-    (PortNo::LOCAL.0, Port { name: bridge.to_owned(), vlan: PortVlan::Trunk, kind: Kind::Plain })
+    (PortNo::LOCAL.0, Port { name: bridge.to_owned(), vlan: PortVlan::Trunk, kind: Kind::Plain, lives: true })
 }
 
 struct Walk<'s, 'a> {
@@ -195,6 +199,12 @@ impl<'a> Walk<'_, 'a> {
                 }
                 Action::GotoTable(table) => self.table(bridge, *table, packet),
                 Action::Ct(ct) => self.track(bridge, ct, packet),
+                Action::FirstLiving { into, ports } => {
+                    let here = self.switch.bridges.get(bridge).map(|bridge| &bridge.ports);
+                    let lives =
+                        |port: &&u16| here.is_some_and(|all| all.get(&(**port).into()).is_some_and(|p| p.lives));
+                    packet.write(*into, ports.iter().find(lives).map_or(0xffff, |port| (*port).into()));
+                }
                 Action::CtClear => packet.forget_connection(),
                 Action::Learn(learn) => self.step(Step::Learned { table: learn.table }),
                 // What limits, counts or explains changes no packet's way.

@@ -31,10 +31,12 @@ fn host(other_host: bool) -> Host {
             host.plug(new);
             continue;
         }
-        let peer = TunnelPeer { address: ip("10.77.0.2"), mac: None, types: [NetworkType::Vxlan].into() };
+        let peer =
+            TunnelPeer { address: ip("10.77.0.2"), mac: None, types: [NetworkType::Vxlan].into(), watched: false };
         host.view.tunnel_peers.insert("peer".into(), peer);
         let addresses = [ip("10.0.0.2")].into();
-        let remote = RemotePort { network: id("1"), host: "peer".into(), mac: mac(&mac_text), addresses };
+        let remote =
+            RemotePort { network: id("1"), host: "peer".into(), mac: mac(&mac_text), addresses, may_be_on: [].into() };
         host.view.remote_ports.insert(id("e2"), remote);
     }
     host

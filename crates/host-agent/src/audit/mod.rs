@@ -96,7 +96,7 @@ pub async fn audit(config: &AgentConfig, from: ViewFrom) -> Result<Audit, AgentE
     let (view, source) = view(config, from).await?;
     let mut database = Database::new(&config.ovs.db());
     let cache = database.cache().await?;
-    let plan = plan(&view, &config.host_config(), &local_state(&cache, None));
+    let plan = plan(&view, &config.host_config(), &local_state(&cache, None, &std::collections::BTreeSet::new()));
     let mut findings = switch::database(&plan, &cache);
     findings.extend(switch::flows(&plan, &config.ovs.rundir).await?);
     findings.extend(switch::endpoint(&plan, &config.ovs.rundir).await?);

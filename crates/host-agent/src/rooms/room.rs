@@ -72,6 +72,8 @@ pub(super) struct Room {
     /// Device parameters that are set, and the number of the device that they were set on.
     device_sysctls: BTreeMap<String, (u32, BTreeMap<String, String>)>,
     unannounced: Vec<Announcement>,
+    /// Devices whose addresses were this host's to announce at the last look.
+    announcing: BTreeSet<String>,
     services: Services,
     /// None: a kernel that has no such sockets; the timed looks must do.
     ears: Option<Ears>,
@@ -84,6 +86,12 @@ struct Announcement {
     mac: MacAddr,
     address: IpAddr,
     left: u8,
+}
+
+impl Announcement {
+    fn of(name: &str, device: &host_plan::Device, address: IpAddr) -> Self {
+        Self { port: device.port, device: name.to_owned(), mac: device.mac, address, left: ANNOUNCEMENTS }
+    }
 }
 
 fn inode(name: &str) -> Option<u64> {
@@ -113,6 +121,7 @@ impl Room {
             sysctls: BTreeMap::new(),
             device_sysctls: BTreeMap::new(),
             unannounced: vec![],
+            announcing: BTreeSet::new(),
             services: Services::default(),
             ears: ears.ok(),
         })
@@ -174,7 +183,8 @@ impl Room {
         let mut complete = vec![];
         for (name, wanted) in &namespace.devices {
             let Some(link) = found.links.get(name) else { continue };
-            match self.settle(name, wanted, &found, link).await {
+            let came_over = namespace.moves && wanted.announce && !self.announcing.contains(name);
+            match self.settle(name, wanted, came_over, &found, link).await {
                 Ok(()) => complete.push(wanted.port),
                 Err(error) => {
                     failures.insert(wanted.port, said(&error));
@@ -285,6 +295,7 @@ impl Room {
         &mut self,
         name: &str,
         wanted: &host_plan::Device,
+        came_over: bool,
         found: &Found,
         link: &Link,
     ) -> Result<(), AgentError> {
@@ -296,17 +307,20 @@ impl Room {
         for change in device(wanted, found, link) {
             if let Change::AddAddress { address, .. } = &change
                 && wanted.announce
+                && !came_over
             {
-                self.unannounced.push(Announcement {
-                    port: wanted.port,
-                    device: name.to_owned(),
-                    mac: wanted.mac,
-                    address: address.addr(),
-                    left: ANNOUNCEMENTS,
-                });
+                self.unannounced.push(Announcement::of(name, wanted, address.addr()));
             }
             self.make(change).await?;
         }
+        if came_over {
+            self.unannounced.retain(|told| told.device != name);
+            self.unannounced.extend(wanted.addresses.iter().map(|net| Announcement::of(name, wanted, net.addr())));
+        }
+        match wanted.announce {
+            true => self.announcing.insert(name.to_owned()),
+            false => self.announcing.remove(name),
+        };
         Ok(())
     }
 

@@ -16,8 +16,13 @@ pub(crate) fn owner() -> Owner {
     Owner::new(OWNER_KEY, "agent")
 }
 
-/// What the planner must know. `held` are the local VLANs of the last plan; none: those that OVSDB keeps.
-pub(crate) fn local_state(cache: &Cache, held: Option<&BTreeMap<NetworkId, VlanId>>) -> LocalState {
+/// What the planner must know. `held` are the local VLANs of the last plan; none: those that OVSDB keeps. `begins`: interfaces whose
+/// BFD session has only just begun.
+pub(crate) fn local_state(
+    cache: &Cache,
+    held: Option<&BTreeMap<NetworkId, VlanId>>,
+    begins: &BTreeSet<String>,
+) -> LocalState {
     let mut interfaces = BTreeMap::new();
     for bridge in cache.bridges() {
         for port in cache.ports_of(bridge) {
@@ -30,6 +35,8 @@ pub(crate) fn local_state(cache: &Cache, held: Option<&BTreeMap<NetworkId, VlanI
                         .filter(|number| (1..=HIGHEST_OFPORT).contains(number) && !device_is_gone(interface)),
                     iface_id: id("iface-id").and_then(|id| id.parse().ok()),
                     attached_mac: id("attached-mac").and_then(|mac| mac.parse().ok()),
+                    begins: begins.contains(&interface.name),
+                    lives: interface.bfd_status.get("forwarding").is_some_and(|forwarding| forwarding == "true"),
                 };
                 interfaces.insert(interface.name.clone(), known);
             }
@@ -142,7 +149,13 @@ fn desired_port(port: &BridgePort) -> DesiredPort {
         PortKind::Veth => ("", BTreeMap::new()),
         PortKind::Internal => ("internal", BTreeMap::new()),
     };
-    DesiredPort { kind: kind.to_owned(), options, external_ids: port.external_ids.clone(), ..DesiredPort::default() }
+    DesiredPort {
+        kind: kind.to_owned(),
+        options,
+        bfd: port.bfd.clone(),
+        external_ids: port.external_ids.clone(),
+        ..DesiredPort::default()
+    }
 }
 
 /// The same with everything of ours that is there, so that nothing goes yet.
@@ -158,6 +171,7 @@ pub(super) fn without_removals(mut desired: Desired, cache: &Cache) -> Desired {
                 let as_it_is = DesiredPort {
                     kind: interface.kind.clone(),
                     options: interface.options.clone(),
+                    bfd: interface.bfd.clone(),
                     external_ids: interface.external_ids.clone(),
                     ..DesiredPort::default()
                 };

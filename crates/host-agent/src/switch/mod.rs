@@ -16,6 +16,7 @@
 pub(crate) mod database;
 mod endpoint;
 mod flows;
+mod sessions;
 mod sweep;
 
 use crate::AgentConfig;
@@ -31,6 +32,7 @@ use host_plan::{Datapath, HostConfig, HostPlan, LocalState, plan};
 use host_view::{HostView, PortState};
 use net_types::{NetworkId, PortId, VlanId};
 use ovsdb::{Cache, Desired};
+use sessions::Sessions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +63,7 @@ pub(crate) async fn run(
         board,
         planned: None,
         devices: Devices::default(),
+        sessions: Sessions::default(),
         zones: BTreeMap::new(),
         swept: watch::Sender::new(None),
         unreachable_since: None,
@@ -87,6 +90,7 @@ pub(crate) async fn run(
         } else {
             Some(Instant::now() + backoff.next(random()))
         };
+        let retry = [retry, switch.sessions.next()].into_iter().flatten().min();
         tokio::select! {
             changed = known.changed() => if changed.is_err() { return },
             () = ready_devices_change(&mut rooms, &ready) => {}
@@ -116,6 +120,8 @@ struct Switch {
     board: Arc<Board>,
     planned: Option<Planned>,
     devices: Devices,
+    /// BFD sessions with other hosts.
+    sessions: Sessions,
     /// Local VLANs whose zones may hold connections.
     zones: BTreeMap<NetworkId, VlanId>,
     /// What connections are to be judged by, for the task that forgets those that are no longer allowed.
@@ -208,7 +214,8 @@ impl Switch {
     /// The plan; the last one when nothing that it was made from has changed.
     fn plan(&mut self, view: &Arc<HostView>, cache: &Cache) -> Planned {
         let held = self.planned.as_ref().map(|planned| &planned.plan.local_vlans);
-        let state = local_state(cache, held);
+        let begins = self.sessions.look(cache, Instant::now());
+        let state = local_state(cache, held, &begins);
         let number = match &self.planned {
             Some(planned) if Arc::ptr_eq(&planned.view, view) && planned.state == state => return planned.clone(),
             Some(planned) => planned.number + 1,
@@ -335,6 +342,7 @@ impl Switch {
             ports,
             in_rooms,
             wired,
+            routers: plan.routers.clone(),
             errors: errors.into_iter().collect(),
             endpoint_mac: endpoint.and_then(|own| own.mac_in_use.as_ref()?.parse().ok()),
         };

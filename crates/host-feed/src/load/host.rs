@@ -1,8 +1,8 @@
 //! Hosts with an agent, and what their agents serve.
 
 use super::{gone, malformed, select};
-use crate::row::{HostRow, RowChange};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::row::{HostRow, RouterHosts, RowChange};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use store::{Change, Snapshot, StoreError, Value, params};
 
@@ -69,24 +69,34 @@ pub(super) fn agent_hosts(
             "SELECT b.network_id, a.host FROM dhcp_agent_networks b JOIN agents a ON a.id = b.agent_id",
             "b.network_id",
         ),
-        // A host on which a router only stands by forwards nothing for it.
         Bound::Routers => (
-            "SELECT b.router_id, a.host FROM l3_agent_routers b
-             JOIN agents a ON a.id = b.agent_id AND COALESCE(b.ha_state, 'active') = 'active'",
+            "SELECT b.router_id, a.host, b.ha_state FROM l3_agent_routers b JOIN agents a ON a.id = b.agent_id",
             "b.router_id",
         ),
     };
-    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let order = match bound {
+        Bound::Networks => "",
+        Bound::Routers => "ORDER BY b.ha_priority, a.host",
+    };
+    let mut found: BTreeMap<String, RouterHosts> = BTreeMap::new();
     // An id whose last binding went has no row, and must be told all the same.
-    found.extend(id.map(|id| (id.to_owned(), BTreeSet::new())));
-    let (sql, params) = select(all, column, id, "");
+    found.extend(id.map(|id| (id.to_owned(), RouterHosts::default())));
+    let (sql, params) = select(all, column, id, order);
     snapshot.for_each(&sql, &params, |row| {
-        found.entry(row.get(0)?).or_default().insert(row.get(1)?);
+        let hosts = found.entry(row.get(0)?).or_default();
+        let host: String = row.get(1)?;
+        let state: Option<String> = if matches!(bound, Bound::Routers) { row.get(2)? } else { None };
+        if state.is_some() {
+            hosts.candidates.push(host.clone());
+        }
+        if state.is_none_or(|state| state == "active") {
+            hosts.active.insert(host);
+        }
         Ok(())
     })?;
     for (id, hosts) in found {
         rows.extend(match bound {
-            Bound::Networks => id.parse().ok().map(|id| RowChange::DhcpHosts(id, hosts)),
+            Bound::Networks => id.parse().ok().map(|id| RowChange::DhcpHosts(id, hosts.active)),
             Bound::Routers => id.parse().ok().map(|id| RowChange::RouterHosts(id, hosts)),
         });
     }

@@ -1,10 +1,12 @@
 //! Hosts of routers.
 
 use super::{Agent, Wanting, candidates};
-use crate::{FeedError, agents};
+use crate::{FeedError, agents, election};
 use jiff::Timestamp;
-use net_types::{NetworkId, RouterId};
+use net_types::{NetworkId, NetworkType, RouterId};
+use network_model::binding::AgentConfigurations;
 use network_store::{Work, agent, l3_agent, segment};
+use std::collections::BTreeSet;
 use store::{Snapshot, StoreError, params};
 use uuid::Uuid;
 
@@ -74,6 +76,8 @@ struct Bound {
     host: String,
     alive: bool,
     stands_by: bool,
+    /// Tunnels that its host takes part in.
+    tunnels: BTreeSet<NetworkType>,
 }
 
 /// Gives a router its hosts, as far as there are any, and binds its ports to the one that forwards.
@@ -93,7 +97,7 @@ pub fn serve(work: &Work<'_>, router: &str, rules: Rules) -> Result<(), FeedErro
         l3_agent::unbind(work, router, &agent::get(work.tx, dead.id)?)?;
         return Ok(l3_agent::bind(work, router, &next)?);
     }
-    if let Some(next) = successor(&bound, rules) {
+    if let Some(next) = successor(&bound, rules).filter(|_| !elect(&bound)) {
         l3_agent::activate(work, router, next.id, &next.host)?;
     } else if let Some(serving) = bound.iter().find(|agent| !agent.stands_by) {
         l3_agent::place(work, router, &serving.host)?;
@@ -113,6 +117,11 @@ pub fn serve(work: &Work<'_>, router: &str, rules: Rules) -> Result<(), FeedErro
     Ok(())
 }
 
+/// Whether the hosts find out themselves which of them is active.
+fn elect(bound: &[Bound]) -> bool {
+    election::can_elect(bound.iter().map(|agent| &agent.tunnels))
+}
+
 /// The agent that becomes active in place of one that is gone, if there is one to do it.
 fn successor(bound: &[Bound], rules: Rules) -> Option<&Bound> {
     let active = bound.iter().find(|agent| !agent.stands_by);
@@ -122,12 +131,16 @@ fn successor(bound: &[Bound], rules: Rules) -> Option<&Bound> {
 
 fn bound(work: &Work<'_>, router: RouterId, rules: Rules) -> Result<Vec<Bound>, StoreError> {
     work.tx.query(
-        "SELECT a.id, a.host, a.heartbeat_timestamp >= ?2, COALESCE(b.ha_state, 'active')
-         FROM l3_agent_routers b JOIN agents a ON a.id = b.agent_id WHERE b.router_id = ?1 ORDER BY a.host",
-        params![router.0, rules.alive_since],
+        "SELECT a.id, a.host, a.heartbeat_timestamp >= ?2, COALESCE(b.ha_state, 'active'), COALESCE(l2.configurations, '')
+         FROM l3_agent_routers b JOIN agents a ON a.id = b.agent_id
+             LEFT JOIN agents l2 ON l2.host = a.host AND l2.agent_type = ?3
+         WHERE b.router_id = ?1 ORDER BY b.ha_priority, a.host",
+        params![router.0, rules.alive_since, agents::L2_AGENT],
         |row| {
             let stands_by = row.text(3)? == "standby";
-            Ok(Bound { id: row.parse(0)?, host: row.get(1)?, alive: row.get(2)?, stands_by })
+            let l2: AgentConfigurations = serde_json::from_str(&row.text(4)?).unwrap_or_default();
+            let tunnels = l2.tunnel_types.iter().filter_map(|kind| kind.parse().ok()).collect();
+            Ok(Bound { id: row.parse(0)?, host: row.get(1)?, alive: row.get(2)?, stands_by, tunnels })
         },
     )
 }

@@ -14,7 +14,7 @@
 //!          93 new from here to a stateless set: remember it for the sender, 82   92 to a stateless set: 82, not tracked
 //!          90 not tracked: ct(zone reg6), 82      80 tracked: 82
 //! 91        1 -> 94      92  1 new: remember it, out by reg5;  0 out by reg5      93 drop
-//! 94       12 to a port here without rules: out by it             10 to another station: out by the network's uplink only
+//! 94       12 to a port here without rules: out by it (a highly available router's: 64)             10 to another station: out by the network's uplink only
 //!           1 broadcast, multicast, and where MACs are unknown: NORMAL
 //! ```
 //! "Remember" is `ct(commit)` in zone reg6, so that networks with the same addresses never mix. Both ports of a connection
@@ -31,9 +31,10 @@ use super::RuleSets;
 use crate::flow_set::FlowSet;
 use crate::integration_bridge::{
     ACCEPT_OR_INGRESS, ACCEPTED_EGRESS, ACCEPTED_INGRESS, ACCEPTED_NORMAL, DROPPED, EGRESS_RULES, INGRESS,
-    INGRESS_RULES, REG_NET, REG_PORT, REG_RULES, receivers, to_receivers,
+    INGRESS_RULES, REG_NET, REG_PORT, REG_RULES, STANDBY_TO, receivers, to_receivers,
 };
 use crate::qos;
+use crate::router::standby;
 use crate::wiring::Wiring;
 use net_types::VlanId;
 use openflow::ct_state::{EST, INV, NEW, REL, RPL, TRK};
@@ -107,8 +108,15 @@ pub(super) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
 /// Table 94.
 fn leave(flows: &mut FlowSet, wiring: &Wiring<'_>) {
     let to = |vlan: VlanId| Match::new().reg(REG_NET, u32::from(vlan.get()));
-    for port in wiring.ports.values().filter(|port| !port.is_secured()) {
-        flows.add(ACCEPTED_NORMAL, 12, to(port.vlan).dl_dst(port.port.mac), qos::deliver(port));
+    for (id, port) in wiring.ports.iter().filter(|(_, port)| !port.is_secured()) {
+        let out = match wiring.gates.get(id) {
+            Some(gate) => {
+                let elsewhere = standby::to_the_active_host(wiring, port).unwrap_or_default();
+                standby::through(gate, STANDBY_TO, elsewhere)
+            }
+            None => qos::deliver(port),
+        };
+        flows.add(ACCEPTED_NORMAL, 12, to(port.vlan).dl_dst(port.port.mac), out);
     }
     let hiding: BTreeSet<VlanId> =
         wiring.ports.values().filter(|port| port.has_unknown_macs()).map(|port| port.vlan).collect();

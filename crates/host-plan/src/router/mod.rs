@@ -24,13 +24,14 @@
 mod advertisement;
 mod nat;
 mod port_forwarding;
+pub(crate) mod standby;
 
 use crate::host_plan::{Namespace, Route};
 use crate::names;
 use crate::namespaces::{default_routes, device, on_link, subnets_of, sysctls};
 use crate::wiring::Wiring;
 pub(crate) use advertisement::services;
-use host_view::{Gateway, HostRoute, Port, Router};
+use host_view::{Gateway, HostRoute, Port, Router, RouterState};
 pub use nat::NAT_TABLE;
 pub(crate) use nat::floating_ips_in;
 use net_types::{IpNet, PortId};
@@ -44,8 +45,12 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeSe
     if !wiring.config.roles.contains(&host_view::AgentRole::L3) {
         return (namespaces, errors);
     }
+    let states = standby::states(wiring);
     for (id, router) in wiring.view.routers.iter().filter(|(_, router)| router.admin_state_up) {
-        let mut planner = Planner { wiring, namespace: Namespace { sysctls: parameters(), ..Namespace::default() } };
+        let announces = states.get(id) != Some(&RouterState::Standby);
+        let moves = router.standby.is_some();
+        let namespace = Namespace { sysctls: parameters(router), moves, ..Namespace::default() };
+        let mut planner = Planner { wiring, announces, namespace };
         planner.interfaces(router);
         planner.gateways(router);
         errors.extend(port_forwarding::errors(router).map(|reason| format!("router {id}: {reason}")));
@@ -59,8 +64,8 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeSe
     (namespaces, errors)
 }
 
-fn parameters() -> BTreeMap<String, String> {
-    sysctls([
+fn parameters(router: &Router) -> BTreeMap<String, String> {
+    let mut parameters = sysctls([
         ("net.ipv4.ip_forward", "1"),
         // Answer and announce only the address of the device itself: others are the business of other devices.
         ("net.ipv4.conf.all.arp_ignore", "1"),
@@ -70,7 +75,12 @@ fn parameters() -> BTreeMap<String, String> {
         ("net.ipv4.ip_nonlocal_bind", "0"),
         ("net.ipv6.conf.all.forwarding", "1"),
         ("net.ipv6.conf.default.accept_ra", "0"),
-    ])
+    ]);
+    if router.standby.is_some() {
+        // The host that is active has the same addresses.
+        parameters.extend(sysctls([("net.ipv6.conf.default.accept_dad", "0")]));
+    }
+    parameters
 }
 
 /// A gateway that is realised.
@@ -83,6 +93,8 @@ struct Way<'a> {
 
 struct Planner<'w, 'a> {
     wiring: &'w Wiring<'a>,
+    /// False while it stands by: then its addresses are another host's to announce.
+    announces: bool,
     namespace: Namespace,
 }
 
@@ -95,7 +107,7 @@ impl<'a> Planner<'_, 'a> {
 
     fn device(&mut self, name: String, port: PortId) -> bool {
         let Some(mut device) = device(self.wiring.view, self.wiring.config, port) else { return false };
-        device.announce = true;
+        device.announce = self.announces;
         self.namespace.devices.insert(name, device);
         true
     }

@@ -41,8 +41,8 @@ pub(super) fn table(gateways: &[(&str, Option<IpAddr>)], floating_ips: &BTreeMap
     let from_outside = Statement::SetMark { value: FROM_OUTSIDE, mask: MARK_MASK };
     let source_nat = || Statement::Goto(SOURCE_NAT.into());
 
-    let mut sources = Chain::new()
-        .rule(Rule::new().then(Statement::Snat(Nat::map(Field::IpSaddr, FIXED_TO_FLOATING).fully_random())));
+    // One to one, so the port can stay as it is: then a connection outlives the host that its router was on.
+    let mut sources = Chain::new().rule(Rule::new().then(Statement::Snat(Nat::map(Field::IpSaddr, FIXED_TO_FLOATING))));
     let snat = |address: IpAddr| Statement::Snat(Nat::to(address).fully_random());
     for (gateway, address) in gateways.iter().filter_map(|(gateway, address)| Some((*gateway, (*address)?))) {
         sources = sources.rule(Rule::new().is(Field::OifName, gateway).then(snat(address)));

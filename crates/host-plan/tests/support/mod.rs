@@ -243,6 +243,7 @@ impl Host {
             address: ip("10.77.0.2"),
             mac: Some(mac("02:00:0a:4d:00:02")),
             types: [NetworkType::Vxlan].into(),
+            watched: false,
         };
         host.view.tunnel_peers.insert("peer2".into(), peer);
         let remote = RemotePort {
@@ -250,6 +251,7 @@ impl Host {
             host: "peer2".into(),
             mac: mac("fa:16:3e:2e:29:90"),
             addresses: [ip("10.10.1.5")].into(),
+            may_be_on: [].into(),
         };
         host.view.remote_ports.insert(id(H2), remote);
         host.view.group_members.entry(id(REMOTE)).or_default().insert(net("10.10.1.5"));
@@ -300,6 +302,8 @@ impl Host {
             ofport: Some(self.next_number("br-int")),
             iface_id: Some(new.id),
             attached_mac: mac,
+            lives: false,
+            begins: false,
         };
         self.port(new);
         self.state.interfaces.insert(name, interface);
@@ -349,7 +353,14 @@ impl Host {
                     let BridgePort { external_ids, .. } = port;
                     let iface_id = external_ids.get("iface-id").map(|text| text.parse().unwrap());
                     let attached_mac = external_ids.get("attached-mac").map(|text| text.parse().unwrap());
-                    let interface = Interface { bridge: bridge.clone(), ofport, iface_id, attached_mac };
+                    let interface = Interface {
+                        bridge: bridge.clone(),
+                        ofport,
+                        iface_id,
+                        attached_mac,
+                        lives: false,
+                        begins: false,
+                    };
                     self.state.interfaces.insert(name.clone(), interface);
                 }
             }

@@ -57,6 +57,10 @@ pub struct RemotePort {
     pub mac: MacAddr,
     /// Its addresses (for local ARP answers).
     pub addresses: BTreeSet<IpAddr>,
+    /// Of a highly available router's port: all hosts, this one left out, that it may be active on at any moment. Empty: it is on
+    /// `host` and nowhere else.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub may_be_on: BTreeSet<String>,
 }
 
 /// The tunnel endpoint of another host.
@@ -69,4 +73,7 @@ pub struct TunnelPeer {
     pub mac: Option<MacAddr>,
     /// Tunnel types that the host takes part in.
     pub types: BTreeSet<NetworkType>,
+    /// Whether this host and that one watch whether the other lives, for the sake of highly available routers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub watched: bool,
 }

@@ -26,12 +26,41 @@ pub struct Router {
     /// Ports of floating IPs that it leads to ports of instances.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub port_forwardings: BTreeMap<PortForwardingId, PortForwarding>,
+    /// Of a highly available router whose hosts agree among themselves who is active: this host's place among them. None:
+    /// it is active here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby: Option<Standby>,
 }
 
 impl Router {
     /// All its gateways, the first one first.
     pub fn gateways(&self) -> impl Iterator<Item = &Gateway> {
         self.gateway.iter().chain(&self.further_gateways)
+    }
+}
+
+/// A host's place among those that a highly available router lives on. It is active exactly while no host lives that is
+/// preferred to it and, where there are at least two others, one of the others does: who is cut off from all must assume
+/// that it is itself the one that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Standby {
+    /// Hosts that come before this one, by name.
+    pub preferred: BTreeSet<String>,
+    /// All other hosts that have a say: those that the router lives on, and where these are but two, one more as witness. Each
+    /// is a tunnel peer that is `watched`.
+    pub others: BTreeSet<String>,
+}
+
+impl Standby {
+    /// Whether the router is active here, as far as this host sees which others live.
+    pub fn is_active(&self, lives: impl Fn(&str) -> bool) -> bool {
+        !self.preferred.iter().any(|host| lives(host))
+            && (!self.needs_company() || self.others.iter().any(|host| lives(host)))
+    }
+
+    /// Whether a host that sees none of the others must not be active.
+    pub fn needs_company(&self) -> bool {
+        self.others.len() > 1
     }
 }
 

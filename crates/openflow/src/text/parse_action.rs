@@ -50,6 +50,9 @@ fn action(text: &str, ports: PortByName<'_>, depth: u8) -> Result<Action, Error>
     if let Some(arguments) = lex::call(text, "conjunction") {
         return conjunction(arguments);
     }
+    if let Some(arguments) = lex::call(text, "bundle_load") {
+        return first_living(arguments, ports);
+    }
     match text {
         "ct" => return Ok(Ct::zone(0).into()),
         "ct_clear" => return Ok(Action::CtClear),
@@ -131,6 +134,25 @@ fn conjunction(arguments: &str) -> Result<Action, Error> {
         return bad("conjunction", arguments);
     }
     Ok(Action::Conjunction { id: number("conjunction id", id.trim())?, clause, of })
+}
+
+/// `eth_src,0,active_backup,ofport,NXM_NX_REG10[0..15],members:2,3`; older switches say `slaves:`.
+fn first_living(arguments: &str, ports: PortByName<'_>) -> Result<Action, Error> {
+    let items: Vec<&str> = lex::list(arguments).collect();
+    let [fields, _basis, algorithm, kind, into, first, more @ ..] = items.as_slice() else {
+        return bad("bundle_load", arguments);
+    };
+    let first = first.strip_prefix("members:").or_else(|| first.strip_prefix("slaves:"));
+    let (true, Some(first)) = ((*fields, *algorithm, *kind) == ("eth_src", "active_backup", "ofport"), first) else {
+        return bad("bundle_load of the first living port", arguments);
+    };
+    let into = subfield(into)?;
+    let member = |text: &str| match port(text, ports)?.to_u16() {
+        Some(number) if into.bits >= 16 => Ok(number),
+        _ => bad("bundle_load", arguments),
+    };
+    let ports = std::iter::once(first).chain(more.iter().copied()).map(member).collect::<Result<_, _>>()?;
+    Ok(Action::FirstLiving { into, ports })
 }
 
 fn note(text: &str) -> Result<Action, Error> {

@@ -55,6 +55,16 @@ pub(super) fn write_action(out: &mut dyn fmt::Write, action: &Action, names: &dy
         Action::CtClear => out.write_str("ct_clear"),
         Action::Learn(learn) => write_learn(out, learn, names),
         Action::Conjunction { id, clause, of } => write!(out, "conjunction({id},{clause}/{of})"),
+        Action::FirstLiving { into, ports } => {
+            out.write_str("bundle_load(eth_src,0,active_backup,ofport,")?;
+            write_subfield(out, *into)?;
+            out.write_str(",members:")?;
+            for (index, port) in ports.iter().enumerate() {
+                out.write_str(if index > 0 { "," } else { "" })?;
+                write_port(out, PortNo::from_u16(*port), names)?;
+            }
+            out.write_char(')')
+        }
         Action::Note(octets) => {
             out.write_str("note:")?;
             for (index, octet) in octets.iter().enumerate() {

@@ -17,6 +17,7 @@ const RESUBMIT: u16 = 1;
 const REG_MOVE: u16 = 6;
 const REG_LOAD: u16 = 7;
 const NOTE: u16 = 8;
+const BUNDLE_LOAD: u16 = 13;
 const RESUBMIT_TABLE: u16 = 14;
 const OUTPUT_REG: u16 = 15;
 const LEARN: u16 = 16;
@@ -28,6 +29,13 @@ const CT_CLEAR: u16 = 43;
 const CT_COMMIT: u16 = 1;
 const CT_FORCE: u16 = 2;
 const NO_TABLE: u8 = 0xff;
+
+/// `NX_BD_ALG_ACTIVE_BACKUP`: the first port that lives.
+const ACTIVE_BACKUP: u16 = 0;
+/// `NX_HASH_FIELDS_ETH_SRC`: what other algorithms would choose by.
+const ETH_SRC: u16 = 0;
+/// The header of `in_port`, which says what the members of a bundle are.
+const PORTS: u32 = 0x0000_0002;
 
 const NAT_SRC: u16 = 1;
 const NAT_DST: u16 = 2;
@@ -95,6 +103,24 @@ pub(super) fn write_body(out: &mut Writer, action: &Action) -> Result<(), Error>
             out.u8(index);
             out.u8(*of);
             out.u32(*id);
+        }
+        Action::FirstLiving { into, ports } => {
+            let Ok(count @ 1..=2048) = u16::try_from(ports.len()) else {
+                return cannot("bundle of no ports, or of too many");
+            };
+            if into.bits < 16 {
+                return cannot("bundle into too few bits");
+            }
+            out.u16(BUNDLE_LOAD);
+            out.u16(ACTIVE_BACKUP);
+            out.u16(ETH_SRC);
+            out.u16(0);
+            out.u32(PORTS);
+            out.u16(count);
+            out.u16(oxm::packed_bits(*into)?);
+            oxm::write_reference(out, into.field);
+            out.zeros(4);
+            ports.iter().for_each(|port| out.u16(*port));
         }
         Action::CtClear => out.u16(CT_CLEAR),
         Action::Ct(ct) => write_ct(out, ct)?,
@@ -221,10 +247,29 @@ pub(super) fn read_body(mut body: Reader<'_>, depth: u8) -> Result<Action, Error
             }
             Action::Conjunction { id, clause: index + 1, of }
         }
+        BUNDLE_LOAD => read_bundle(body)?,
         CT if depth < action::MAX_DEPTH => read_ct(body, depth)?,
         CT_CLEAR => Action::CtClear,
         other => return body.unknown(other),
     })
+}
+
+fn read_bundle(mut body: Reader<'_>) -> Result<Action, Error> {
+    // The hash's basis means nothing to this algorithm.
+    let (algorithm, fields, _) = (body.u16()?, body.u16()?, body.u16()?);
+    let members = body.u32()?;
+    if (algorithm, fields, members) != (ACTIVE_BACKUP, ETH_SRC, PORTS) {
+        return body.error("bundle other than active_backup of ports");
+    }
+    let (count, packed) = (body.u16()?, body.u16()?);
+    let field = oxm::read_reference(&mut body)?;
+    let into = oxm::unpack_bits(&body, field, packed)?;
+    body.skip(4)?;
+    if count == 0 || into.bits < 16 {
+        return body.error("bundle of no ports, or into too few bits");
+    }
+    let ports = (0..count).map(|_| body.u16()).collect::<Result<_, _>>()?;
+    Ok(Action::FirstLiving { into, ports })
 }
 
 fn read_ct(mut body: Reader<'_>, depth: u8) -> Result<Action, Error> {

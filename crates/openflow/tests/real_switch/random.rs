@@ -142,6 +142,8 @@ fn action() -> impl Strategy<Value = Action> {
         (1u16..4095).prop_map(|vid| Action::Load(u64::from(vid), SubField::bits(Field::VlanTci, 0, 11))),
         Just(Action::push_vlan()),
         any::<u32>().prop_map(Action::SetQueue),
+        (register(), vec(1u16..0xff00, 1..6))
+            .prop_map(|(field, ports)| Action::FirstLiving { into: SubField::bits(field, 0, 15), ports }),
         vec(any::<u8>(), 0..20).prop_map(Action::note),
         Just(Action::CtClear),
         load,

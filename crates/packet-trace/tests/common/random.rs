@@ -78,6 +78,7 @@ pub fn host(dice: &mut Dice) -> (Host, Places) {
     }
     for last in [2u8, 3] {
         let peer = TunnelPeer {
+            watched: false,
             address: ip(&format!("10.77.0.{last}")),
             mac: Some(mac(&format!("02:00:0a:4d:00:0{last}"))),
             types: [NetworkType::Vxlan].into(),
@@ -89,6 +90,7 @@ pub fn host(dice: &mut Dice) -> (Host, Places) {
     for number in 100..100 + dice.roll(ELSEWHERE + 1) {
         let addresses = [false, true].map(|v6| ip(&address(1, number, v6)));
         let remote = RemotePort {
+            may_be_on: [].into(),
             network: id("1"),
             host: format!("peer{}", 2 + number % 2),
             mac: mac(&mac_of(number)),
@@ -153,6 +155,7 @@ fn router(host: &mut Host) {
     host.port(NewPort::new("2a", "1", "fa:16:3e:dd:00:02", &[("41", "10.1.0.1")]).owner("network:router_interface"));
     host.port(NewPort::new("2b", "3", "fa:16:3e:dd:00:03", &[("43", "10.3.0.1")]).owner("network:router_gateway"));
     let router = Router {
+        standby: None,
         admin_state_up: true,
         interfaces: [id("2a")].into(),
         gateway: Some(Gateway { port: id("2b"), enable_snat: true }),
