@@ -23,7 +23,7 @@ mod switch;
 pub mod tasks;
 mod watch;
 
-pub use audit::{Audit, Finding, How, Layer, Source, ViewFrom, audit};
+pub use audit::{Audit, Finding, How, KnownHost, Layer, Source, ViewFrom, audit, known_host};
 pub use cleanup::{Cleanup, remove_everything};
 pub use config::{AgentConfig, AgentSection, DhcpSection, Endpoint, OvsSection};
 pub use error::AgentError;

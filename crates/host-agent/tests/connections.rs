@@ -106,6 +106,7 @@ fn answers_alone_do_not_keep_a_connection_alive() {
             streams.push((server, client, asker));
         }
         assert_eq!((tracked(&host, 5000), tracked(&host, 5001)), (1, 1));
+        explained(&host, client, &a, gone).await;
 
         host.server.change(|view| {
             view.security_groups.get_mut(&group).unwrap().rules.remove(&gone);
@@ -127,6 +128,23 @@ fn answers_alone_do_not_keep_a_connection_alive() {
         host.server.change(|view| view.ports.get_mut(&server_port(view, "10.0.0.1")).unwrap().security_groups.clear());
         until("all its connections are forgotten", || tracked(&host, 5001) == 0).await;
     });
+}
+
+/// What the agent has kept explains a packet's way, and names the rule.
+async fn explained(host: &Host, from: PortId, to: &Instance, rule: SecurityGroupRuleId) {
+    let config = host.config("");
+    let mut known = host_agent::known_host(&config, host_agent::ViewFrom::Kept).await.unwrap();
+    while known.view.ports.is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        known = host_agent::known_host(&config, host_agent::ViewFrom::Kept).await.unwrap();
+    }
+    let question = packet_trace::Question { from, protocol: 17, to: ip("10.0.0.1"), port: 5000 };
+    let packet = question.packet(&known.view).unwrap();
+    let switch = packet_trace::Switch::new(&known.plan, &known.state);
+    let device = format!("tap{}", from.short());
+    let trace = switch.send("br-int", &device, &packet, &mut packet_trace::Tracker::default());
+    assert!(trace.reaches(&to.device), "{trace}");
+    assert_eq!(packet_trace::rules_met(&trace, &known.rules), [[rule].into()], "{trace}");
 }
 
 fn server_port(view: &HostView, address: &str) -> PortId {

@@ -25,6 +25,9 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
             old.into_iter().chain(row).for_each(|port| of_port(topology, port, found));
         }
         RowChange::Group(id, _) => of_group(topology, id, found),
+        RowChange::AddressGroup(id, _) => {
+            topology.groups_that_refer_to(id).for_each(|referring| of_group(topology, referring, found));
+        }
         RowChange::Router(id, _) => of_router(topology, id, found),
         RowChange::FloatingIp(id, row) => {
             let old = topology.floating_ip(id).and_then(|old| old.router);

@@ -130,6 +130,9 @@ fn add_groups(topology: &Topology, view: &mut HostView) {
 }
 
 fn members(topology: &Topology, group: &SecurityGroupId) -> BTreeSet<IpNet> {
+    if let Some(addresses) = topology.address_group(group) {
+        return addresses.clone();
+    }
     let ports = topology.ports_of_group(group).map(|(_, port)| port);
     ports
         .flat_map(|port| {

@@ -4,8 +4,8 @@ use host_view::{
     ExtraDhcpOption, Gateway, HostRoute, Network, Port, PortForwarding, PortQos, SecurityGroup, Segment, Subnet, Trunk,
 };
 use net_types::{
-    FloatingIpId, MacAddr, NetworkId, NetworkType, PortForwardingId, PortId, RouterId, SecurityGroupId, SubnetId,
-    TrunkId,
+    FloatingIpId, IpNet, MacAddr, NetworkId, NetworkType, PortForwardingId, PortId, RouterId, SecurityGroupId,
+    SubnetId, TrunkId,
 };
 use network_model::device_owner;
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,6 +158,8 @@ pub enum RowChange {
     Port(PortId, Option<PortRow>),
     /// A security group with its rules.
     Group(SecurityGroupId, Option<SecurityGroup>),
+    /// Addresses of an address group. Rules refer to it as to a remote group, and so do hosts: ids of both never clash.
+    AddressGroup(SecurityGroupId, Option<BTreeSet<IpNet>>),
     /// A router.
     Router(RouterId, Option<RouterRow>),
     /// A floating IP.

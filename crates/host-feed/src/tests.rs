@@ -323,16 +323,14 @@ async fn a_rule_reaches_the_hosts_of_its_group_as_it_was_given() {
 }
 
 /// Prefixes of the rules that a host has for a group, beside those that refer to groups.
+/// The prefixes behind the remote groups of a group's rules, but for the group itself.
 fn prefixes(host: &Host, group: SecurityGroupId) -> Vec<String> {
-    let remotes = host.view.security_groups[&group].rules.values().map(|rule| rule.remote.clone());
-    let mut prefixes: Vec<String> = remotes
-        .filter_map(|remote| match remote {
-            Remote::Prefix(prefix) => Some(prefix.to_string()),
-            Remote::Any | Remote::Group(_) => None,
-        })
-        .collect();
-    prefixes.sort();
-    prefixes
+    let remotes = host.view.security_groups[&group].rules.values().filter_map(|rule| match rule.remote {
+        Remote::Group(id) if id != group => Some(id),
+        _ => None,
+    });
+    let members = remotes.flat_map(|id| host.view.group_members.get(&id).into_iter().flatten());
+    members.map(ToString::to_string).collect()
 }
 
 #[tokio::test]
@@ -366,9 +364,9 @@ async fn rules_with_an_address_group_follow_its_prefixes() {
         .await;
     let net = |text: &str| text.parse::<net_types::IpNet>().unwrap();
     for (add, list, expected) in [
-        (true, vec![net("10.1.0.0/16"), net("2001:db8::/64")], vec!["10.1.0.0/16"]),
-        (true, vec![net("192.0.2.7/24")], vec!["10.1.0.0/16", "192.0.2.0/24"]),
-        (false, vec![net("10.1.0.0/16")], vec!["192.0.2.0/24"]),
+        (true, vec![net("10.1.0.0/16"), net("2001:db8::/64")], vec!["10.1.0.0/16", "2001:db8::/64"]),
+        (true, vec![net("192.0.2.7/24")], vec!["10.1.0.0/16", "192.0.2.0/24", "2001:db8::/64"]),
+        (false, vec![net("10.1.0.0/16"), net("2001:db8::/64")], vec!["192.0.2.0/24"]),
         (false, vec![net("192.0.2.0/24")], vec![]),
     ] {
         world

@@ -6,7 +6,7 @@
 use crate::election;
 use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterHosts, RouterRow, RowChange, TrunkRow};
 use host_view::{PortQos, SecurityGroup, Subnet};
-use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
+use net_types::{FloatingIpId, IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ pub struct Topology {
     subnets: BTreeMap<SubnetId, Subnet>,
     ports: BTreeMap<PortId, PortRow>,
     groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    address_groups: BTreeMap<SecurityGroupId, BTreeSet<IpNet>>,
     routers: BTreeMap<RouterId, RouterRow>,
     floating_ips: BTreeMap<FloatingIpId, FloatingIpRow>,
     qos_policies: BTreeMap<Uuid, PortQos>,
@@ -275,7 +276,12 @@ impl Topology {
         self.routers_of_network.of(network)
     }
 
-    /// Groups with a rule whose remote group is this one.
+    /// The addresses of an address group that has any.
+    pub fn address_group(&self, id: &SecurityGroupId) -> Option<&BTreeSet<IpNet>> {
+        self.address_groups.get(id)
+    }
+
+    /// Groups with a rule whose remote group, or address group, is this one.
     pub fn groups_that_refer_to(&self, group: &SecurityGroupId) -> impl Iterator<Item = &SecurityGroupId> {
         self.groups_that_refer_to.of(group)
     }
@@ -287,6 +293,8 @@ impl Topology {
             RowChange::Subnet(id, row) => self.put_subnet(id, row),
             RowChange::Port(id, row) => self.put_port(id, row),
             RowChange::Group(id, row) => self.put_group(id, row),
+            RowChange::AddressGroup(id, Some(row)) => drop(self.address_groups.insert(id, row)),
+            RowChange::AddressGroup(id, None) => drop(self.address_groups.remove(&id)),
             RowChange::Router(id, row) => self.put_router(id, row),
             RowChange::FloatingIp(id, row) => self.put_floating_ip(id, row),
             RowChange::QosPolicy(id, row) => self.put_qos_policy(id, row),

@@ -29,7 +29,7 @@ mod wiring;
 
 pub use config::{Datapath, HostConfig, TunnelEndpoint};
 pub use diff::{Action, diff};
-pub use firewall::{ConnectionRules, TrackedConnection};
+pub use firewall::{ConnectionRules, FlowRules, TrackedConnection, flow_rules};
 pub use host_plan::{
     Attachment, Bridge, BridgePort, DEAD_VLAN, DROPPED_TABLE, Device, Endpoint, FLOW_OWNER, HostPlan, Namespace,
     OUR_METERS, OWNER_KEY, PortKind, PortTag, Route,

@@ -14,6 +14,7 @@ mod print;
 mod probe;
 mod server;
 mod signals;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,8 @@ enum Command {
     Lab(lab::Arguments),
     /// Instances in namespaces on the lab's hosts, to see what an instance would see.
     Probe(probe::Arguments),
+    /// Walks a packet through what this host's agent has planned: where it goes, and which flow and rule decide.
+    Trace(trace::Arguments),
     /// What an external Keystone must know of Neutronium.
     Keystone(keystone::Arguments),
     /// The rules of who may do what: shows them, and says what they mean for somebody.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Lab(arguments) => lab::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
         Command::Keystone(arguments) => keystone::run(arguments),
         Command::Policy(arguments) => policy::run(arguments),
         Command::Completion { shell } => {

@@ -7,6 +7,9 @@
 //!                                     │                  ├─ NORMAL ──▶ Fdb and access VLANs ──▶ ports
 //!                                     └── patch ports ───┴─ output ──▶ ports, tunnels
 //! ```
+//! [`Rooms`] takes what reaches a namespace's device through its routes and packet filter, and back into the switch.
+//! [`Question`] makes the packet from a question in the API's terms.
+//!
 //! In: a plan, the numbers of its ports ([`LocalState`](host_plan::LocalState)), a packet, what the connection tracker
 //! knows. Out: a [`Trace`]: every flow that decided something, and where the packet (or its copies) left. Nothing here asks a
 //! real switch: that both agree is what `tests/real_switch.rs` is for.
@@ -18,6 +21,8 @@
 mod connections;
 mod normal;
 mod packet;
+mod question;
+mod room;
 mod table;
 mod trace;
 mod walk;
@@ -25,5 +30,7 @@ mod walk;
 pub use connections::{Connections, Given, Tracked, Tracker};
 pub use normal::Fdb;
 pub use packet::Packet;
+pub use question::{Question, neighbours, rules_met};
+pub use room::{Neighbours, Rooms};
 pub use trace::{Exit, Step, Trace};
 pub use walk::Switch;

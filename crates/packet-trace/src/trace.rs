@@ -57,6 +57,13 @@ pub enum Step<'a> {
         /// The table that it goes into.
         table: u8,
     },
+    /// Something happened in a namespace.
+    Room {
+        /// The namespace.
+        namespace: String,
+        /// What.
+        what: String,
+    },
     /// NORMAL chose, or refused, and why.
     Normal(String),
     /// Left by a port.
@@ -158,6 +165,7 @@ impl fmt::Display for Trace<'_> {
                 Step::Committed { zone, mark: None } => writeln!(out, "       remembered in zone {zone}")?,
                 Step::Committed { zone, mark: Some(mark) } => writeln!(out, "       marked {mark} in zone {zone}")?,
                 Step::Learned { table } => writeln!(out, "       learns the sender into {table}")?,
+                Step::Room { namespace, what } => writeln!(out, "       {namespace}: {what}")?,
                 Step::Normal(what) => writeln!(out, "       NORMAL: {what}")?,
                 Step::Out(Exit { bridge, port, tunnel: None, packet }) => match packet.vlan() {
                     Some(vlan) => writeln!(out, "       out of {bridge} by {port}, VLAN {vlan}")?,

@@ -22,7 +22,7 @@ use crate::server::Servers;
 use crate::switch::database::local_state;
 use crate::{AgentConfig, AgentError, keep};
 use host_drivers::ovsdb::Database;
-use host_plan::{HostPlan, plan};
+use host_plan::{FlowRules, HostPlan, LocalState, flow_rules, plan};
 use host_view::{HostView, WatchEvent};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -103,6 +103,30 @@ pub async fn audit(config: &AgentConfig, from: ViewFrom) -> Result<Audit, AgentE
     findings.extend(rooms::all(&plan, &config.agent.roles).await?);
     findings.sort();
     Ok(Audit { host: config.agent.host.clone(), view: source, findings, plan })
+}
+
+/// What a host is known to have to realise.
+#[derive(Debug, Clone)]
+pub struct KnownHost {
+    /// The view.
+    pub view: Arc<HostView>,
+    /// What OVSDB says of the host.
+    pub state: LocalState,
+    /// The plan of both.
+    pub plan: HostPlan,
+    /// Which security group rules stand behind which of its flows.
+    pub rules: FlowRules,
+}
+
+/// Reads what there is to be known, for those who explain it.
+pub async fn known_host(config: &AgentConfig, from: ViewFrom) -> Result<KnownHost, AgentError> {
+    let (view, _) = view(config, from).await?;
+    let mut database = Database::new(&config.ovs.db());
+    let cache = database.cache().await?;
+    let (host, state) = (config.host_config(), local_state(&cache, None));
+    let plan = plan(&view, &host, &state);
+    let rules = flow_rules(&view, &host, &state);
+    Ok(KnownHost { view, state, plan, rules })
 }
 
 async fn view(config: &AgentConfig, from: ViewFrom) -> Result<(Arc<HostView>, Source), AgentError> {

@@ -16,7 +16,7 @@ use network::{networks, subnets};
 use port::ports;
 use qos::qos_policies;
 use router::{floating_ips, routers};
-use security_group::{groups, groups_that_name, rule_group};
+use security_group::{address_groups, groups, rule_group};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -29,6 +29,7 @@ pub fn everything(snapshot: &Snapshot<'_>) -> Result<Vec<RowChange>, StoreError>
     networks(snapshot, None, &mut rows)?;
     subnets(snapshot, None, &mut rows)?;
     groups(snapshot, None, &mut rows)?;
+    address_groups(snapshot, None, &mut rows)?;
     ports(snapshot, None, &mut rows)?;
     routers(snapshot, None, &mut rows)?;
     floating_ips(snapshot, None, &mut rows)?;
@@ -77,9 +78,8 @@ pub fn changed(snapshot: &Snapshot<'_>, changes: &[Change]) -> Result<Vec<RowCha
                 }
             }
             "address_group" => {
-                for group in groups_that_name(snapshot, id)?.into_iter().filter(|g| groups_of_rules.insert(*g)) {
-                    groups(snapshot, Some(&group.to_string()), &mut rows)?;
-                }
+                address_groups(snapshot, Some(id), &mut rows)?;
+                gone(&mut rows, before, id, |id| RowChange::AddressGroup(id, None));
             }
             "router" => {
                 routers(snapshot, Some(id), &mut rows)?;

@@ -1,4 +1,4 @@
-//! Security groups with their rules; rules with an address group become one for each of its prefixes.
+//! Security groups with their rules, and the address groups that rules may refer to as they do to remote groups.
 
 use super::{children, malformed, select};
 use crate::row::RowChange;
@@ -6,27 +6,23 @@ use host_view::{Direction, EtherType, Remote, RuleMatch, SecurityGroup, Security
 use net_types::{IpNet, PortRange, SecurityGroupId, SecurityGroupRuleId};
 use network_model::security_group::protocol_number;
 use store::{Change, Row, Snapshot, StoreError, params};
-use uuid::Uuid;
 
 pub(super) fn groups(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {
     let mut rules = children(
         snapshot,
         select(
-            "SELECT rules.security_group_id, rules.id, rules.direction, rules.ethertype, rules.protocol,
-                    rules.port_range_min, rules.port_range_max, rules.remote_ip_prefix, rules.remote_group_id,
-                    rules.remote_address_group_id, addresses.address
-             FROM security_group_rules AS rules LEFT JOIN address_group_addresses AS addresses
-                 ON addresses.address_group_id = rules.remote_address_group_id",
-            "rules.security_group_id",
+            "SELECT security_group_id, id, direction, ethertype, protocol, port_range_min, port_range_max,
+                    remote_ip_prefix, remote_group_id, remote_address_group_id
+             FROM security_group_rules",
+            "security_group_id",
             id,
             "",
         ),
         |row| {
             // One that cannot be read allows nothing, and must not keep all others from the hosts.
             let id: SecurityGroupRuleId = row.parse(1)?;
-            let rule = rule(row).and_then(|rule| one_of_address_group(id, rule, row));
-            let rule = rule.inspect_err(|error| tracing::error!(%id, %error, "a rule cannot be read")).ok();
-            Ok((row.get::<String>(0)?, rule.flatten()))
+            let rule = rule(row).inspect_err(|error| tracing::error!(%id, %error, "a rule cannot be read")).ok();
+            Ok((row.get::<String>(0)?, rule.map(|rule| (id, rule))))
         },
     )?;
     let (sql, params) = select("SELECT id, stateful FROM security_groups", "id", id, "");
@@ -38,23 +34,19 @@ pub(super) fn groups(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<R
     })
 }
 
-/// A rule with an address group becomes one for each of its prefixes of the rule's IP version, with ids made of both; hosts
-/// know no address groups. `None`: this prefix is of the other version, or the group is empty.
-fn one_of_address_group(
-    id: SecurityGroupRuleId,
-    rule: SecurityGroupRule,
-    row: &Row<'_>,
-) -> Result<Option<(SecurityGroupRuleId, SecurityGroupRule)>, StoreError> {
-    if row.get::<Option<String>>(9)?.is_none() {
-        return Ok(Some((id, rule)));
-    }
-    let Some(prefix) = row.parse_opt::<IpNet>(10)? else { return Ok(None) };
-    let version = if prefix.addr().is_ipv4() { EtherType::IPv4 } else { EtherType::IPv6 };
-    if version != rule.ethertype {
-        return Ok(None);
-    }
-    let own = Uuid::new_v5(&id.0, prefix.to_string().as_bytes());
-    Ok(Some((SecurityGroupRuleId(own), SecurityGroupRule { remote: Remote::Prefix(prefix), ..rule })))
+/// Address groups that have addresses.
+pub(super) fn address_groups(
+    snapshot: &Snapshot<'_>,
+    id: Option<&str>,
+    rows: &mut Vec<RowChange>,
+) -> Result<(), StoreError> {
+    let all = "SELECT address_group_id, address FROM address_group_addresses";
+    let found = children(snapshot, select(all, "address_group_id", id, ""), |row| {
+        Ok((row.parse::<SecurityGroupId>(0)?, row.parse::<IpNet>(1)?))
+    })?;
+    let addresses = |list: Vec<IpNet>| list.into_iter().map(|net| net.trunc()).collect();
+    rows.extend(found.into_iter().map(|(id, list)| RowChange::AddressGroup(id, Some(addresses(list)))));
+    Ok(())
 }
 
 /// The columns of `groups`' query from the direction on.
@@ -81,7 +73,7 @@ fn rule(row: &Row<'_>) -> Result<SecurityGroupRule, StoreError> {
         (Some(1), EtherType::IPv6) => Some(58),
         (protocol, _) => protocol,
     };
-    let remote = match (row.parse_opt(7)?, row.parse_opt(8)?) {
+    let remote = match (row.parse_opt(7)?, row.parse_opt(8)?.or(row.parse_opt(9)?)) {
         (_, Some(group)) => Remote::Group(group),
         (Some(prefix), None) => Remote::Prefix(prefix),
         (None, None) => Remote::Any,
@@ -121,16 +113,4 @@ pub(super) fn rule_group(snapshot: &Snapshot<'_>, change: &Change) -> Result<Opt
     snapshot.query_opt("SELECT security_group_id FROM security_group_rules WHERE id = ?1", params![&change.id], |row| {
         row.parse(0)
     })
-}
-
-/// The security groups with a rule that names this address group.
-pub(super) fn groups_that_name(
-    snapshot: &Snapshot<'_>,
-    address_group: &str,
-) -> Result<Vec<SecurityGroupId>, StoreError> {
-    snapshot.query(
-        "SELECT DISTINCT security_group_id FROM security_group_rules WHERE remote_address_group_id = ?1",
-        params![address_group],
-        |row| row.parse(0),
-    )
 }

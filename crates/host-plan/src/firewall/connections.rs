@@ -45,7 +45,7 @@ pub struct TrackedConnection {
 /// What the groups of this host's ports say of connections.
 pub struct ConnectionRules<'a> {
     view: &'a HostView,
-    /// Networks with a secured port, by zone.
+    /// Networks by zone.
     zones: BTreeMap<u16, NetworkId>,
     /// Ports that may use exactly this address.
     owners: HashMap<(NetworkId, IpAddr), Vec<&'a Port>>,
@@ -78,9 +78,8 @@ impl<'a> ConnectionRules<'a> {
                 }
             }
         }
-        let secured: BTreeSet<NetworkId> =
-            view.ports.values().filter(|port| is_secured(port)).map(|port| port.network).collect();
-        let zones = plan.local_vlans.iter().filter(|(network, _)| secured.contains(network));
+        // All of them: the last port with groups may have gone, and its address may come back.
+        let zones = plan.local_vlans.iter();
         let members = view.group_members.iter().map(|(group, members)| {
             let whole = |net: &&IpNet| net.prefix_len() == if net.addr().is_ipv4() { 32 } else { 128 };
             let (single, wide): (Vec<&IpNet>, Vec<&IpNet>) = members.iter().partition(whole);

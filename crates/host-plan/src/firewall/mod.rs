@@ -16,12 +16,14 @@
 //! the number in reg5. See `docs/adr/0006-security-group-flows.md`.
 
 mod connections;
+mod explain;
 mod port_security;
 mod rule_sets;
 mod rules;
 mod verdicts;
 
 pub use connections::{ConnectionRules, TrackedConnection};
+pub use explain::{FlowRules, flow_rules};
 pub(crate) use port_security::{is_networks_own, is_secured, macs};
 pub(crate) use rule_sets::RuleSets;
 

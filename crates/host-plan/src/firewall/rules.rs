@@ -33,15 +33,9 @@ pub(super) fn plan(flows: &mut FlowSet, view: &HostView, rule_sets: &RuleSets) {
         let rules = groups.iter().filter_map(|id| view.security_groups.get(id)).flat_map(|group| group.rules.values());
         for rule in rules {
             let (table, accepted) = tables(rule.direction);
-            let Some(matches) = matches(rule, set.number) else { continue };
+            let Some(matches) = rule_matches(rule, set.number) else { continue };
             match rule.remote {
-                Remote::Any => add_all(flows, table, priority(rule), matches, accepted),
-                Remote::Prefix(prefix) if EtherType::of(&prefix.addr()) == rule.ethertype => {
-                    let from = matches.into_iter().map(|m| remote_address(m, rule.direction, prefix)).collect();
-                    add_all(flows, table, priority(rule), from, accepted);
-                }
-                // A prefix of the other family can never be met.
-                Remote::Prefix(_) => {}
+                Remote::Any | Remote::Prefix(_) => add_all(flows, table, priority(rule), matches, accepted),
                 Remote::Group(id) => {
                     let Some(conjunction) = rule_sets.remote_groups.get(&id).copied() else { continue };
                     used.insert((rule.direction, rule.ethertype, id));
@@ -95,7 +89,7 @@ fn add_all(flows: &mut FlowSet, table: u8, priority: u16, matches: Vec<Match>, a
 }
 
 /// The table of the rules of a direction, and where what they allow goes.
-fn tables(direction: Direction) -> (u8, u8) {
+pub(super) fn tables(direction: Direction) -> (u8, u8) {
     match direction {
         Direction::Egress => (EGRESS_RULES, ACCEPT_OR_INGRESS),
         Direction::Ingress => (INGRESS_RULES, ACCEPTED_INGRESS),
@@ -132,6 +126,20 @@ fn priority(rule: &SecurityGroupRule) -> u16 {
         (Some(ip_proto::ICMP | ip_proto::ICMPV6), _) => 75,
         (Some(ip_proto::TCP | ip_proto::UDP | ip_proto::SCTP), _) => 77,
         _ => 74,
+    }
+}
+
+/// What the flows of a rule of a set match: with the other side's prefix, or, for a remote group, as the clause that stands
+/// for the rule. `None` when nothing can be allowed by it.
+pub(super) fn rule_matches(rule: &SecurityGroupRule, rule_set: u32) -> Option<Vec<Match>> {
+    let matches = matches(rule, rule_set)?;
+    match rule.remote {
+        Remote::Any | Remote::Group(_) => Some(matches),
+        Remote::Prefix(prefix) if EtherType::of(&prefix.addr()) == rule.ethertype => {
+            Some(matches.into_iter().map(|m| remote_address(m, rule.direction, prefix)).collect())
+        }
+        // A prefix of the other family can never be met.
+        Remote::Prefix(_) => None,
     }
 }
 

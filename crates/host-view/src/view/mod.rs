@@ -34,7 +34,7 @@ pub struct HostView {
     /// Groups that a port of this host is in.
     pub security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
     /// Addresses of the members of every group that a rule above refers to as its remote group (fixed addresses and
-    /// allowed address pairs, of all hosts).
+    /// allowed address pairs, of all hosts), and of every address group.
     pub group_members: BTreeMap<SecurityGroupId, BTreeSet<IpNet>>,
     /// Networks that this host serves with DHCP.
     pub dhcp: BTreeMap<NetworkId, Dhcp>,

@@ -80,6 +80,6 @@ pub enum Remote {
     Any,
     /// `remote_ip_prefix`.
     Prefix(IpNet),
-    /// `remote_group_id`; its addresses stand in `group_members`.
+    /// `remote_group_id` or `remote_address_group_id` (ids never clash); its addresses stand in `group_members`.
     Group(SecurityGroupId),
 }
