@@ -244,6 +244,9 @@ fn equals(found: &Found, value: &Value, table: &Table) -> Option<bool> {
         "udp" => Some(17),
         "icmp" => Some(1),
         "sctp" => Some(132),
+        "dccp" => Some(33),
+        "udplite" => Some(136),
+        "gre" => Some(47),
         "ipv6-icmp" | "icmpv6" => Some(58),
         _ => None,
     };
