@@ -23,6 +23,7 @@ fn host() -> Host {
         mac: outside.port.mac,
         fixed_ips: outside.port.fixed_ips.clone(),
         hostname: None,
+        options: [].into(),
     };
     host.view.dhcp_clients.insert(outside.id, client);
     // The wire's port of br-phys, as the operator has it.
