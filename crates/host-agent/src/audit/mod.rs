@@ -123,7 +123,7 @@ pub async fn known_host(config: &AgentConfig, from: ViewFrom) -> Result<KnownHos
     let (view, _) = view(config, from).await?;
     let mut database = Database::new(&config.ovs.db());
     let cache = database.cache().await?;
-    let (host, state) = (config.host_config(), local_state(&cache, None));
+    let (host, state) = (config.host_config(), local_state(&cache, None, &std::collections::BTreeSet::new()));
     let plan = plan(&view, &host, &state);
     let rules = flow_rules(&view, &host, &state);
     Ok(KnownHost { view, state, plan, rules })
