@@ -1,4 +1,5 @@
-//! The labs of the seed documents, each held to every word on a lab of its own.
+//! The labs of the seed documents, and what they lack, each held to every word on a lab of its own.
+#![allow(clippy::unwrap_used)] // in helpers of tests, too
 
 use system_tests::Lab;
 use system_tests::labs::{ALL, Told};
@@ -44,4 +45,9 @@ fn summit() {
 #[test]
 fn three_nodes() {
     is_as_told("three-nodes");
+}
+
+#[test]
+fn segments() {
+    is_as_told("segments");
 }

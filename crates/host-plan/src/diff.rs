@@ -266,8 +266,9 @@ impl Steps {
         let bridges: BTreeSet<_> = old.flows.keys().chain(new.flows.keys()).collect();
         self.meters(old, new);
         for bridge in bridges {
-            let flows = |plan: &HostPlan| plan.flows.get(bridge).cloned().unwrap_or_default();
-            let change = openflow::diff(&flows(old), &flows(new), FLOW_OWNER);
+            let none = vec![];
+            let (before, after) = (old.flows.get(bridge).unwrap_or(&none), new.flows.get(bridge).unwrap_or(&none));
+            let change = openflow::diff(before, after, FLOW_OWNER);
             // Flows of a bridge that goes, go with it.
             let goes = old.bridges.get(bridge).is_some_and(|before| before.ours) && !new.bridges.contains_key(bridge);
             if !change.is_empty() && !goes {

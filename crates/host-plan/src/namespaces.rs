@@ -3,6 +3,7 @@
 //! In: the view, the operator's configuration. Out: [`Device`]s and [`Route`]s for `dhcp` and `router`.
 
 use crate::host_plan::{Attachment, Device, Route};
+use crate::wiring::Wiring;
 use crate::{Datapath, HostConfig};
 use host_view::{EtherType, HostView, Port, Subnet};
 use net_types::{IpNet, Ipv4Net, Ipv6Net, PortId, SubnetId};
@@ -44,12 +45,14 @@ pub(crate) fn subnets_of<'a>(view: &'a HostView, port: &'a Port) -> impl Iterato
 }
 
 /// Other subnets of a port's network: they are on the same wire.
-pub(crate) fn on_link<'a>(view: &'a HostView, port: &'a Port, device: &'a str) -> impl Iterator<Item = Route> + 'a {
+pub(crate) fn on_link<'a>(wiring: &'a Wiring<'_>, port: &'a Port, device: &'a str) -> impl Iterator<Item = Route> + 'a {
     let own: BTreeSet<SubnetId> = port.fixed_ips.iter().map(|fixed| fixed.subnet).collect();
-    view.subnets
-        .iter()
-        .filter(move |(id, subnet)| subnet.network == port.network && !own.contains(id))
-        .map(|(_, subnet)| Route { destination: subnet.cidr.trunc(), via: None, device: device.to_owned() })
+    let all = wiring.subnets.get(&port.network).into_iter().flatten();
+    all.filter(move |(id, _)| !own.contains(id)).map(|(_, subnet)| Route {
+        destination: subnet.cidr.trunc(),
+        via: None,
+        device: device.to_owned(),
+    })
 }
 
 /// The default route of each family by the gateway of the first of these subnets that has one, with a way to a gateway

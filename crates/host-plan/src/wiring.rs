@@ -12,8 +12,8 @@
 
 use crate::router::standby::{self, Gate};
 use crate::{HostConfig, LocalState, firewall, local_vlan, names, qos, trunk};
-use host_view::{AgentRole, HostView, Network, Port, PortState, Segment};
-use net_types::{NetworkId, PortId, VlanId};
+use host_view::{AgentRole, HostView, Network, Port, PortState, Segment, Subnet};
+use net_types::{NetworkId, PortId, SubnetId, VlanId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the planners of the switch share.
@@ -21,6 +21,8 @@ pub(crate) struct Wiring<'a> {
     pub view: &'a HostView,
     pub config: &'a HostConfig,
     pub state: &'a LocalState,
+    /// Subnets, by their network.
+    pub subnets: BTreeMap<NetworkId, Vec<(SubnetId, &'a Subnet)>>,
     /// Networks with a local VLAN.
     pub networks: BTreeMap<NetworkId, WiredNetwork<'a>>,
     /// Ports that carry traffic.
@@ -87,10 +89,15 @@ impl<'a> Wiring<'a> {
             .filter_map(|(id, vlan)| Some((*id, WiredNetwork { network: view.networks.get(id)?, vlan: *vlan })))
             .collect();
 
+        let mut subnets: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (id, subnet) in &view.subnets {
+            subnets.entry(subnet.network).or_default().push((*id, subnet));
+        }
         let mut wiring = Self {
             view,
             config,
             state,
+            subnets,
             networks,
             ports: BTreeMap::new(),
             own_devices,

@@ -35,6 +35,8 @@ struct AgentSection<'a> {
 struct OvsSection<'a> {
     datapath_type: &'static str,
     bridge_mappings: toml::Table,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tunnel_types: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     local_ip: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +70,7 @@ pub(crate) fn agent(topology: &Topology, host: &Host) -> Result<String> {
                 .iter()
                 .filter_map(|bridge| Some((bridge.physical_network.clone()?, bridge.name.clone().into())))
                 .collect(),
+            tunnel_types: &topology.tunnel_types,
             local_ip: endpoint.map(|(_, address)| address.addr().to_string()),
             // With the kernel's datapath any address of the host will do.
             endpoint: endpoint

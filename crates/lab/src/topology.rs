@@ -27,6 +27,9 @@ pub struct Topology {
     /// Which Open vSwitch datapath every bridge uses.
     #[serde(default)]
     pub datapath: Datapath,
+    /// `tunnel_types` of every agent; none: the agent's own default.
+    #[serde(default)]
+    pub tunnel_types: Vec<String>,
     /// Wished port on 127.0.0.1 of the machine for the server.
     #[serde(default = "default_server_port")]
     pub server_port: u16,

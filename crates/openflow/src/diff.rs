@@ -2,9 +2,10 @@
 //!
 //! In: what was read back, what the planner wants, whose cookie we write. Out: what to add, replace and delete so that
 //! afterwards exactly the wanted flows are there beside other owners'. Laws, held by property tests:
-//! `apply(a, diff(a, b))` holds `b`, and then a second difference is empty.
+//! `apply(a, diff(a, b))` holds `b`, and then a second difference is empty; `diff_sorted` says the same of plans, faster.
 
 use crate::{Flow, FlowKey};
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 
 /// Which flows are ours: those whose cookie agrees with `value` in the bits of `mask`.
@@ -98,6 +99,29 @@ pub fn diff(installed: &[Flow], desired: &[Flow], owner: CookieOwner) -> FlowDif
     result
 }
 
+/// The difference between two plans of one owner, both as [`sort`] orders them and without flows that expire: one look at each
+/// flow, nothing hashed, nothing copied but what differs.
+pub fn diff_sorted(old: &[Flow], new: &[Flow]) -> FlowDiff {
+    let mut result = FlowDiff::default();
+    let (mut olds, mut news) = (old.iter().peekable(), new.iter().peekable());
+    loop {
+        let order = match (olds.peek(), news.peek()) {
+            (Some(before), Some(after)) => order(before, after),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return result,
+        };
+        let before = if order.is_le() { olds.next() } else { None };
+        let after = if order.is_ge() { news.next() } else { None };
+        match (before, after) {
+            (Some(before), Some(after)) if before != after => result.modify.push(after.clone()),
+            (Some(_), Some(_)) | (None, None) => {}
+            (Some(before), None) => result.delete.push(before.clone()),
+            (None, Some(after)) => result.add.push(after.clone()),
+        }
+    }
+}
+
 /// What a bridge with `installed` has after a difference was sent: the switch's own rule, as a value.
 pub fn apply(installed: &[Flow], difference: &FlowDiff) -> Vec<Flow> {
     let mut flows: HashMap<FlowKey<'_>, &Flow> = installed.iter().map(|flow| (flow.key(), flow)).collect();
@@ -114,10 +138,12 @@ pub fn apply(installed: &[Flow], difference: &FlowDiff) -> Vec<Flow> {
 
 /// Orders flows as people read them: by table, then falling priority, then match.
 pub fn sort(flows: &mut [Flow]) {
-    flows.sort_by(|a, b| {
-        let falling = |flow: &Flow| std::cmp::Reverse(flow.priority);
-        (a.table, falling(a), &a.matches).cmp(&(b.table, falling(b), &b.matches))
-    });
+    flows.sort_by(order);
+}
+
+fn order(a: &Flow, b: &Flow) -> Ordering {
+    let falling = |flow: &Flow| Reverse(flow.priority);
+    (a.table, falling(a), &a.matches).cmp(&(b.table, falling(b), &b.matches))
 }
 
 #[cfg(test)]
@@ -168,6 +194,17 @@ mod tests {
             let lasting = |flows: Vec<Flow>| -> Vec<Flow> { flows.into_iter().map(|flow| flow.hard_timeout(0)).collect() };
             let (installed, desired) = (lasting(installed), lasting(desired));
             prop_assert_eq!(apply(&installed, &diff(&installed, &desired, CookieOwner::EVERYONE)), desired);
+        }
+
+        #[test]
+        fn plans_differ_as_everyones_flows_do(old in flows(), new in flows()) {
+            let lasting = |flows: Vec<Flow>| -> Vec<Flow> { flows.into_iter().map(|flow| flow.hard_timeout(0)).collect() };
+            let (old, new) = (lasting(old), lasting(new));
+            let (by_key, by_order) = (diff(&old, &new, CookieOwner::EVERYONE), diff_sorted(&old, &new));
+            let sorted = |mut flows: Vec<Flow>| { sort(&mut flows); flows };
+            prop_assert_eq!(sorted(by_key.add), by_order.add);
+            prop_assert_eq!(sorted(by_key.modify), by_order.modify);
+            prop_assert_eq!(sorted(by_key.delete), by_order.delete);
         }
 
         #[test]

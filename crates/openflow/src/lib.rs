@@ -28,7 +28,7 @@ pub mod wire;
 
 pub use action::{Action, Ct, CtZone, Learn, LearnSpec, LearnValue, Nat, NatPorts, NatSide, SubField};
 pub use ct_state::CtState;
-pub use diff::{CookieOwner, FlowDiff, apply, diff, sort};
+pub use diff::{CookieOwner, FlowDiff, apply, diff, diff_sorted, sort};
 pub use error::Error;
 pub use field::{Field, FieldInfo, Format, OxmId};
 pub use flow::{Flow, FlowFlags, FlowKey};

@@ -1,6 +1,6 @@
 //! A local copy of Open vSwitch's database, kept by a monitor's updates.
 //!
-//! Cloning is cheap (rows are shared), so that readers can hold a snapshot while updates go on.
+//! Cloning is cheap (tables are shared until one changes), so that readers can hold a snapshot while updates go on.
 
 use crate::rows::TypedRow;
 use crate::{Bridge, Error, Interface, OpenVSwitch, Port, Row, RowChange, RowUpdate, Schema, TableName, Update, Value};
@@ -134,6 +134,14 @@ impl Cache {
         port.interfaces.iter().filter_map(|uuid| self.interfaces.get(*uuid))
     }
 
+    /// Whether bridges, ports and interfaces are the very rows of another copy, so that only the switch's own row (counters,
+    /// mostly) may differ. May deny it of equal ones that were told anew.
+    pub fn shares_rows_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bridges.rows, &other.bridges.rows)
+            && Arc::ptr_eq(&self.ports.rows, &other.ports.rows)
+            && Arc::ptr_eq(&self.interfaces.rows, &other.interfaces.rows)
+    }
+
     /// The bridge that a port is on.
     pub fn bridge_of(&self, port: &Port) -> Option<&Bridge> {
         self.bridges.iter().find(|bridge| bridge.ports.contains(&port.uuid))
@@ -142,8 +150,8 @@ impl Cache {
 
 #[derive(Debug, Clone)]
 struct Table<T> {
-    rows: BTreeMap<Uuid, Arc<Entry<T>>>,
-    names: BTreeMap<String, Uuid>,
+    rows: Arc<BTreeMap<Uuid, Arc<Entry<T>>>>,
+    names: Arc<BTreeMap<String, Uuid>>,
 }
 
 #[derive(Debug)]
@@ -154,7 +162,7 @@ struct Entry<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), names: BTreeMap::new() }
+        Self { rows: Arc::default(), names: Arc::default() }
     }
 }
 
@@ -203,18 +211,22 @@ impl<T: TypedRow> Table<T> {
             Some(known) if known.typed == typed => {}
             Some(known) => {
                 changes.push(change(ChangeKind::Modified));
-                let old = known.typed.name().to_owned();
-                self.forget_name(&old, uuid);
+                if known.typed.name() != typed.name() {
+                    let old = known.typed.name().to_owned();
+                    self.forget_name(&old, uuid);
+                }
             }
             None => changes.push(change(ChangeKind::Inserted)),
         }
-        self.names.insert(typed.name().to_owned(), uuid);
-        self.rows.insert(uuid, Arc::new(Entry { row, typed }));
+        if self.names.get(typed.name()) != Some(&uuid) {
+            Arc::make_mut(&mut self.names).insert(typed.name().to_owned(), uuid);
+        }
+        Arc::make_mut(&mut self.rows).insert(uuid, Arc::new(Entry { row, typed }));
         Ok(())
     }
 
     fn remove(&mut self, uuid: Uuid, changes: &mut Vec<Change>) {
-        if let Some(gone) = self.rows.remove(&uuid) {
+        if let Some(gone) = Arc::make_mut(&mut self.rows).remove(&uuid) {
             let name = gone.typed.name().to_owned();
             self.forget_name(&name, uuid);
             changes.push(Change { table: T::TABLE, uuid, name, kind: ChangeKind::Deleted });
@@ -224,7 +236,7 @@ impl<T: TypedRow> Table<T> {
     /// A row that was deleted and made anew in one transaction may already have the name.
     fn forget_name(&mut self, name: &str, uuid: Uuid) {
         if self.names.get(name) == Some(&uuid) {
-            self.names.remove(name);
+            Arc::make_mut(&mut self.names).remove(name);
         }
     }
 }
@@ -284,6 +296,20 @@ mod tests {
         assert_eq!(kinds(RowChange::Difference(row(&[("statistics", Value::map([("x", 1)]))]))), []);
         assert_eq!(kinds(RowChange::Deleted), [("tap1".to_owned(), Deleted)]);
         assert_eq!(kinds(RowChange::Deleted), []);
+    }
+
+    #[test]
+    fn counters_leave_rows_shared_and_changes_of_rows_do_not() {
+        let mut cache = cache();
+        cache.apply(update(RowChange::Set(row(&[("name", "tap1".into())])))).unwrap();
+        let before = cache.clone();
+        let counters = RowChange::Set(row(&[("next_cfg", 7.into())]));
+        let updates = vec![RowUpdate { table: "Open_vSwitch".into(), uuid: Uuid::from_u128(1), change: counters }];
+        cache.apply(Update { continues: true, last_transaction: None, updates }).unwrap();
+        assert!(cache.shares_rows_with(&before) && cache.switch().unwrap().next_cfg == 7);
+        cache.apply(update(RowChange::Difference(row(&[("tag", 7.into())])))).unwrap();
+        assert!(!cache.shares_rows_with(&before));
+        assert_eq!((before.port("tap1").unwrap().tag, cache.port("tap1").unwrap().tag), (None, Some(7)));
     }
 
     #[test]

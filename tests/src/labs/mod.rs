@@ -6,6 +6,7 @@
 
 mod packet_walk;
 mod quantum;
+mod segments;
 mod summit;
 mod three_nodes;
 mod two_externals;
@@ -28,12 +29,13 @@ pub struct Told {
 }
 
 /// All of them.
-pub const ALL: [Told; 5] = [
+pub const ALL: [Told; 6] = [
     Told { name: "quantum", topology: "quantum", tell: quantum::tell },
     Told { name: "two-externals", topology: "two-externals", tell: two_externals::tell },
     Told { name: "packet-walk", topology: "packet-walk", tell: packet_walk::tell },
     Told { name: "summit", topology: "packet-walk", tell: summit::tell },
     Told { name: "three-nodes", topology: "three-nodes", tell: three_nodes::tell },
+    Told { name: "segments", topology: "segments", tell: segments::tell },
 ];
 
 impl Told {

@@ -5,9 +5,9 @@
 
 use host_drivers::DriverError;
 use host_drivers::openflow::OpenFlow;
-use host_plan::{FLOW_OWNER, OUR_METERS};
+use host_plan::{FLOW_OWNER, HostPlan, OUR_METERS};
 use openflow::wire::MeterMod;
-use openflow::{Flow, FlowDiff, Meter, apply, apply_meters, diff, diff_meters};
+use openflow::{Flow, FlowDiff, Meter, MeterDiff, apply, apply_meters, diff, diff_meters, diff_sorted};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,8 +20,10 @@ const MOST_REFUSALS: usize = 8;
 /// A bridge that can be spoken to.
 struct Connected {
     connection: OpenFlow,
-    /// All flows that are there, also those of others.
+    /// All flows that were there when they were read, also those of others; none once `base` says what ours are.
     installed: Vec<Flow>,
+    /// The plan whose flows are those of ours that are there: what is written next is its difference from the next plan.
+    base: Option<Arc<HostPlan>>,
     /// All meters that are there, also those of others.
     meters: BTreeMap<u32, Option<Meter>>,
     /// Number of the plan that is known to be installed.
@@ -60,16 +62,10 @@ impl Bridges {
         Self { rundir, connected: BTreeMap::new(), lost }
     }
 
-    /// Makes the flows and meters of ours on a bridge exactly these, which are those of the plan of this number. Without
-    /// `meters` none there are ours.
-    pub(super) async fn write(
-        &mut self,
-        bridge: &str,
-        wanted: &[Flow],
-        meters: Option<&BTreeMap<u32, Meter>>,
-        plan: u64,
-    ) -> Written {
-        match self.try_write(bridge, wanted, meters, plan).await {
+    /// Makes the flows and meters of ours on a bridge exactly those of the plan of this number; without `has_meters` none
+    /// there are ours.
+    pub(super) async fn write(&mut self, bridge: &str, plan: &Arc<HostPlan>, has_meters: bool, number: u64) -> Written {
+        match self.try_write(bridge, plan, has_meters, number).await {
             Ok(written) => written,
             Err(error) => {
                 // Whatever is known of the bridge may be wrong now.
@@ -84,17 +80,20 @@ impl Bridges {
     async fn try_write(
         &mut self,
         bridge: &str,
-        wanted: &[Flow],
-        meters: Option<&BTreeMap<u32, Meter>>,
-        plan: u64,
+        plan: &Arc<HostPlan>,
+        has_meters: bool,
+        number: u64,
     ) -> Result<Written, DriverError> {
         let connected = self.connect(bridge).await?;
-        if connected.written == Some(plan) {
+        if connected.written == Some(number) {
             return Ok(Written::default());
         }
-        let metered = meters.map(|meters| diff_meters(&connected.meters, meters, &OUR_METERS)).unwrap_or_default();
+        let none = BTreeMap::new();
+        let meters = plan.meters.get(bridge).unwrap_or(&none);
+        let metered =
+            if has_meters { diff_meters(&connected.meters, meters, &OUR_METERS) } else { MeterDiff::default() };
         let mut errors = connected.change_meters(&metered.set).await?;
-        let written = connected.write_flows(bridge, wanted, plan).await?;
+        let written = connected.write_flows(bridge, plan, number).await?;
         errors.extend(connected.change_meters(&metered.delete).await?);
         if !errors.is_empty() {
             connected.written = None;
@@ -117,8 +116,10 @@ impl Bridges {
                 let _ = closed.wait_for(|closed| *closed).await;
                 lost.notify_one();
             });
-            self.connected
-                .insert(bridge.to_owned(), Connected { connection, installed, meters, written: None, watcher });
+            self.connected.insert(
+                bridge.to_owned(),
+                Connected { connection, installed, base: None, meters, written: None, watcher },
+            );
         }
         self.connected.get_mut(bridge).ok_or_else(|| DriverError::OpenFlowLost {
             bridge: bridge.to_owned(),
@@ -165,21 +166,25 @@ impl Connected {
     async fn reread(&mut self) -> Result<(), DriverError> {
         self.installed = self.connection.dump_flows().await?;
         self.meters = self.connection.dump_meters().await?;
+        self.base = None;
         self.written = None;
         Ok(())
     }
 
-    async fn write_flows(&mut self, bridge: &str, wanted: &[Flow], plan: u64) -> Result<Written, DriverError> {
-        let change = diff(&self.installed, wanted, FLOW_OWNER);
+    async fn write_flows(&mut self, bridge: &str, plan: &Arc<HostPlan>, number: u64) -> Result<Written, DriverError> {
+        let wanted = flows_of(plan, bridge);
+        let change = match &self.base {
+            Some(base) => diff_sorted(flows_of(base, bridge), wanted),
+            None => diff(&self.installed, wanted, FLOW_OWNER),
+        };
         if change.is_empty() {
-            self.written = Some(plan);
+            self.is_written(plan, number);
             return Ok(Written::default());
         }
         let concerns_connections = super::sweep::concerns_connections(&change);
         match self.connection.apply(&change).await {
             Ok(()) => {
-                self.installed = apply(&self.installed, &change);
-                self.written = Some(plan);
+                self.is_written(plan, number);
                 tracing::info!(
                     bridge,
                     added = change.add.len(),
@@ -190,11 +195,21 @@ impl Connected {
                 Ok(Written { concerns_connections, ..Written::default() })
             }
             Err(DriverError::OpenFlowRefused { .. }) => {
+                // From here on only what is really there counts.
+                self.reread().await?;
+                let change = diff(&self.installed, wanted, FLOW_OWNER);
                 let errors = self.write_what_can_be(change).await?;
                 Ok(Written { errors, concerns_connections, ..Written::default() })
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The flows of ours are those of this plan.
+    fn is_written(&mut self, plan: &Arc<HostPlan>, number: u64) {
+        self.base = Some(plan.clone());
+        self.written = Some(number);
+        self.installed = vec![];
     }
 
     /// Halves a refused change until what was refused stands alone, and writes all the rest; what was refused and why.
@@ -213,6 +228,10 @@ impl Connected {
         }
         Ok(errors)
     }
+}
+
+fn flows_of<'a>(plan: &'a HostPlan, bridge: &str) -> &'a [Flow] {
+    plan.flows.get(bridge).map_or(&[], Vec::as_slice)
 }
 
 /// The same change in two parts, both smaller; deletions stand in the second, which is tried first.

@@ -27,7 +27,7 @@ use crate::rooms::{Order, said};
 use database::{Devices, broken_ports, desired, local_state, without_removals};
 use endpoint::EndpointKeeper;
 use flows::Bridges;
-use host_drivers::ovsdb::Database;
+use host_drivers::ovsdb::{Connection, Database};
 use host_plan::{Datapath, HostConfig, HostPlan, LocalState, plan};
 use host_view::{HostView, PortState};
 use net_types::{NetworkId, PortId, VlanId};
@@ -62,6 +62,7 @@ pub(crate) async fn run(
         orders,
         board,
         planned: None,
+        looked: None,
         devices: Devices::default(),
         sessions: Sessions::default(),
         zones: BTreeMap::new(),
@@ -94,13 +95,25 @@ pub(crate) async fn run(
         tokio::select! {
             changed = known.changed() => if changed.is_err() { return },
             () = ready_devices_change(&mut rooms, &ready) => {}
-            () = database.changed() => {}
+            () = something_new(&mut database, switch.looked.as_deref()) => {}
             () = lost.notified() => switch.endpoint.forget(),
             _ = audit.tick() => {
                 switch.bridges.reread().await;
                 switch.endpoint.audit().await;
             }
             () = async { match retry { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
+        }
+    }
+}
+
+/// Returns when OVSDB holds what a look would see: the counters of its configuration are not.
+async fn something_new(database: &mut Database, looked: Option<&Cache>) {
+    loop {
+        database.changed().await;
+        let now = database.last();
+        let is_kept = now.connection == Connection::Connected;
+        if !is_kept || !looked.is_some_and(|looked| now.cache.shares_rows_with(looked)) {
+            return;
         }
     }
 }
@@ -119,6 +132,8 @@ struct Switch {
     orders: watch::Sender<Option<Arc<Order>>>,
     board: Arc<Board>,
     planned: Option<Planned>,
+    /// OVSDB as the last look that got to its end saw it.
+    looked: Option<Arc<Cache>>,
     devices: Devices,
     /// BFD sessions with other hosts.
     sessions: Sessions,
@@ -150,6 +165,7 @@ struct Planned {
 impl Switch {
     /// One look; whether everything is as it must be.
     async fn look(&mut self, database: &mut Database, view: &KnownView, ready: &BTreeSet<String>) -> bool {
+        self.looked = None;
         let mut errors = BTreeSet::new();
         let (mut cache, mut replaced);
         let (mut rounds, mut has_removals) = (0, false);
@@ -200,6 +216,7 @@ impl Switch {
         let complete = reached.all && errors.is_empty();
         errors.extend(plan.errors.iter().cloned());
         self.publish(view.revision, &plan, &cache, errors, reached);
+        self.looked = Some(cache).filter(|_| complete);
         complete
     }
 
@@ -267,15 +284,18 @@ impl Switch {
         }
     }
 
-    async fn write_flows(&mut self, plan: &HostPlan, number: u64, errors: &mut BTreeSet<String>) -> (Reached, bool) {
+    async fn write_flows(
+        &mut self,
+        plan: &Arc<HostPlan>,
+        number: u64,
+        errors: &mut BTreeSet<String>,
+    ) -> (Reached, bool) {
         let mut concerns_connections = false;
         self.bridges.retain(|bridge| plan.flows.contains_key(bridge));
         let mut reached = Reached { all: true, integration: true };
-        let none = BTreeMap::new();
-        for (bridge, flows) in &plan.flows {
+        for bridge in plan.flows.keys() {
             let has_meters = *bridge == self.host.integration_bridge;
-            let meters = has_meters.then(|| plan.meters.get(bridge).unwrap_or(&none));
-            let written = self.bridges.write(bridge, flows, meters, number).await;
+            let written = self.bridges.write(bridge, plan, has_meters, number).await;
             reached.all &= !written.unreachable;
             reached.integration &= !written.unreachable || *bridge != self.host.integration_bridge;
             concerns_connections |= written.concerns_connections && *bridge == self.host.integration_bridge;

@@ -49,7 +49,7 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
         let port = wiring.view.ports.get(&dhcp.port).filter(|_| wiring.own_devices.contains_key(&name));
         let (Some(port), Some(device)) = (port, device(wiring.view, wiring.config, dhcp.port)) else { continue };
         let mut routes = default_routes(subnets_of(wiring.view, port), &name);
-        routes.extend(on_link(wiring.view, port, &name));
+        routes.extend(on_link(wiring, port, &name));
         let namespace = Namespace {
             sysctls: sysctls([("net.ipv4.ip_nonlocal_bind", "1"), ("net.ipv6.conf.default.accept_ra", "0")]),
             devices: BTreeMap::from([(name.clone(), device)]),

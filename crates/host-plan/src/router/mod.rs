@@ -139,7 +139,7 @@ impl<'a> Planner<'_, 'a> {
         let device = names::router_gateway(gateway.port);
         let port = view.ports.get(&gateway.port).filter(|_| self.device(device.clone(), gateway.port))?;
         let mut routes = default_routes(subnets_of(view, port), &device);
-        routes.extend(on_link(view, port, &device));
+        routes.extend(on_link(self.wiring, port, &device));
         // What leads somewhere already goes on doing so: the kernel has room for one way.
         let known: BTreeSet<IpNet> = self.namespace.routes.iter().map(|route| route.destination).collect();
         routes.retain(|route| !known.contains(&route.destination));
