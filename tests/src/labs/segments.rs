@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  node1 ══ physnet1: flat, VLAN ══ physnet2: VLAN ══ VXLAN, GRE, Geneve ══ node2        local: each host alone
-//!  trunk1 on node1: untagged on the VXLAN network, tag 50 on a VLAN network
+//!  trunk1 on node1: untagged on the flat network, tag 50 on the VXLAN network
 //! ```
 
 use super::{admin, made, reaches, shows, text};
@@ -53,7 +53,7 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
         peers.push((*name, there));
     }
     let peer = |name: &str| peers.iter().find(|(known, _)| *known == name).map(|(_, probe)| probe.address.clone());
-    let (untagged, tagged) = (peer("vxlan").unwrap_or_default(), peer("vlan1").unwrap_or_default());
+    let (untagged, tagged) = (peer("flat").unwrap_or_default(), peer("vxlan").unwrap_or_default());
     trunk(lab, &admin, story, &untagged, &tagged)?;
     limit(lab, &admin, story)
 }
@@ -70,11 +70,11 @@ fn trunk(lab: &Lab, admin: &Client, story: &mut Story, untagged: &str, tagged: &
     story.chapter("A trunk");
     let answers = made(
         story,
-        "trunk1: a parent on vxlan, a subport on vlan1 with tag 50",
+        "trunk1: a parent on flat, a subport on vxlan with tag 50",
         admin,
         &[
-            "port create parent --network vxlan -f json".to_owned(),
-            "port create subport --network vlan1 -f json".to_owned(),
+            "port create parent --network flat -f json".to_owned(),
+            "port create subport --network vxlan -f json".to_owned(),
             format!(
                 "network trunk create trunk1 --parent-port parent \
                  --subport port=subport,segmentation-type=vlan,segmentation-id={TAG}"
@@ -88,14 +88,14 @@ fn trunk(lab: &Lab, admin: &Client, story: &mut Story, untagged: &str, tagged: &
         Ok(admin.text("status", &["network", "trunk", "show", "trunk1"])? == "ACTIVE")
     })?;
     let inside = |words: &[&str]| lab.command(&[&["probe", "exec", "trunk1", "--"], words].concat());
-    reaches(story, "untagged frames", "are the parent's, on vxlan", true, || {
+    reaches(story, "untagged frames", "are the parent's, on flat", true, || {
         let ping = ["ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", untagged];
         let output = command::output(&mut inside(&ping))?;
         Ok(if output.status.success() { Seen::Answer(String::new()) } else { Seen::Silence })
     })?;
     let (mac, address) = (text(&answers[1], "mac_address")?, &answers[1]["fixed_ips"][0]["ip_address"]);
     let address = address.as_str().unwrap_or_default();
-    for (tag, mine, why) in [(TAG, true, "are the subport's, on vlan1"), (TAG + 1, false, "are nobody's")] {
+    for (tag, mine, why) in [(TAG, true, "are the subport's, on vxlan"), (TAG + 1, false, "are nobody's")] {
         reaches(story, &format!("ARP with tag {tag} to node2"), why, mine, || {
             let arguments = [&tag.to_string(), mac, address, tagged];
             let output = command::output(&mut inside(&[&["python3", "-c", ASK], &arguments[..]].concat()))?;
