@@ -6,8 +6,10 @@
 use crate::{DriverError, Place};
 use futures_util::TryStreamExt;
 use net_types::{IpNet, MacAddr};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::AddressAttribute;
 use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use std::collections::{BTreeMap, BTreeSet};
@@ -189,6 +191,40 @@ impl Links {
         match self.handle.address().del(message).execute().await {
             Err(error) if errno(&error) != Some(nix::libc::EADDRNOTAVAIL) => {
                 Err(self.refused(format!("take {address} from device {index}"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// IPv6 addresses that devices answer for on behalf of others (`ip -6 neigh show proxy`), by device.
+    pub async fn proxied(&self) -> Result<BTreeMap<u32, BTreeSet<IpAddr>>, DriverError> {
+        let request = self.handle.neighbours().get().proxies().set_address_family(AddressFamily::Inet6);
+        let messages = request.execute().try_collect::<Vec<_>>().await;
+        let messages = messages.map_err(|error| self.refused("list proxied addresses", error))?;
+        let mut found: BTreeMap<u32, BTreeSet<IpAddr>> = BTreeMap::new();
+        for message in messages.iter().filter(|message| message.header.flags.contains(NeighbourFlags::Proxy)) {
+            for attribute in &message.attributes {
+                if let NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) = attribute {
+                    found.entry(message.header.ifindex).or_default().insert((*address).into());
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Lets a device answer for an address that is somebody else's; fine when it does.
+    pub async fn add_proxied(&self, index: u32, address: IpAddr) -> Result<(), DriverError> {
+        let done = self.handle.neighbours().add(index, address).flags(NeighbourFlags::Proxy).replace().execute().await;
+        done.map_err(|error| self.refused(format!("answer for {address} on device {index}"), error))
+    }
+
+    /// Lets a device no longer answer for an address; fine when it does not.
+    pub async fn delete_proxied(&self, index: u32, address: IpAddr) -> Result<(), DriverError> {
+        let mut like = self.handle.neighbours().add(index, address).flags(NeighbourFlags::Proxy);
+        let message = like.message_mut().clone();
+        match self.handle.neighbours().del(message).execute().await {
+            Err(error) if errno(&error) != Some(nix::libc::ENOENT) => {
+                Err(self.refused(format!("no longer answer for {address} on device {index}"), error))
             }
             _ => Ok(()),
         }

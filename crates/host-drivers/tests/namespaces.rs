@@ -69,6 +69,16 @@ fn a_device_is_attached_mended_and_removed() {
         let offloads = String::from_utf8_lossy(&offloads.stdout).into_owned();
         assert!(offloads.contains("tx-checksumming: off"), "{offloads}");
 
+        let others = "2001:db8::5".parse().unwrap();
+        for _ in 0..2 {
+            inside.add_proxied(link.index, others).await.unwrap();
+            assert_eq!(inside.proxied().await.unwrap(), [(link.index, [others].into())].into());
+        }
+        for _ in 0..2 {
+            inside.delete_proxied(link.index, others).await.unwrap();
+            assert!(inside.proxied().await.unwrap().is_empty());
+        }
+
         // Half of it goes: a stranger has the name in the host.
         let host = Links::open(&Place::Host).await.unwrap();
         host.delete(host.get("qr-4ff3a089-76").await.unwrap().unwrap().index).await.unwrap();

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<String>) {
     match change {
         RowChange::Network(id, _) => of_network(topology, id, found),
+        // What is read again because of its pool has often not changed.
+        RowChange::Subnet(id, row) if topology.subnet(id) == row.as_ref() => {}
         RowChange::Subnet(id, row) => {
             let networks =
                 topology.subnet(id).map(|old| old.network).into_iter().chain(row.as_ref().map(|r| r.network));
@@ -39,11 +41,19 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
             topology
                 .networks_with_policy(id)
                 .for_each(|network| found.extend(topology.hosts_of_network(network).cloned()));
+            topology.routers_with_policy(id).for_each(|router| of_router(topology, &router, found));
         }
         RowChange::Trunk(id, row) => {
             let trunks = topology.trunk(id).into_iter().chain(row);
             let parents = trunks.filter_map(|row| topology.port(&row.trunk.parent));
             found.extend(parents.flat_map(|parent| parent.hosts().cloned()));
+        }
+        // Rare: an administrator's.
+        RowChange::MeteringLabel(id, row) => {
+            for label in topology.metering_label(id).into_iter().chain(row) {
+                let measured = topology.routers().filter(|(_, router)| label.measures(router));
+                measured.for_each(|(router, _)| of_router(topology, router, found));
+            }
         }
         // Rare, and every host that shares a tunnel network with it must know.
         RowChange::Host(name, _) => {

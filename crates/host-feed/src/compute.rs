@@ -1,14 +1,17 @@
 //! The view of one host, from the whole topology. Pure; what a change costs is decided here and in `affected`.
 
 use crate::election;
-use crate::row::PortRow;
+use crate::row::{PortRow, RouterRow};
 use crate::topology::{Topology, remote_groups};
 use host_view::{
-    Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Network, Port, PortQos, RemotePort, Router, TunnelPeer,
+    BandwidthLimits, Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Network, Port, PortQos, RemotePort, Router,
+    TunnelPeer,
 };
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId};
 use network_model::device_owner;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use uuid::Uuid;
 
 /// What the deployment says about DHCP, for all networks.
 #[derive(Debug, Clone)]
@@ -214,9 +217,14 @@ fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostVie
         })
         .collect();
     let port_forwardings = topology.floating_ips_of_router(id).flat_map(|(_, row)| row.forwardings.clone()).collect();
+    let measured = topology.metering_labels().filter(|(_, label)| label.measures(row) && !label.rules.is_empty());
     view.routers.insert(
         *id,
         Router {
+            ndp_proxies: row.ndp_proxies.clone(),
+            limits: limits(topology, id, row),
+            conntrack_helpers: row.conntrack_helpers.clone(),
+            metering: measured.map(|(id, label)| (*id, label.rules.clone())).collect(),
             admin_state_up: row.admin_state_up,
             interfaces,
             gateway,
@@ -227,4 +235,17 @@ fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostVie
             standby,
         },
     );
+}
+
+/// The limits of a router's addresses outside: those of its first gateway obey the gateway's policy, floating IPs their own.
+fn limits(topology: &Topology, id: &RouterId, row: &RouterRow) -> BTreeMap<IpAddr, BandwidthLimits> {
+    let of_policy = |policy: Option<Uuid>| {
+        let rules = topology.qos_policy(&policy?)?;
+        let limits = BandwidthLimits { egress: rules.egress.bandwidth, ingress: rules.ingress.bandwidth };
+        (limits != BandwidthLimits::default()).then_some(limits)
+    };
+    let gateway = row.gateways.first().and_then(|gateway| topology.port(&gateway.port));
+    let own = gateway.into_iter().flat_map(|port| &port.fixed_ips).map(|fixed| (fixed.address, row.gateway_policy));
+    let floating = topology.floating_ips_of_router(id).map(|(_, row)| (row.floating_address, row.policy));
+    own.chain(floating).filter_map(|(address, policy)| Some((address, of_policy(policy)?))).collect()
 }

@@ -3,13 +3,18 @@
 use crate::tests::{ALL, Host, World, eventually};
 use host_view::{PortForwarding, Router};
 use net_types::{FloatingIpId, NetworkId, PortId, RouterId, SubnetId};
+use network_model::qos::RuleKind;
 use network_model::router::InterfaceRequest;
-use network_store::floating_ip::{self, FloatingIpCreate};
+use network_store::floating_ip::{self, FloatingIpCreate, FloatingIpUpdate};
 use network_store::network::{self, NetworkCreate};
 use network_store::port_forwarding::{self, PortForwardingCreate, PortForwardingUpdate};
+use network_store::qos::rule::{self, RuleCreate};
 use network_store::router::{self, RouterCreate};
 use network_store::subnet::{self, SubnetCreate};
+use network_store::subnetpool::{self, SubnetPoolUpdate};
+use network_store::{address_scope, conntrack_helper, metering, ndp_proxy, qos};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use store::{StoreError, params};
 
 /// A router on host `a` between an inside network, with an instance, and an external one.
@@ -17,7 +22,6 @@ struct Routed {
     world: World,
     host: Host,
     router: RouterId,
-    inside: NetworkId,
     outside: NetworkId,
     instance: PortId,
 }
@@ -49,8 +53,7 @@ impl World {
 }
 
 impl Routed {
-    async fn new(inside: Value, outside: Value) -> Self {
-        let world = World::new().await;
+    async fn in_world(world: World, inside: Value, outside: Value) -> Self {
         let mut host = Host::new(&world, "a");
         world.register(&mut host, ALL, "192.0.2.1").await;
         let (inside, subnet) = world.network_with(false, inside).await;
@@ -69,13 +72,13 @@ impl Routed {
             })
             .await;
         let instance = world.port(inside, "a").await;
-        let mut routed = Self { world, host, router, inside, outside, instance };
+        let mut routed = Self { world, host, router, outside, instance };
         routed.until("the router is here", |router| router.gateway.is_some() && !router.interfaces.is_empty()).await;
         routed
     }
 
     async fn v4() -> Self {
-        Self::new(json!({"cidr": "10.0.0.0/24"}), json!({"cidr": "203.0.113.0/24"})).await
+        Self::in_world(World::new().await, json!({"cidr": "10.0.0.0/24"}), json!({"cidr": "203.0.113.0/24"})).await
     }
 
     /// Waits for what its host is told of the router.
@@ -142,5 +145,166 @@ async fn port_forwardings_follow_their_rows_and_make_their_floating_ip_active() 
     routed.world.work(move |work| port_forwarding::delete(work, id)).await;
     routed.until("it goes", |router| router.port_forwardings.is_empty()).await;
     eventually("down again", || routed.text(status, floating_ip.0) == "DOWN").await;
-    let _ = routed.inside;
+}
+
+#[tokio::test]
+async fn subnets_know_their_address_scope_and_follow_their_pool() {
+    let world = World::new().await;
+    let (scope, pool) = world
+        .work(|work| {
+            let request = json!({"project_id": "p", "name": "s", "shared": false, "ip_version": 4});
+            let scope = address_scope::create(work, &serde_json::from_value(request).unwrap())?;
+            let request = json!({
+                "project_id": "p", "name": "pool", "description": "", "prefixes": ["10.0.0.0/8"],
+                "default_prefixlen": null, "min_prefixlen": null, "max_prefixlen": null, "default_quota": null,
+                "is_default": false, "shared": false, "address_scope_id": scope
+            });
+            Ok((scope, subnetpool::create(work, &serde_json::from_value(request).unwrap())?))
+        })
+        .await;
+    let inside = json!({"cidr": "10.0.0.0/24", "subnetpool_id": pool});
+    let mut routed = Routed::in_world(world, inside, json!({"cidr": "203.0.113.0/24"})).await;
+    let scopes = |host: &Host| -> BTreeSet<_> {
+        host.view.subnets.values().map(|subnet| subnet.address_scope.map(|scope| scope.0)).collect()
+    };
+    assert_eq!(scopes(&routed.host), [None, Some(scope)].into());
+    routed
+        .world
+        .work(move |work| {
+            let update = SubnetPoolUpdate { address_scope_id: Some(None), ..SubnetPoolUpdate::default() };
+            subnetpool::update(work, pool, update)
+        })
+        .await;
+    eventually("none", || {
+        routed.host.watch();
+        scopes(&routed.host) == [None].into()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn helpers_and_labels_reach_the_routers_that_they_are_for() {
+    let mut routed = Routed::v4().await;
+    let router = routed.router;
+    let helper = routed
+        .world
+        .work(move |work| {
+            let request = json!({"router_id": router, "protocol": "udp", "port": 69, "helper": "tftp"});
+            conntrack_helper::create(work, &serde_json::from_value(request).unwrap())
+        })
+        .await;
+    routed.until("a helper", |router| router.conntrack_helpers.iter().any(|helper| helper.port == 69)).await;
+    routed.world.work(move |work| conntrack_helper::delete(work, helper)).await;
+    routed.until("no helper", |router| router.conntrack_helpers.is_empty()).await;
+
+    let label = |project: &'static str, shared: bool| {
+        move |work: &network_store::Work<'_>| {
+            let request = json!({"project_id": project, "name": "l", "description": "", "shared": shared});
+            let label = metering::create_label(work, &serde_json::from_value(request).unwrap())?;
+            let request = json!({
+                "project_id": project, "metering_label_id": label, "direction": "egress", "excluded": false,
+                "remote_ip_prefix": "10.0.0.7/24", "source_ip_prefix": null, "destination_ip_prefix": null
+            });
+            Ok((label, metering::create_rule(work, &serde_json::from_value(request).unwrap())?))
+        }
+    };
+    let (_others, _) = routed.world.work(label("q", false)).await;
+    let (own, rule) = routed.world.work(label("p", false)).await;
+    let (shared, _) = routed.world.work(label("q", true)).await;
+    let labels = |router: &Router| router.metering.keys().map(|id| id.0).collect::<BTreeSet<_>>();
+    routed.until("both labels", |router| labels(router) == [own, shared].into()).await;
+    let told = routed.host.view.routers[&routed.router].metering[&own.into()].first().cloned().unwrap();
+    assert_eq!((told.source.map(|net| net.to_string()).as_deref(), told.destination), (Some("10.0.0.0/24"), None));
+    routed.world.work(move |work| metering::delete_rule(work, rule)).await;
+    routed.until("nothing to count", |router| labels(router) == [shared].into()).await;
+    routed.world.work(move |work| metering::delete_label(work, shared)).await;
+    routed.until("no label", |router| router.metering.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_router_answers_for_what_is_proxied_while_that_is_switched_on() {
+    let world = World::new().await;
+    let pool = world
+        .work(|work| {
+            let request = json!({"project_id": "p", "name": "s", "shared": false, "ip_version": 6});
+            let scope = address_scope::create(work, &serde_json::from_value(request).unwrap())?;
+            let request = json!({
+                "project_id": "p", "name": "pool", "description": "", "prefixes": ["2001:db8::/32"],
+                "default_prefixlen": null, "min_prefixlen": null, "max_prefixlen": null, "default_quota": null,
+                "is_default": false, "shared": false, "address_scope_id": scope
+            });
+            subnetpool::create(work, &serde_json::from_value(request).unwrap())
+        })
+        .await;
+    let subnet = |cidr: &str| json!({"cidr": cidr, "ip_version": 6, "subnetpool_id": pool});
+    let mut routed = Routed::in_world(world, subnet("2001:db8:1::/64"), subnet("2001:db8:2::/64")).await;
+    let (router, port) = (routed.router, routed.instance);
+    assert_eq!(routed.host.view.routers[&router].ndp_proxies, None);
+    let proxy = routed
+        .world
+        .work(move |work| {
+            router::update(work, router, serde_json::from_value(json!({"enable_ndp_proxy": true})).unwrap())?;
+            let request =
+                json!({"project_id": "p", "name": "", "description": "", "router_id": router, "port_id": port});
+            ndp_proxy::create(work, &serde_json::from_value(request).unwrap())
+        })
+        .await;
+    let proxied = |router: &Router| router.ndp_proxies.as_ref().map(BTreeSet::len);
+    routed.until("one", |router| proxied(router) == Some(1)).await;
+    routed.world.work(move |work| ndp_proxy::delete(work, proxy)).await;
+    routed.until("none", |router| proxied(router) == Some(0)).await;
+}
+
+#[tokio::test]
+async fn limits_follow_the_policies_of_gateway_and_floating_ips() {
+    let mut routed = Routed::v4().await;
+    let (router, floating_ip, port) = (routed.router, routed.floating_ip().await, routed.instance);
+    let policy = routed
+        .world
+        .work(move |work| {
+            let request =
+                json!({"project_id": "p", "name": "q", "description": "", "is_default": false, "shared": false});
+            let policy = qos::create(work, &serde_json::from_value(request).unwrap())?;
+            let rule = |rate, direction: &str| RuleCreate {
+                qos_policy_id: policy,
+                rate,
+                burst: 0,
+                direction: Some(direction.to_owned()),
+            };
+            rule::create(work, RuleKind::BandwidthLimit, &rule(3000, "egress"))?;
+            floating_ip::update(
+                work,
+                floating_ip,
+                FloatingIpUpdate {
+                    port_id: Some(Some(port)),
+                    qos_policy_id: Some(Some(policy)),
+                    ..FloatingIpUpdate::default()
+                },
+            )?;
+            Ok(policy)
+        })
+        .await;
+    let egress = |router: &Router| router.limits.values().map(|l| l.egress.map(|l| l.rate)).collect::<Vec<_>>();
+    routed.until("the floating IP's", |router| egress(router) == [Some(3000)]).await;
+    let network = routed.outside;
+    routed
+        .world
+        .work(move |work| {
+            let info = json!({"external_gateway_info": {"network_id": network, "qos_policy_id": policy}});
+            router::update(work, router, serde_json::from_value(info).unwrap())
+        })
+        .await;
+    routed.until("the gateway's, too", |router| egress(router) == [Some(3000), Some(3000)]).await;
+    routed
+        .world
+        .work(move |work| {
+            let rule = RuleCreate { qos_policy_id: policy, rate: 500, burst: 0, direction: Some("ingress".to_owned()) };
+            rule::create(work, RuleKind::BandwidthLimit, &rule).map(drop)
+        })
+        .await;
+    let ingress = |router: &Router| router.limits.values().all(|l| l.ingress.is_some_and(|l| l.rate == 500));
+    routed.until("the policy's new rule", |router| router.limits.len() == 2 && ingress(router)).await;
+    let none = FloatingIpUpdate { qos_policy_id: Some(None), ..FloatingIpUpdate::default() };
+    routed.world.work(move |work| floating_ip::update(work, floating_ip, none.clone())).await;
+    routed.until("only the gateway's", |router| router.limits.len() == 1).await;
 }

@@ -1,11 +1,12 @@
 //! Rows as the feed needs them: typed, without what hosts do not care about.
 
 use host_view::{
-    ExtraDhcpOption, Gateway, HostRoute, Network, Port, PortForwarding, PortQos, SecurityGroup, Segment, Subnet, Trunk,
+    ConntrackHelper, ExtraDhcpOption, Gateway, HostRoute, MeteringRule, Network, Port, PortForwarding, PortQos,
+    SecurityGroup, Segment, Subnet, Trunk,
 };
 use net_types::{
-    FloatingIpId, IpNet, MacAddr, NetworkId, NetworkType, PortForwardingId, PortId, RouterId, SecurityGroupId,
-    SubnetId, TrunkId,
+    FloatingIpId, IpNet, MacAddr, MeteringLabelId, NetworkId, NetworkType, PortForwardingId, PortId, RouterId,
+    SecurityGroupId, SubnetId, TrunkId,
 };
 use network_model::device_owner;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,8 +68,34 @@ pub struct RouterRow {
     pub admin_state_up: bool,
     /// Its gateways, the first one first.
     pub gateways: Vec<Gateway>,
+    /// Whose it is.
+    pub project: String,
     /// Extra routes.
     pub routes: BTreeSet<HostRoute>,
+    /// `ndp_proxies`, while `enable_ndp_proxy`.
+    pub ndp_proxies: Option<BTreeSet<IpAddr>>,
+    /// `qos_policy_id` of its first gateway.
+    pub gateway_policy: Option<Uuid>,
+    /// `conntrack_helpers`.
+    pub conntrack_helpers: BTreeSet<ConntrackHelper>,
+}
+
+/// A metering label's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeteringLabelRow {
+    /// Whose routers it measures.
+    pub project: String,
+    /// It measures everybody's.
+    pub shared: bool,
+    /// What it counts.
+    pub rules: BTreeSet<MeteringRule>,
+}
+
+impl MeteringLabelRow {
+    /// Whether it measures a router.
+    pub fn measures(&self, router: &RouterRow) -> bool {
+        self.shared || self.project == router.project
+    }
 }
 
 /// A floating IP's row.
@@ -80,6 +107,8 @@ pub struct FloatingIpRow {
     pub fixed_address: Option<IpAddr>,
     /// The router that realises it, when associated.
     pub router: Option<RouterId>,
+    /// `qos_policy_id`.
+    pub policy: Option<Uuid>,
     /// Where single ports of it lead.
     pub forwardings: BTreeMap<PortForwardingId, PortForwarding>,
     /// Whether `status` is ACTIVE.
@@ -166,6 +195,8 @@ pub enum RowChange {
     FloatingIp(FloatingIpId, Option<FloatingIpRow>),
     /// A QoS policy with its rules.
     QosPolicy(Uuid, Option<PortQos>),
+    /// A metering label with its rules.
+    MeteringLabel(MeteringLabelId, Option<MeteringLabelRow>),
     /// A trunk with its subports.
     Trunk(TrunkId, Option<TrunkRow>),
     /// A host.

@@ -4,9 +4,13 @@
 //! from the store is `load`.
 
 use crate::election;
-use crate::row::{FloatingIpRow, HostRow, NetworkRow, PortRow, RouterHosts, RouterRow, RowChange, TrunkRow};
+use crate::row::{
+    FloatingIpRow, HostRow, MeteringLabelRow, NetworkRow, PortRow, RouterHosts, RouterRow, RowChange, TrunkRow,
+};
 use host_view::{PortQos, SecurityGroup, Subnet};
-use net_types::{FloatingIpId, IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
+use net_types::{
+    FloatingIpId, IpNet, MeteringLabelId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -21,6 +25,7 @@ pub struct Topology {
     routers: BTreeMap<RouterId, RouterRow>,
     floating_ips: BTreeMap<FloatingIpId, FloatingIpRow>,
     qos_policies: BTreeMap<Uuid, PortQos>,
+    metering_labels: BTreeMap<MeteringLabelId, MeteringLabelRow>,
     trunks: BTreeMap<TrunkId, TrunkRow>,
     hosts: BTreeMap<String, HostRow>,
     dhcp_hosts: Index<NetworkId, String>,
@@ -28,6 +33,8 @@ pub struct Topology {
 
     ports_with_policy: Index<Uuid, PortId>,
     networks_with_policy: Index<Uuid, NetworkId>,
+    routers_with_policy: Index<Uuid, RouterId>,
+    floating_ips_with_policy: Index<Uuid, FloatingIpId>,
     trunks_of_port: Index<PortId, TrunkId>,
     subnets_of_network: Index<NetworkId, SubnetId>,
     ports_of_network: Index<NetworkId, PortId>,
@@ -164,6 +171,17 @@ impl Topology {
         self.qos_policies.get(&port.qos_policy.or_else(inherited)?)
     }
 
+    /// A QoS policy's rules.
+    pub fn qos_policy(&self, id: &Uuid) -> Option<&PortQos> {
+        self.qos_policies.get(id)
+    }
+
+    /// Routers whose gateway, or a floating IP of whom, has this policy.
+    pub fn routers_with_policy(&self, policy: &Uuid) -> impl Iterator<Item = RouterId> {
+        let floating = self.floating_ips_with_policy.of(policy).filter_map(|id| self.floating_ips.get(id)?.router);
+        self.routers_with_policy.of(policy).copied().chain(floating)
+    }
+
     /// Ports that have this policy themselves.
     pub fn ports_with_policy(&self, policy: &Uuid) -> impl Iterator<Item = &PortRow> {
         self.ports_with_policy.of(policy).filter_map(|id| self.ports.get(id))
@@ -182,6 +200,21 @@ impl Topology {
     /// The trunk that a port is in: as its parent, or as a subport.
     pub fn trunk_of(&self, port: &PortId) -> Option<(&TrunkId, &TrunkRow)> {
         self.trunks_of_port.of(port).find_map(|id| self.trunks.get_key_value(id))
+    }
+
+    /// A metering label.
+    pub fn metering_label(&self, id: &MeteringLabelId) -> Option<&MeteringLabelRow> {
+        self.metering_labels.get(id)
+    }
+
+    /// All metering labels; there are few.
+    pub fn metering_labels(&self) -> impl Iterator<Item = (&MeteringLabelId, &MeteringLabelRow)> {
+        self.metering_labels.iter()
+    }
+
+    /// All routers.
+    pub fn routers(&self) -> impl Iterator<Item = (&RouterId, &RouterRow)> {
+        self.routers.iter()
     }
 
     /// A host that has an agent.
@@ -298,6 +331,7 @@ impl Topology {
             RowChange::Router(id, row) => self.put_router(id, row),
             RowChange::FloatingIp(id, row) => self.put_floating_ip(id, row),
             RowChange::QosPolicy(id, row) => self.put_qos_policy(id, row),
+            RowChange::MeteringLabel(id, row) => self.put_metering_label(id, row),
             RowChange::Trunk(id, row) => self.put_trunk(id, row),
             RowChange::Host(name, row) => self.put_host(name, row),
             RowChange::DhcpHosts(network, hosts) => self.put_dhcp_hosts(network, hosts),
@@ -390,17 +424,26 @@ impl Topology {
     }
 
     fn put_router(&mut self, id: RouterId, row: Option<RouterRow>) {
-        match row {
-            Some(row) => self.routers.insert(id, row),
-            None => self.routers.remove(&id),
-        };
+        if let Some(policy) = self.routers.remove(&id).and_then(|old| old.gateway_policy) {
+            self.routers_with_policy.remove(&policy, &id);
+        }
+        if let Some(row) = row {
+            if let Some(policy) = &row.gateway_policy {
+                self.routers_with_policy.insert(policy, &id);
+            }
+            self.routers.insert(id, row);
+        }
     }
 
     fn put_floating_ip(&mut self, id: FloatingIpId, row: Option<FloatingIpRow>) {
-        if let Some(router) = self.floating_ips.remove(&id).and_then(|old| old.router) {
-            self.floating_ips_of_router.remove(&router, &id);
+        if let Some(old) = self.floating_ips.remove(&id) {
+            old.router.iter().for_each(|router| self.floating_ips_of_router.remove(router, &id));
+            old.policy.iter().for_each(|policy| self.floating_ips_with_policy.remove(policy, &id));
         }
         if let Some(row) = row {
+            if let Some(policy) = &row.policy {
+                self.floating_ips_with_policy.insert(policy, &id);
+            }
             if let Some(router) = &row.router {
                 self.floating_ips_of_router.insert(router, &id);
             }
@@ -418,6 +461,13 @@ impl Topology {
             ports(&row).iter().for_each(|port| self.trunks_of_port.insert(port, &id));
             self.trunks.insert(id, row);
         }
+    }
+
+    fn put_metering_label(&mut self, id: MeteringLabelId, row: Option<MeteringLabelRow>) {
+        match row {
+            Some(row) => self.metering_labels.insert(id, row),
+            None => self.metering_labels.remove(&id),
+        };
     }
 
     fn put_host(&mut self, name: String, description: Option<HostRow>) {

@@ -162,6 +162,9 @@ pub struct Device {
     pub mtu: u16,
     /// Its addresses, with their prefix length.
     pub addresses: BTreeSet<IpNet>,
+    /// Others' addresses that it answers for (`ip neigh show proxy`).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub proxied: BTreeSet<IpAddr>,
     /// How it hangs on the switch.
     pub attachment: Attachment,
     /// False: transmit checksums must be computed in software, for the switch will not do it (`ethtool -K ... tx off`).

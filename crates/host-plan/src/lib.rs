@@ -35,7 +35,7 @@ pub use host_plan::{
     OUR_METERS, OWNER_KEY, PortKind, PortTag, Route,
 };
 pub use plan::plan;
-pub use router::{Forwarded, NAT_TABLE};
+pub use router::{Forwarded, NAT_TABLE, is_optional};
 pub use services::{
     AdvertisedPrefix, ClasslessRoute, Dhcp6Client, Dhcp6Server, DhcpLease, DhcpServer, DnsServer, DnsUpstream,
     ExtraOption, NamespaceServices, RouterAdvertisement, Tag, Transport,

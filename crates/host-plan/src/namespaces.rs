@@ -23,6 +23,7 @@ pub(crate) fn device(view: &HostView, config: &HostConfig, id: PortId) -> Option
         mac: port.mac,
         mtu: network.mtu,
         addresses: addresses(view, port),
+        proxied: BTreeSet::new(),
         attachment,
         checksum_offload,
         announce: false,

@@ -25,16 +25,7 @@ fn routed(modes: [Option<&str>; 2]) -> Host {
     }
     let addresses = [("51", "10.0.0.1"), ("61", "2001:db8:1::1"), ("62", "2001:db8:2::1")];
     host.port(NewPort::new("a1", NET, "fa:16:3e:00:00:a1", &addresses).owner("network:router_interface"));
-    let router = Router {
-        standby: None,
-        admin_state_up: true,
-        interfaces: [id("a1")].into(),
-        gateway: None,
-        further_gateways: vec![],
-        routes: [].into(),
-        floating_ips: [].into(),
-        port_forwardings: [].into(),
-    };
+    let router = Router { admin_state_up: true, interfaces: [id("a1")].into(), ..Router::default() };
     host.view.routers.insert(id::<RouterId>("f1"), router);
     host
 }

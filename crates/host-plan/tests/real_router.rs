@@ -8,7 +8,9 @@ mod support;
 use host_drivers::Place;
 use host_drivers::testing::PrivateSwitch;
 use host_plan::{Namespace, names};
-use host_view::PortForwarding;
+use host_view::{
+    BandwidthLimits, ConntrackHelper, Direction, FixedIp, FloatingIp, Limit, MeteringRule, PortForwarding,
+};
 use net_types::PortRange;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -69,7 +71,14 @@ impl Lab {
         for (name, device) in &self.plan.devices {
             self.ip(&self.router, &format!("link set {name} address {} mtu {} up", device.mac, device.mtu));
             for address in &device.addresses {
-                self.ip(&self.router, &format!("addr add {address} dev {name}"));
+                let at_once = if address.addr().is_ipv6() { " nodad" } else { "" };
+                self.ip(&self.router, &format!("addr add {address} dev {name}{at_once}"));
+            }
+            for (name, value) in &device.sysctls {
+                self.run(&self.router, &format!("sysctl -qw {name}={value}"));
+            }
+            for address in &device.proxied {
+                self.ip(&self.router, &format!("neigh add proxy {address} dev {name}"));
             }
         }
         for route in &self.plan.routes {
@@ -204,6 +213,207 @@ fn forwarded_ports_lead_in_from_both_sides() {
     refused.connect((ip(FORWARDED), 8001)).unwrap();
     refused.send(b"question").unwrap();
     assert_eq!(refused.recv(&mut [0; 16]).unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+const SCOPE_A: &str = "a0";
+const SCOPE_B: &str = "b0";
+
+/// The first inside subnet and the outside are in one scope, the second inside subnet in another.
+fn two_scopes(enable_snat: bool) -> Host {
+    let mut host = two_subnets(enable_snat);
+    for (subnet, scope) in [(VXLAN_SUBNET, SCOPE_A), (EXT_SUBNET, SCOPE_A), ("530", SCOPE_B)] {
+        host.view.subnets.get_mut(&id(subnet)).unwrap().address_scope = Some(id(scope));
+    }
+    // One floating IP leads into the other scope.
+    let floating = FloatingIp { floating_address: ip("198.51.100.241"), fixed_address: ip("10.30.0.5") };
+    host.view.routers.get_mut(&id(ROUTER)).unwrap().floating_ips.insert(id("f9"), floating);
+    host.settle();
+    host
+}
+
+/// Sends what must not arrive, then what must; the first thing that arrives is the second one.
+fn only_the_second(
+    lab: &Lab,
+    from: &UdpSocket,
+    lost: (&str, u16),
+    arrives: (&str, u16),
+    receiver: &UdpSocket,
+) -> IpAddr {
+    from.send_to(b"lost", (ip(lost.0), lost.1)).unwrap();
+    lab.source_seen(from, arrives, receiver)
+}
+
+#[test]
+fn between_address_scopes_only_translation_leads() {
+    let lab = Lab::new(&two_scopes(true));
+    let listed = lab.run(&lab.router, "nft --json list ruleset");
+    assert_eq!(nft_rules::tables_from_json(&listed).unwrap().into_values().collect::<Vec<_>>(), lab.plan.nft);
+    let with_floating = lab.socket(&lab.inside, "10.10.2.144", 7000);
+    let first = lab.socket(&lab.inside, "10.10.2.71", 7001);
+    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
+    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    lab.ip(&lab.outside, "route add 10.10.0.0/16 via 198.51.100.181");
+    lab.ip(&lab.outside, "route add 10.30.0.0/24 via 198.51.100.181");
+    // Inside, from one scope to the other: only by a floating IP, in either direction.
+    assert_eq!(
+        only_the_second(&lab, &second, ("10.10.2.144", 7000), (FLOATING, 7000), &with_floating),
+        ip("198.51.100.241")
+    );
+    assert_eq!(only_the_second(&lab, &first, ("10.30.0.5", 7002), ("198.51.100.241", 7002), &second), ip(GATEWAY));
+    // To the outside: untranslated in its own scope, but for a floating IP; the other way round, too.
+    let same = lab.socket(&lab.inside, "10.10.2.71", 7004);
+    assert_eq!(lab.source_seen(&same, (OUTSIDE, 7003), &outside), ip("10.10.2.71"));
+    assert_eq!(lab.source_seen(&with_floating, (OUTSIDE, 7003), &outside), ip(FLOATING));
+    assert_eq!(lab.source_seen(&outside, ("10.10.2.71", 7001), &first), ip(OUTSIDE));
+    // From another scope: translated. In from outside, only by the floating IP.
+    let other = lab.socket(&lab.second, "10.30.0.5", 7005);
+    assert_eq!(lab.source_seen(&other, (OUTSIDE, 7003), &outside), ip("198.51.100.241"));
+    assert_eq!(only_the_second(&lab, &outside, ("10.30.0.5", 7002), ("198.51.100.241", 7002), &second), ip(OUTSIDE));
+}
+
+#[test]
+fn without_snat_another_scope_does_not_get_out_but_by_its_floating_ip() {
+    let lab = Lab::new(&two_scopes(false));
+    lab.ip(&lab.second, "addr add 10.30.0.6/24 dev eth0");
+    let with_floating = lab.socket(&lab.second, "10.30.0.5", 7002);
+    let without = lab.socket(&lab.second, "10.30.0.6", 7002);
+    let first = lab.socket(&lab.inside, "10.10.2.71", 7001);
+    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    without.send_to(b"lost", (ip(OUTSIDE), 7003)).unwrap();
+    assert_eq!(lab.source_seen(&with_floating, (OUTSIDE, 7003), &outside), ip("198.51.100.241"));
+    assert_eq!(lab.source_seen(&first, (OUTSIDE, 7003), &outside), ip("10.10.2.71"));
+}
+
+#[test]
+fn outside_only_proxied_addresses_are_reached() {
+    let mut host = two_subnets(true);
+    host.subnet("630", "30", "2001:db8:30::/64", Some("2001:db8:30::1"));
+    host.subnet("6ff", EXT_NET, "2001:db8:ff::/64", None);
+    for (port, subnet, address) in [(QR2, "630", "2001:db8:30::1"), (QG, "6ff", "2001:db8:ff::2")] {
+        let fixed = FixedIp { subnet: id(subnet), address: ip(address) };
+        host.view.ports.get_mut(&id(port)).unwrap().fixed_ips.push(fixed);
+    }
+    host.view.routers.get_mut(&id(ROUTER)).unwrap().ndp_proxies = Some([ip("2001:db8:30::5")].into());
+    host.settle();
+    let lab = Lab::new(&host);
+    let listed = lab.run(&lab.router, "nft --json list ruleset");
+    assert_eq!(nft_rules::tables_from_json(&listed).unwrap().into_values().collect::<Vec<_>>(), lab.plan.nft);
+    for address in ["2001:db8:30::5/64", "2001:db8:30::6/64"] {
+        lab.ip(&lab.second, &format!("addr add {address} dev eth0 nodad"));
+    }
+    lab.ip(&lab.second, "route add default via 2001:db8:30::1");
+    lab.ip(&lab.outside, "addr add 2001:db8:ff::7/64 dev eth0 nodad");
+    lab.ip(&lab.outside, "route add 2001:db8:30::/64 dev eth0");
+    let proxied = lab.socket(&lab.second, "2001:db8:30::5", 7002);
+    let hidden = lab.socket(&lab.second, "2001:db8:30::6", 7003);
+    let outside = lab.socket(&lab.outside, "2001:db8:ff::7", 7004);
+    // The router answers for it, and lets it in.
+    assert_eq!(lab.source_seen(&outside, ("2001:db8:30::5", 7002), &proxied), ip("2001:db8:ff::7"));
+    assert_eq!(lab.source_seen(&proxied, ("2001:db8:ff::7", 7004), &outside), ip("2001:db8:30::5"));
+    // Who knows the router's MAC gets no further.
+    let gateway = &lab.plan.devices[&names::router_gateway(id(QG))];
+    lab.ip(&lab.outside, &format!("neigh replace 2001:db8:30::6 lladdr {} dev eth0", gateway.mac));
+    outside.send_to(b"lost", (ip("2001:db8:30::6"), 7003)).unwrap();
+    lab.source_seen(&outside, ("2001:db8:30::5", 7002), &proxied);
+    hidden.set_nonblocking(true).unwrap();
+    assert!(hidden.recv_from(&mut [0; 16]).is_err());
+}
+
+/// How many of these many datagrams arrive.
+fn arrive(from: &UdpSocket, to: (&str, u16), receiver: &UdpSocket, many: usize) -> usize {
+    let octets = [7; 1400];
+    for _ in 0..many {
+        from.send_to(&octets, (ip(to.0), to.1)).unwrap();
+    }
+    receiver.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let arrived = std::iter::from_fn(|| receiver.recv(&mut [0; 2000]).ok()).count();
+    receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    arrived
+}
+
+#[test]
+fn beyond_its_limit_an_address_gets_and_sends_nothing() {
+    let mut host = two_subnets(true);
+    let router = host.view.routers.get_mut(&id(ROUTER)).unwrap();
+    // Almost no rate: what passes is the burst, however long the test takes.
+    let limit = |burst| Some(Limit { rate: 1, burst });
+    router.limits = [
+        (ip(FLOATING), BandwidthLimits { ingress: limit(800), egress: limit(1600) }),
+        (ip(GATEWAY), BandwidthLimits { ingress: None, egress: limit(800) }),
+    ]
+    .into();
+    host.settle();
+    let lab = Lab::new(&host);
+    let listed = lab.run(&lab.router, "nft --json list ruleset");
+    assert_eq!(nft_rules::tables_from_json(&listed).unwrap().into_values().collect::<Vec<_>>(), lab.plan.nft);
+    let with_floating = lab.socket(&lab.inside, "10.10.2.144", 7000);
+    let first = lab.socket(&lab.inside, "10.10.2.71", 7001);
+    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
+    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    // 100,000 octets are 70 such datagrams.
+    let is_about = |seen: usize, expected: usize| (expected - 10..=expected + 10).contains(&seen);
+    let seen = arrive(&outside, (FLOATING, 7000), &with_floating, 200);
+    assert!(is_about(seen, 70), "to the floating IP: {seen}");
+    let seen = arrive(&with_floating, (OUTSIDE, 7003), &outside, 200);
+    assert!(is_about(seen, 140), "from the floating IP: {seen}");
+    let seen = arrive(&first, (OUTSIDE, 7003), &outside, 200);
+    assert!(is_about(seen, 70), "from the gateway's address: {seen}");
+    // Nothing else has a limit.
+    assert_eq!(arrive(&second, ("10.10.2.71", 7001), &first, 100), 100);
+}
+
+#[test]
+fn helpers_follow_and_labels_count() {
+    let mut host = two_subnets(true);
+    let router = host.view.routers.get_mut(&id(ROUTER)).unwrap();
+    for (helper, protocol, port) in [("tftp", "udp", 69), ("ftp", "tcp", 21), ("ftp", "tcp", 2121)] {
+        let helper = ConntrackHelper { helper: helper.into(), protocol: protocol.into(), port };
+        router.conntrack_helpers.insert(helper);
+    }
+    let rule = |direction, excluded, source: &str, destination: &str| {
+        let prefix = |text: &str| (!text.is_empty()).then(|| net(text));
+        MeteringRule { direction, excluded, source: prefix(source), destination: prefix(destination) }
+    };
+    router.metering.insert(
+        id("c1"),
+        [
+            rule(Direction::Egress, false, "10.10.0.0/16", ""),
+            rule(Direction::Egress, true, "10.10.2.144", ""),
+            rule(Direction::Ingress, false, "", "2001:db8::/64"),
+        ]
+        .into(),
+    );
+    host.settle();
+    let mut lab = Lab::new(&host);
+    let listed = |lab: &Lab| nft_rules::tables_from_json(&lab.run(&lab.router, "nft --json list ruleset")).unwrap();
+    assert_eq!(listed(&lab).into_values().collect::<Vec<_>>(), lab.plan.nft);
+
+    let excluded = lab.socket(&lab.inside, "10.10.2.144", 7000);
+    let counted = lab.socket(&lab.inside, "10.10.2.71", 7001);
+    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
+    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    for from in [&excluded, &counted, &second] {
+        lab.source_seen(from, (OUTSIDE, 7003), &outside);
+    }
+    let label = "label-000000c1-0000-4000-8000-000000000000";
+    let packets = |lab: &Lab| lab.run(&lab.router, &format!("nft list counter ip neutronium-metering {label}"));
+    assert!(packets(&lab).contains("packets 1 bytes 36"), "{}", packets(&lab));
+    counted.send_to(b"read", (ip(OUTSIDE), 69)).unwrap();
+    lab.source_seen(&second, (OUTSIDE, 7003), &outside);
+    let tracked = lab.run(&lab.router, "conntrack -L -p udp --orig-port-dst 69");
+    assert!(tracked.contains("helper=tftp"), "{tracked}");
+
+    // Another label changes nothing in what was counted.
+    let before = listed(&lab);
+    let router = host.view.routers.get_mut(&id(ROUTER)).unwrap();
+    router.metering.insert(id("c2"), [rule(Direction::Egress, false, "10.30.0.0/24", "")].into());
+    lab.plan = host.settle().namespaces.remove(&names::router_namespace(id(ROUTER))).unwrap();
+    let metering =
+        lab.plan.nft.iter().find(|table| table.name == "neutronium-metering" && table.has_counters()).unwrap();
+    let script = metering.update_script(&before[&(metering.family, metering.name.clone())]);
+    lab.place.run_with(&["ip", "netns", "exec", &lab.router, "nft", "-f", "-"], &script).unwrap();
+    assert_eq!(listed(&lab).into_values().collect::<Vec<_>>(), lab.plan.nft);
+    assert!(packets(&lab).contains("packets 2"), "{}", packets(&lab));
 }
 
 #[test]

@@ -28,8 +28,9 @@ mod watch;
 pub use delta::{HostViewDelta, MapDelta};
 pub use report::{AgentRole, HostDescription, HostReport, PortState, ReportAnswer, RouterState};
 pub use view::{
-    AddressPair, Dhcp, DhcpClient, Direction, EtherType, ExtraDhcpOption, FixedIp, FloatingIp, Gateway, HostRoute,
-    HostView, Limit, Limits, Network, Port, PortForwarding, PortQos, Remote, RemotePort, Router, RuleMatch,
-    SecurityGroup, SecurityGroupRule, Segment, Standby, Subnet, Trunk, TunnelPeer,
+    AddressPair, BandwidthLimits, ConntrackHelper, Dhcp, DhcpClient, Direction, EtherType, ExtraDhcpOption, FixedIp,
+    FloatingIp, Gateway, HostRoute, HostView, Limit, Limits, MeteringRule, Network, Port, PortForwarding, PortQos,
+    Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Standby, Subnet, Trunk,
+    TunnelPeer,
 };
 pub use watch::WatchEvent;

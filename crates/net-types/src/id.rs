@@ -65,6 +65,10 @@ ids! {
     SecurityGroupId = "security group id";
     /// Id of a security group rule.
     SecurityGroupRuleId = "security group rule id";
+    /// Id of an address scope.
+    AddressScopeId = "address scope id";
+    /// Id of a metering label.
+    MeteringLabelId = "metering label id";
     /// Id of a port forwarding.
     PortForwardingId = "port forwarding id";
     /// Id of a trunk.

@@ -11,8 +11,8 @@ mod segment;
 
 pub use error::ParseError;
 pub use id::{
-    FloatingIpId, NetworkId, PortForwardingId, PortId, RouterId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
-    TrunkId,
+    AddressScopeId, FloatingIpId, MeteringLabelId, NetworkId, PortForwardingId, PortId, RouterId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetId, TrunkId,
 };
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use mac::MacAddr;

@@ -237,9 +237,6 @@ fn statement(kind: &str, inner: &Json) -> Option<Statement> {
             Statement::LimitByMap { key, map }
         }
         "ct helper" => Statement::CtHelper(inner.as_str()?.to_owned()),
-        "mangle" if field(&inner["key"]) == Some(Field::CtMark) => {
-            Statement::SaveMark { mask: masked(&inner["value"], Field::MetaMark)? }
-        }
         "jump" => Statement::Jump(target()?),
         "goto" => Statement::Goto(target()?),
         "snat" => Statement::Snat(nat(inner)?),
@@ -258,9 +255,6 @@ fn set_mark(json: &Json) -> Option<Statement> {
     if let Some((key, map)) = look_up(json) {
         return Some(Statement::SetMarkByMap { key, map });
     }
-    if let Some(mask) = masked(json, Field::CtMark) {
-        return Some(Statement::RestoreMark { mask });
-    }
     let (masked, value) = match json["|"].as_array().map(Vec::as_slice) {
         Some([masked, value]) => (masked, number(value)?),
         _ => (json, 0),
@@ -269,14 +263,6 @@ fn set_mark(json: &Json) -> Option<Statement> {
         Some([inner, keep]) if field(inner) == Some(Field::MetaMark) => {
             Some(Statement::SetMark { value, mask: !(number(keep)? & !value) })
         }
-        _ => None,
-    }
-}
-
-/// `FIELD & MASK`.
-fn masked(json: &Json, of: Field) -> Option<u32> {
-    match json["&"].as_array().map(Vec::as_slice) {
-        Some([inner, mask]) if field(inner) == Some(of) => number(mask),
         _ => None,
     }
 }

@@ -76,6 +76,7 @@ pub enum Field {
     MetaL4Proto,
     CtState,
     CtStatus,
+    CtDirection,
     CtMark,
     IpSaddr,
     IpDaddr,
@@ -90,13 +91,14 @@ pub enum Field {
 }
 
 impl Field {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::IifName,
         Self::OifName,
         Self::MetaMark,
         Self::MetaL4Proto,
         Self::CtState,
         Self::CtStatus,
+        Self::CtDirection,
         Self::CtMark,
         Self::IpSaddr,
         Self::IpDaddr,
@@ -118,6 +120,7 @@ impl Field {
             Self::MetaL4Proto => ("meta", "l4proto"),
             Self::CtState => ("ct", "state"),
             Self::CtStatus => ("ct", "status"),
+            Self::CtDirection => ("ct", "direction"),
             Self::CtMark => ("ct", "mark"),
             Self::IpSaddr => ("ip", "saddr"),
             Self::IpDaddr => ("ip", "daddr"),
@@ -222,14 +225,6 @@ pub enum Statement {
     SetMarkByMap {
         key: Key,
         map: String,
-    },
-    /// Sets the packet's mark to these bits of its connection's, the rest to zero.
-    RestoreMark {
-        mask: u32,
-    },
-    /// Sets the connection's mark to these bits of the packet's, the rest to zero.
-    SaveMark {
-        mask: u32,
     },
     /// Counts into this counter of the table.
     Count(String),

@@ -20,6 +20,33 @@ impl Table {
         format!("{name}\ndelete {name}\n{self}")
     }
 
+    /// What makes this of the table that is `installed`, in one transaction: like [`Table::install_script`], but counters
+    /// that stay go on counting.
+    pub fn update_script(&self, installed: &Self) -> String {
+        if !installed.unreadable.is_empty() {
+            return self.install_script();
+        }
+        let name = format!("{} {}", self.family.as_str(), self.name);
+        // Rules go first, for they hold on to all the rest; maps hold on to objects, and cost nothing to make again.
+        let mut script = format!("table {name}\nflush table {name}\n");
+        let stays = |chain: &str, old: &Chain| self.chains.get(chain).is_some_and(|chain| chain.base == old.base);
+        let chains =
+            installed.chains.iter().filter(|(chain, old)| !stays(chain, old)).map(|(chain, _)| ("chain", chain));
+        let maps = installed.maps.keys().map(|map| ("map", map));
+        let sets = installed.sets.keys().map(|set| ("set", set));
+        let objects = installed.objects.iter().filter(|(object, old)| self.objects.get(*object) != Some(*old));
+        let objects = objects.map(|(object, old)| (old.keyword(), object));
+        for (kind, what) in chains.chain(maps).chain(sets).chain(objects) {
+            script += &format!("delete {kind} {name} {what}\n");
+        }
+        script + &self.to_string()
+    }
+
+    /// Whether it has counters, which lose what they have counted when the table is replaced.
+    pub fn has_counters(&self) -> bool {
+        self.objects.values().any(|object| *object == Object::Counter)
+    }
+
     /// What removes the table, whether it is there or not.
     pub fn remove_script(&self) -> String {
         let name = format!("table {} {}", self.family.as_str(), self.name);
@@ -215,8 +242,6 @@ impl Display for Statement {
             Self::SetMark { value, mask: u32::MAX } => write!(out, "meta mark set {value:#x}"),
             Self::SetMark { value, mask } => write!(out, "meta mark set meta mark & {:#x} | {value:#x}", !mask),
             Self::SetMarkByMap { key, map } => write!(out, "meta mark set {key} map @{map}"),
-            Self::RestoreMark { mask } => write!(out, "meta mark set ct mark & {mask:#x}"),
-            Self::SaveMark { mask } => write!(out, "ct mark set meta mark & {mask:#x}"),
             Self::Count(counter) => write!(out, "counter name \"{counter}\""),
             Self::LimitByMap { key, map } => write!(out, "limit name {key} map @{map}"),
             Self::CtHelper(helper) => write!(out, "ct helper set \"{helper}\""),

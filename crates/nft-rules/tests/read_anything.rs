@@ -23,13 +23,11 @@ fn sample() -> Value {
         "elem": [[{"concat": ["tcp", {"range": [80, 89]}]}, {"concat": ["10.0.0.5", 8080]}]]});
     let limit = json!({"family": "ip", "name": "l", "table": "t", "rate": 128, "per": "second", "inv": true,
         "rate_unit": "kbytes", "burst": 2, "burst_unit": "kbytes"});
-    let keep = json!({"&": [{"ct": {"key": "mark"}}, 4294901760u32]});
     let by_map =
         json!({"map": {"key": {"concat": [{"meta": {"key": "l4proto"}}, {"meta": {"key": "mark"}}]}, "data": "@l"}});
     let marks = json!({"family": "ip", "table": "t", "chain": "c", "handle": 3, "expr": [
         {"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": {"prefix": {"addr": 65536, "len": 16}}}},
-        {"mangle": {"key": {"meta": {"key": "mark"}}, "value": keep}},
-        {"limit": by_map}, {"counter": "c"}, {"ct helper": "h"}]});
+        {"mangle": {"key": {"meta": {"key": "mark"}}, "value": by_map.clone()}}, {"limit": by_map}, {"counter": "c"}, {"ct helper": "h"}]});
     let set = json!({"family": "ip", "name": "s", "table": "t", "type": "ipv4_addr", "flags": ["interval"],
         "elem": [{"prefix": {"addr": "10.0.0.0", "len": 8}}]});
     json!({"nftables": [{"metainfo": {}}, {"table": {"family": "ip", "name": "t"}}, {"chain": chain}, {"map": map},

@@ -156,16 +156,8 @@ fn with_objects() -> Table {
             "pass",
             Chain::base(Kind::Filter, Hook::Forward, 0)
                 .rule(Rule::new().then(Statement::SetMarkByMap { key: Field::IifName.into(), map: "marks".into() }))
-                .rule(
-                    Rule::new()
-                        .masked_is_not(Field::CtMark, 0xffff_0000, 0)
-                        .then(Statement::RestoreMark { mask: 0xffff_0000 }),
-                )
-                .rule(
-                    Rule::new()
-                        .masked_is(Field::CtMark, 0xffff_0000, 0)
-                        .then(Statement::SaveMark { mask: 0xffff_0000 }),
-                )
+                .rule(Rule::new().is(Field::CtDirection, "reply").then(Statement::Return))
+                .rule(Rule::new().masked_is(Field::CtMark, 0xffff_0000, 0).then(Statement::Counter))
                 .rule(
                     Rule::new()
                         .is(Field::OifName, "qr-1")
@@ -187,6 +179,28 @@ fn with_objects() -> Table {
 fn joined_keys_and_named_objects_are_read_back_equal() {
     let table = with_objects();
     assert_eq!(round_trip(&table), table);
+}
+
+#[test]
+fn an_updated_table_is_what_it_shall_be_and_keeps_what_was_counted() {
+    let old = with_objects();
+    let mut new = old.clone();
+    new.chains.remove("nat");
+    new.maps.remove("exact");
+    new.maps.get_mut("marks").unwrap().elements.clear();
+    new.objects.remove("ftp-21");
+    new.object("round", Object::Limit { rate: 1000, burst: 2000 }).object("l-2", Object::Counter);
+    let pass = new.chains.get_mut("pass").unwrap();
+    pass.base.as_mut().unwrap().priority = 5;
+    pass.rules.pop();
+    let count = "add rule ip neutronium pass counter name \"l-1\"; add chain ip neutronium o { type filter hook output priority 0; }; \
+        add rule ip neutronium o counter name \"l-1\"";
+    let commands = r#"ip link set lo up; printf %s "$1" | nft -f -; printf %s "$3" | nft -f -
+        ping -qc 3 -i 0.01 127.0.0.1 >/dev/null
+        nft delete chain ip neutronium o 2>/dev/null || { nft flush chain ip neutronium o; nft delete chain ip neutronium o; }
+        printf %s "$2" | nft -f -; nft list counter ip neutronium l-1 >&2; nft --json list ruleset; nft list counter ip neutronium l-1 | grep -q 'packets [1-9]'"#;
+    let listed = in_namespace(commands, &[&old.install_script(), &new.update_script(&old), count]).unwrap();
+    assert_eq!(tables_from_json(&listed).unwrap().into_values().collect::<Vec<_>>(), [new]);
 }
 
 #[test]

@@ -58,8 +58,12 @@ async fn one(
     }
     let place = Place::named(name);
     let links = Links::open(&place).await?;
-    let found =
-        Found { links: links.list().await?, addresses: links.addresses().await?, routes: links.routes().await? };
+    let found = Found {
+        links: links.list().await?,
+        addresses: links.addresses().await?,
+        routes: links.routes().await?,
+        proxied: links.proxied().await?,
+    };
     let mut findings = vec![];
     if found.links.get("lo").is_some_and(|lo| !lo.up) {
         findings.push(Finding::different(Layer::Device, name, "lo", "up", "down"));
@@ -147,6 +151,12 @@ fn inner(name: &str, shown: &str, plan: &Device, link: &Link, found: &Found) -> 
             }
             Change::DeleteAddress { address, .. } => {
                 findings.push(Finding::unexpected(Layer::Address, name, format!("{address} on {shown}")));
+            }
+            Change::AddProxy { address, .. } => {
+                findings.push(Finding::missing(Layer::Address, name, format!("proxy for {address} on {shown}")));
+            }
+            Change::DeleteProxy { address, .. } => {
+                findings.push(Finding::unexpected(Layer::Address, name, format!("proxy for {address} on {shown}")));
             }
             Change::ReplaceRoute(_) | Change::DeleteRoute(_) => {}
         }

@@ -7,6 +7,7 @@ use host_drivers::links::{Link, LinkChange, Route};
 use host_plan::{Device, Namespace};
 use net_types::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// What netlink says of a namespace.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +16,8 @@ pub(crate) struct Found {
     /// By the device's number.
     pub addresses: BTreeMap<u32, BTreeSet<IpNet>>,
     pub routes: BTreeSet<Route>,
+    /// Addresses that devices answer for on behalf of others, by the device's number.
+    pub proxied: BTreeMap<u32, BTreeSet<IpAddr>>,
 }
 
 /// One message to the kernel.
@@ -23,6 +26,8 @@ pub(crate) enum Change {
     Set { index: u32, change: LinkChange },
     AddAddress { index: u32, address: IpNet },
     DeleteAddress { index: u32, address: IpNet },
+    AddProxy { index: u32, address: IpAddr },
+    DeleteProxy { index: u32, address: IpAddr },
     ReplaceRoute(Route),
     DeleteRoute(Route),
 }
@@ -40,7 +45,11 @@ pub(crate) fn device(plan: &Device, found: &Found, link: &Link) -> Vec<Change> {
     let set = (change != LinkChange::default()).then_some(Change::Set { index, change });
     let add = plan.addresses.difference(have).map(|address| Change::AddAddress { index, address: *address });
     let delete = have.difference(&plan.addresses).map(|address| Change::DeleteAddress { index, address: *address });
-    set.into_iter().chain(add).chain(delete).collect()
+    let (nothing, proxied) = (BTreeSet::new(), found.proxied.get(&index));
+    let proxied = proxied.unwrap_or(&nothing);
+    let stand_in = plan.proxied.difference(proxied).map(|address| Change::AddProxy { index, address: *address });
+    let stand_back = proxied.difference(&plan.proxied).map(|address| Change::DeleteProxy { index, address: *address });
+    set.into_iter().chain(add).chain(delete).chain(stand_in).chain(stand_back).collect()
 }
 
 /// What must change among the routes; those through a device that is not there have to wait for it.
@@ -91,6 +100,7 @@ mod tests {
             mac: MAC,
             mtu: 1450,
             addresses: nets(addresses),
+            proxied: BTreeSet::new(),
             attachment: Attachment::Veth,
             checksum_offload: false,
             announce: true,
@@ -109,6 +119,7 @@ mod tests {
             links: [("lo".to_owned(), link(1)), ("qr-1".to_owned(), link(7)), ("qg-old".to_owned(), link(8))].into(),
             addresses: [(7, nets(addresses))].into(),
             routes: routes.iter().map(route).collect(),
+            proxied: BTreeMap::new(),
         }
     }
 

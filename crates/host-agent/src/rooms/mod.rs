@@ -267,7 +267,8 @@ impl Rooms {
         slot.room = ended.room;
         if ended.outcome.failed() {
             let wait = slot.backoff.next(random());
-            let reason = ended.outcome.error.as_deref().unwrap_or("a device");
+            let said = ended.outcome.error.as_ref().or(ended.outcome.warnings.first());
+            let reason = said.map_or("a device", String::as_str);
             tracing::warn!(namespace = ended.name, reason, ?wait, "a namespace is not complete");
             slot.retry_at = Arc::ptr_eq(&slot.plan, &ended.plan).then(|| Instant::now() + wait);
         } else {
@@ -376,7 +377,8 @@ impl Rooms {
                 Some((plan, outcome)) => {
                     part.ports.extend(outcome.ports.iter().map(|(id, state)| (*id, state.clone())));
                     part.devices.extend(outcome.devices.iter().cloned());
-                    part.errors.extend(outcome.error.iter().map(|error| format!("{name}: {error}")));
+                    part.errors
+                        .extend(outcome.error.iter().chain(&outcome.warnings).map(|error| format!("{name}: {error}")));
                     if let Some(error) = &outcome.error {
                         let reason = error.clone();
                         let ports = slot.plan.namespace.devices.values().map(|device| device.port);

@@ -13,7 +13,7 @@ use host_drivers::attach::{self, Attached};
 use host_drivers::changes::Changed;
 use host_drivers::links::{Link, Links};
 use host_drivers::{DriverError, Place, announce, conntrack, netns, nft, sysctl};
-use host_plan::{Attachment, Forwarded, NAT_TABLE, Namespace, NamespaceServices};
+use host_plan::{Attachment, Forwarded, NAT_TABLE, Namespace, NamespaceServices, is_optional};
 use host_view::PortState;
 use net_types::{MacAddr, PortId};
 use nft_rules::{Family, Table, Value, tables_from_json};
@@ -45,13 +45,17 @@ pub(super) struct Outcome {
     pub ports: BTreeMap<PortId, PortState>,
     /// What failed beyond single ports.
     pub error: Option<String>,
+    /// What this host cannot do, while everything else is done.
+    pub warnings: Vec<String>,
     /// Devices whose end in the host is ready to be a port of the switch.
     pub devices: Vec<String>,
 }
 
 impl Outcome {
     pub(super) fn failed(&self) -> bool {
-        self.error.is_some() || self.ports.values().any(|state| matches!(state, PortState::Failed { .. }))
+        self.error.is_some()
+            || !self.warnings.is_empty()
+            || self.ports.values().any(|state| matches!(state, PortState::Failed { .. }))
     }
 }
 
@@ -164,7 +168,7 @@ impl Room {
             sysctl::set(&self.place, &namespace.sysctls).await?;
             self.sysctls.clone_from(&namespace.sysctls);
         }
-        self.filters(&namespace.nft).await?;
+        outcome.warnings = self.filters(&namespace.nft).await?;
         let host = Links::open(&Place::Host).await?.list().await?;
         let before = self.look().await?;
         self.remove_stale(plan, &before).await?;
@@ -208,11 +212,13 @@ impl Room {
             links: self.links.list().await?,
             addresses: self.links.addresses().await?,
             routes: self.links.routes().await?,
+            proxied: self.links.proxied().await?,
         })
     }
 
-    /// Filters: read once, then written only where they differ; a table is replaced as a whole or not at all.
-    async fn filters(&mut self, wanted: &[Table]) -> Result<(), AgentError> {
+    /// Filters: read once, then written only where they differ; a table is replaced as a whole or not at all. Tables of ours
+    /// that nobody wants go. The answer: what of the optional ones this kernel cannot do.
+    async fn filters(&mut self, wanted: &[Table]) -> Result<Vec<String>, AgentError> {
         let installed = match self.tables.take() {
             Some(known) => known,
             // Where there never are any, nobody need look.
@@ -228,19 +234,33 @@ impl Room {
             }
         };
         let key = |table: &Table| (table.family, table.name.clone());
-        let differing: Vec<&Table> = wanted.iter().filter(|table| installed.get(&key(table)) != Some(*table)).collect();
-        let is_wanted = |gone: &(Family, String)| wanted.iter().any(|table| key(table) == *gone);
-        let stale = installed.keys().filter(|key| is_our_table(&key.1) && !is_wanted(key));
-        let removals: String =
-            stale.map(|(family, name)| format!("delete table {} {name}\n", family.as_str())).collect();
-        if !differing.is_empty() || !removals.is_empty() {
-            let installs: String = differing.iter().map(|table| table.install_script()).collect();
-            let script = format!("{removals}{installs}");
-            nft::apply(&self.place, script).await?;
-            self.moved.extend(Forwarded::of(installed.values()).moved(&Forwarded::of(wanted)));
+        let (mut now, mut warnings) = (BTreeMap::new(), vec![]);
+        let is_wanted = |known: &Table| wanted.iter().any(|table| key(table) == key(known));
+        let stale = installed.values().filter(|known| is_our_table(&known.name) && !is_wanted(known));
+        let mut script: String = stale.map(Table::remove_script).collect();
+        for table in wanted {
+            let known = installed.get(&key(table));
+            let change = match known {
+                Some(known) if known == table => String::new(),
+                Some(known) if table.has_counters() => table.update_script(known),
+                _ => table.install_script(),
+            };
+            if !is_optional(table) {
+                script += &change;
+            } else if !change.is_empty()
+                && let Err(error) = nft::apply(&self.place, change).await
+            {
+                warnings.push(format!("{} is not possible here: {}", table.name, said(&error)));
+                continue;
+            }
+            now.insert(key(table), table.clone());
         }
-        self.tables = Some(wanted.iter().map(|table| (key(table), table.clone())).collect());
-        Ok(())
+        if !script.is_empty() {
+            nft::apply(&self.place, script).await?;
+        }
+        self.moved.extend(Forwarded::of(installed.values()).moved(&Forwarded::of(wanted)));
+        self.tables = Some(now);
+        Ok(warnings)
     }
 
     /// Devices that nobody wants any more go once they are no ports of the switch any more.
@@ -305,17 +325,20 @@ impl Room {
             self.device_sysctls.insert(name.to_owned(), set);
         }
         for change in device(wanted, found, link) {
-            if let Change::AddAddress { address, .. } = &change
-                && wanted.announce
-                && !came_over
-            {
-                self.unannounced.push(Announcement::of(name, wanted, address.addr()));
+            let new = match &change {
+                Change::AddAddress { address, .. } => Some(address.addr()),
+                Change::AddProxy { address, .. } => Some(*address),
+                _ => None,
+            };
+            if let Some(address) = new.filter(|_| wanted.announce && !came_over) {
+                self.unannounced.push(Announcement::of(name, wanted, address));
             }
             self.make(change).await?;
         }
         if came_over {
             self.unannounced.retain(|told| told.device != name);
-            self.unannounced.extend(wanted.addresses.iter().map(|net| Announcement::of(name, wanted, net.addr())));
+            let addresses = wanted.addresses.iter().map(|net| net.addr()).chain(wanted.proxied.iter().copied());
+            self.unannounced.extend(addresses.map(|address| Announcement::of(name, wanted, address)));
         }
         match wanted.announce {
             true => self.announcing.insert(name.to_owned()),
@@ -329,6 +352,8 @@ impl Room {
             Change::Set { index, change } => self.links.set(index, change).await,
             Change::AddAddress { index, address } => self.links.add_address(index, address).await,
             Change::DeleteAddress { index, address } => self.links.delete_address(index, address).await,
+            Change::AddProxy { index, address } => self.links.add_proxied(index, address).await,
+            Change::DeleteProxy { index, address } => self.links.delete_proxied(index, address).await,
             Change::ReplaceRoute(route) => self.links.replace_route(&route).await,
             Change::DeleteRoute(route) => self.links.delete_route(&route).await,
         }
@@ -365,7 +390,9 @@ impl Room {
     async fn announce(&mut self, plan: &RoomPlan) {
         for told in self.unannounced.iter_mut().filter(|told| plan.wired.contains(&told.port)) {
             let device = plan.namespace.devices.get(&told.device);
-            let has_it = device.is_some_and(|device| device.addresses.iter().any(|net| net.addr() == told.address));
+            let has_it = device.is_some_and(|device| {
+                device.proxied.contains(&told.address) || device.addresses.iter().any(|net| net.addr() == told.address)
+            });
             told.left = if has_it { told.left.saturating_sub(1) } else { 0 };
             if has_it && let Err(error) = announce::send(&self.place, &told.device, told.mac, told.address).await {
                 tracing::warn!(namespace = self.name, address = %told.address, error = said(&error), "not announced");

@@ -42,6 +42,7 @@ pub fn add_network(view: &mut HostView, segment: Segment, cidr: &str, gateway: O
         host_routes: vec![],
         ipv6_address_mode: None,
         ipv6_ra_mode: None,
+        address_scope: None,
     };
     view.subnets.insert(net.subnet, subnet);
     net

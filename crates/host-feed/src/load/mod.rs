@@ -3,6 +3,7 @@
 //! Both take the same way; the only difference is a `WHERE`.
 
 mod host;
+mod metering;
 mod network;
 mod port;
 mod qos;
@@ -12,7 +13,8 @@ mod trunk;
 
 use crate::row::RowChange;
 use host::{Bound, agent, agent_hosts, hosts};
-use network::{networks, subnets};
+use metering::{label_of_rule, metering_labels};
+use network::{networks, subnets, subnets_of_pool};
 use port::ports;
 use qos::qos_policies;
 use router::{floating_ips, routers};
@@ -34,6 +36,7 @@ pub fn everything(snapshot: &Snapshot<'_>) -> Result<Vec<RowChange>, StoreError>
     routers(snapshot, None, &mut rows)?;
     floating_ips(snapshot, None, &mut rows)?;
     qos_policies(snapshot, None, &mut rows)?;
+    metering_labels(snapshot, None, &mut rows)?;
     trunks(snapshot, None, &mut rows)?;
     hosts(snapshot, None, &mut rows)?;
     agent_hosts(snapshot, Bound::Networks, None, &mut rows)?;
@@ -96,6 +99,22 @@ pub fn changed(snapshot: &Snapshot<'_>, changes: &[Change]) -> Result<Vec<RowCha
             "trunk" => {
                 trunks(snapshot, Some(id), &mut rows)?;
                 gone(&mut rows, before, id, |id| RowChange::Trunk(id, None));
+            }
+            "ndp_proxy" => {
+                let noted = change.extra.as_ref().and_then(|extra| extra.get("router_id")).and_then(|id| id.as_str());
+                if let Some(router) = noted {
+                    routers(snapshot, Some(router), &mut rows)?;
+                }
+            }
+            "subnetpool" => subnets_of_pool(snapshot, id, &mut rows)?,
+            "metering_label" => {
+                metering_labels(snapshot, Some(id), &mut rows)?;
+                gone(&mut rows, before, id, |id| RowChange::MeteringLabel(id, None));
+            }
+            "metering_label_rule" => {
+                if let Some(label) = label_of_rule(snapshot, change)? {
+                    metering_labels(snapshot, Some(&label.to_string()), &mut rows)?;
+                }
             }
             "agent" => agent(snapshot, change, &mut rows)?,
             "dhcp_agent_network" => agent_hosts(snapshot, Bound::Networks, Some(id), &mut rows)?,

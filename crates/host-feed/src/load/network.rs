@@ -5,7 +5,7 @@ use crate::row::{NetworkRow, RowChange};
 use host_view::{HostRoute, Network, Segment, Subnet};
 use net_types::{NetworkId, VlanId, Vni};
 use network_model::subnet_pool::PREFIX_DELEGATION;
-use store::{Snapshot, StoreError};
+use store::{Snapshot, StoreError, params};
 
 pub(super) fn networks(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {
     let (sql, params) = select(
@@ -76,8 +76,10 @@ pub(super) fn subnets(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<
         |row| Ok((row.get::<String>(0)?, HostRoute { destination: row.parse(1)?, nexthop: row.parse(2)? })),
     )?;
     let (sql, params) = select(
-        "SELECT id, network_id, cidr, gateway_ip, enable_dhcp, ipv6_address_mode, ipv6_ra_mode, subnetpool_id FROM subnets",
-        "id",
+        "SELECT s.id, s.network_id, s.cidr, s.gateway_ip, s.enable_dhcp, s.ipv6_address_mode, s.ipv6_ra_mode,
+             s.subnetpool_id, p.address_scope_id
+         FROM subnets s LEFT JOIN subnetpools p ON p.id = s.subnetpool_id",
+        "s.id",
         id,
         "",
     );
@@ -96,8 +98,20 @@ pub(super) fn subnets(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<
             host_routes: routes.remove(&key).unwrap_or_default(),
             ipv6_address_mode: row.get(5)?,
             ipv6_ra_mode: row.get(6)?,
+            address_scope: row.parse_opt(8)?,
         };
         rows.push(RowChange::Subnet(row.parse(0)?, Some(subnet)));
         Ok(())
     })
+}
+
+/// The subnets of a pool: its address scope is theirs.
+pub(super) fn subnets_of_pool(
+    snapshot: &Snapshot<'_>,
+    pool: &str,
+    rows: &mut Vec<RowChange>,
+) -> Result<(), StoreError> {
+    let ids: Vec<String> =
+        snapshot.query("SELECT id FROM subnets WHERE subnetpool_id = ?1", params![pool], |row| row.get(0))?;
+    ids.iter().try_for_each(|id| subnets(snapshot, Some(id), rows))
 }

@@ -2,7 +2,7 @@
 
 use super::{children, malformed, select};
 use crate::row::{FloatingIpRow, RouterRow, RowChange};
-use host_view::{Gateway, HostRoute, PortForwarding};
+use host_view::{ConntrackHelper, Gateway, HostRoute, PortForwarding};
 use net_types::{PortForwardingId, PortRange};
 use std::collections::BTreeMap;
 use store::{Row, Snapshot, StoreError};
@@ -25,12 +25,36 @@ pub(super) fn routers(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<
         ),
         |row| Ok((row.get::<String>(0)?, Gateway { port: row.parse(1)?, enable_snat: row.get(2)? })),
     )?;
-    let (sql, params) = select("SELECT id, admin_state_up FROM routers", "id", id, "");
+    let mut helpers = children(
+        snapshot,
+        select("SELECT router_id, helper, protocol, port FROM conntrack_helpers", "router_id", id, ""),
+        |row| {
+            let helper = ConntrackHelper { helper: row.get(1)?, protocol: row.get(2)?, port: row.get(3)? };
+            Ok((row.get::<String>(0)?, helper))
+        },
+    )?;
+    let mut proxies =
+        children(snapshot, select("SELECT router_id, ip_address FROM ndp_proxies", "router_id", id, ""), |row| {
+            Ok((row.get::<String>(0)?, row.parse(1)?))
+        })?;
+    let (sql, params) = select(
+        "SELECT id, admin_state_up, project_id, enable_ndp_proxy, gateway_qos_policy_id FROM routers",
+        "id",
+        id,
+        "",
+    );
     snapshot.for_each(&sql, &params, |row| {
         let key: String = row.get(0)?;
-        let routes = routes.remove(&key).unwrap_or_default().into_iter().collect();
-        let gateways = gateways.remove(&key).unwrap_or_default();
-        rows.push(RowChange::Router(row.parse(0)?, Some(RouterRow { admin_state_up: row.get(1)?, gateways, routes })));
+        let router = RouterRow {
+            admin_state_up: row.get(1)?,
+            gateways: gateways.remove(&key).unwrap_or_default(),
+            project: row.get(2)?,
+            routes: routes.remove(&key).unwrap_or_default().into_iter().collect(),
+            ndp_proxies: row.get::<bool>(3)?.then(|| proxies.remove(&key).unwrap_or_default().into_iter().collect()),
+            gateway_policy: row.parse_opt(4)?,
+            conntrack_helpers: helpers.remove(&key).unwrap_or_default().into_iter().collect(),
+        };
+        rows.push(RowChange::Router(row.parse(0)?, Some(router)));
         Ok(())
     })
 }
@@ -41,14 +65,15 @@ pub(super) fn floating_ips(
     rows: &mut Vec<RowChange>,
 ) -> Result<(), StoreError> {
     let mut forwardings = forwardings(snapshot, id)?;
-    let (sql, params) =
-        select("SELECT id, floating_ip_address, fixed_ip_address, router_id, status FROM floating_ips", "id", id, "");
+    let all = "SELECT id, floating_ip_address, fixed_ip_address, router_id, status, qos_policy_id FROM floating_ips";
+    let (sql, params) = select(all, "id", id, "");
     snapshot.for_each(&sql, &params, |row| {
         let floating_ip = FloatingIpRow {
             floating_address: row.parse(1)?,
             fixed_address: row.parse_opt(2)?,
             router: row.parse_opt(3)?,
             forwardings: forwardings.remove(&row.get::<String>(0)?).unwrap_or_default().into_iter().collect(),
+            policy: row.parse_opt(5)?,
             active: row.text(4)? == "ACTIVE",
         };
         rows.push(RowChange::FloatingIp(row.parse(0)?, Some(floating_ip)));

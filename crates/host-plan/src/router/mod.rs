@@ -11,8 +11,10 @@
 //!   prerouting, output (nat)    dnat to ip daddr map @floating_to_fixed; then single ports: `port_forwarding`
 //!   postrouting (nat)           out by qg-, or translated on the way in: goto source_nat; else no NAT (east-west)
 //!   source_nat                  snat to ip saddr map @fixed_to_floating
+//!                               out by qg-, from the address scope of the outside: no NAT    (`scopes`)
 //!                               out by qg-: snat to its address                              (enable_snat)
 //!                               translated and not from outside: snat to the gateway address (enable_snat, hairpin)
+//!   and what `scopes` (in table ip6 neutronium, too) and `limits` draw; tables of their own: `helpers`, `metering`
 //! ```
 //! A router may have several gateways. Each has its device and says for itself whether what leaves by it takes its address;
 //! a floating IP is on the device whose network it is of. The default route of each family is that of the first gateway
@@ -22,8 +24,13 @@
 //! translated. A router that is administratively down has no namespace.
 
 mod advertisement;
+mod helpers;
+mod limits;
+mod metering;
 mod nat;
+mod ndp_proxy;
 mod port_forwarding;
+mod scopes;
 pub(crate) mod standby;
 
 use crate::host_plan::{Namespace, Route};
@@ -31,11 +38,14 @@ use crate::names;
 use crate::namespaces::{default_routes, device, on_link, subnets_of, sysctls};
 use crate::wiring::Wiring;
 pub(crate) use advertisement::services;
+pub use helpers::is_optional;
 use host_view::{Gateway, HostRoute, Port, Router, RouterState};
 pub use nat::NAT_TABLE;
 pub(crate) use nat::floating_ips_in;
 use net_types::{IpNet, PortId};
+use nft_rules::{Family, Table};
 pub use port_forwarding::Forwarded;
+use scopes::Scopes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -52,8 +62,9 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeSe
         let namespace = Namespace { sysctls: parameters(router), moves, ..Namespace::default() };
         let mut planner = Planner { wiring, announces, namespace };
         planner.interfaces(router);
-        planner.gateways(router);
-        errors.extend(port_forwarding::errors(router).map(|reason| format!("router {id}: {reason}")));
+        let ways = planner.gateways(router);
+        let said = planner.tables(router, &ways);
+        errors.extend(said.into_iter().map(|reason| format!("router {id}: {reason}")));
         for route in &router.routes {
             if let Err(reason) = planner.extra_route(route) {
                 errors.insert(format!("router {id}: {reason}"));
@@ -85,6 +96,7 @@ fn parameters(router: &Router) -> BTreeMap<String, String> {
 
 /// A gateway that is realised.
 struct Way<'a> {
+    id: PortId,
     port: &'a Port,
     device: String,
     /// What leaves by it takes this address.
@@ -112,25 +124,54 @@ impl<'a> Planner<'_, 'a> {
         true
     }
 
-    fn gateways(&mut self, router: &Router) {
-        let floating_ips = nat::floating_ips(router);
+    /// Devices, addresses and routes of the gateways.
+    fn gateways(&mut self, router: &Router) -> Vec<Way<'a>> {
         let mut ways: Vec<Way<'_>> = Vec::new();
         for gateway in router.gateways() {
             ways.extend(self.gateway(gateway));
         }
-        let Some(first) = ways.first() else { return };
+        let Some(first) = ways.first() else { return ways };
+        if router.ndp_proxies.is_some()
+            && let Some(device) = self.namespace.devices.get_mut(&first.device)
+        {
+            device.proxied = ndp_proxy::addresses(router);
+            device.sysctls.extend([ndp_proxy::parameter(&first.device)]);
+        }
+        self.namespace.floating_ips = nat::floating_ips(router);
         let shared = port_forwarding::addresses(router);
-        for floating in floating_ips.keys().copied().chain(shared) {
+        for floating in self.namespace.floating_ips.keys().copied().chain(shared) {
             let way = ways.iter().find(|way| self.leads_to(way.port, &floating)).unwrap_or(first);
             if let Some(device) = self.namespace.devices.get_mut(&way.device) {
                 device.addresses.insert(IpNet::from(floating));
             }
         }
-        let ways: Vec<_> = ways.iter().map(|way| (way.device.as_str(), way.snat_to)).collect();
-        let mut table = nat::table(&ways, &floating_ips);
-        port_forwarding::add(&mut table, router);
-        self.namespace.nft.push(table);
-        self.namespace.floating_ips = floating_ips;
+        ways
+    }
+
+    /// The packet filter; what of it cannot be, one sentence each.
+    fn tables(&mut self, router: &Router, ways: &[Way<'_>]) -> Vec<String> {
+        let ports = self.namespace.devices.iter().map(|(name, device)| (name.clone(), device.port)).collect();
+        let [v4, v6] = [true, false].map(|is_v4| Scopes::of(self.wiring.view, router, &ports, is_v4));
+        let mut table = Table::new(Family::Ip, NAT_TABLE);
+        let translated: Vec<_> = ways.iter().map(|way| (way.device.as_str(), way.snat_to)).collect();
+        if !ways.is_empty() {
+            nat::add(&mut table, &translated, &self.namespace.floating_ips, v4.untranslated());
+            port_forwarding::add(&mut table, router);
+        }
+        let hidden = translated.iter().filter(|(_, address)| address.is_some()).map(|(device, _)| *device).collect();
+        v4.add(&mut table, &hidden, self.namespace.floating_ips.values().copied());
+        let devices: Vec<&str> = ways.iter().map(|way| way.device.as_str()).collect();
+        limits::add(&mut table, &devices, &router.limits);
+        let mut table_v6 = Table::new(Family::Ip6, NAT_TABLE);
+        v6.add(&mut table_v6, &BTreeSet::new(), std::iter::empty());
+        let gateways: Vec<_> = ways.iter().map(|way| (way.device.as_str(), way.id)).collect();
+        ndp_proxy::add(&mut table_v6, self.wiring.view, router, &gateways);
+        let (helpers, mut errors) = helpers::tables(&router.conntrack_helpers);
+        let tables = [table, table_v6].into_iter().filter(|table| !table.chains.is_empty());
+        self.namespace.nft = tables.chain(helpers).chain(metering::tables(&devices, &router.metering)).collect();
+        self.namespace.nft.sort_by(|a, b| (a.family, &a.name).cmp(&(b.family, &b.name)));
+        errors.extend(port_forwarding::errors(router));
+        errors
     }
 
     /// Device and routes of one gateway; none while its port is not there.
@@ -145,7 +186,7 @@ impl<'a> Planner<'_, 'a> {
         routes.retain(|route| !known.contains(&route.destination));
         self.namespace.routes.extend(routes);
         let own = port.fixed_ips.iter().map(|fixed| fixed.address).find(IpAddr::is_ipv4);
-        Some(Way { port, device, snat_to: own.filter(|_| gateway.enable_snat) })
+        Some(Way { id: gateway.port, port, device, snat_to: own.filter(|_| gateway.enable_snat) })
     }
 
     /// Whether an address is of the network that a port is on.

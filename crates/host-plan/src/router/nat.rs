@@ -33,8 +33,14 @@ pub(super) fn floating_ips(router: &Router) -> BTreeMap<IpAddr, IpAddr> {
     wanted.into_iter().filter(|(_, fixed)| seen.insert(*fixed)).collect()
 }
 
-/// `gateways`: each device that leads out, and the address that what leaves by it takes.
-pub(super) fn table(gateways: &[(&str, Option<IpAddr>)], floating_ips: &BTreeMap<IpAddr, IpAddr>) -> Table {
+/// Adds all translation to the table. `gateways`: each device that leads out, and the address that what leaves by it takes;
+/// `untranslated` comes before any of those is given.
+pub(super) fn add(
+    table: &mut Table,
+    gateways: &[(&str, Option<IpAddr>)],
+    floating_ips: &BTreeMap<IpAddr, IpAddr>,
+    untranslated: impl Iterator<Item = Rule>,
+) {
     let map =
         |entries: BTreeMap<Value, Value>| Map { elements: entries, ..Map::new(DataType::Ipv4Addr, DataType::Ipv4Addr) };
     let to_fixed = || Rule::new().then(Statement::Dnat(Nat::map(Field::IpDaddr, FLOATING_TO_FIXED)));
@@ -44,6 +50,9 @@ pub(super) fn table(gateways: &[(&str, Option<IpAddr>)], floating_ips: &BTreeMap
     // One to one, so the port can stay as it is: then a connection outlives the host that its router was on.
     let mut sources = Chain::new().rule(Rule::new().then(Statement::Snat(Nat::map(Field::IpSaddr, FIXED_TO_FLOATING))));
     let snat = |address: IpAddr| Statement::Snat(Nat::to(address).fully_random());
+    if gateways.iter().any(|(_, address)| address.is_some()) {
+        sources.rules.extend(untranslated);
+    }
     for (gateway, address) in gateways.iter().filter_map(|(gateway, address)| Some((*gateway, (*address)?))) {
         sources = sources.rule(Rule::new().is(Field::OifName, gateway).then(snat(address)));
     }
@@ -62,7 +71,6 @@ pub(super) fn table(gateways: &[(&str, Option<IpAddr>)], floating_ips: &BTreeMap
         leaving = leaving.rule(Rule::new().is(Field::OifName, *gateway).then(source_nat()));
     }
 
-    let mut table = Table::new(Family::Ip, NAT_TABLE);
     table
         .map(FLOATING_TO_FIXED, map(floating_ips.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect()))
         .map(FIXED_TO_FLOATING, map(floating_ips.iter().map(|(a, b)| ((*b).into(), (*a).into())).collect()))
@@ -71,7 +79,6 @@ pub(super) fn table(gateways: &[(&str, Option<IpAddr>)], floating_ips: &BTreeMap
         .chain("output", Chain::base(Kind::Nat, Hook::Output, -100).rule(to_fixed()))
         .chain("postrouting", leaving.rule(Rule::new().has(Field::CtStatus, "dnat").then(source_nat())))
         .chain(SOURCE_NAT, sources);
-    table
 }
 
 /// Floating to fixed addresses that a namespace's tables translate.

@@ -274,6 +274,7 @@ impl Host {
             host_routes: vec![],
             ipv6_address_mode: None,
             ipv6_ra_mode: None,
+            address_scope: None,
         };
         self.view.subnets.insert(id::<SubnetId>(subnet), value);
     }

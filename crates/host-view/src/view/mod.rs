@@ -13,7 +13,9 @@ use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, T
 pub use network::{HostRoute, Network, Segment, Subnet};
 pub use port::{AddressPair, FixedIp, Port, RemotePort, TunnelPeer};
 pub use qos::{Limit, Limits, PortQos};
-pub use router::{FloatingIp, Gateway, PortForwarding, Router, Standby};
+pub use router::{
+    BandwidthLimits, ConntrackHelper, FloatingIp, Gateway, MeteringRule, PortForwarding, Router, Standby,
+};
 pub use security_group::{Direction, EtherType, Remote, RuleMatch, SecurityGroup, SecurityGroupRule};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

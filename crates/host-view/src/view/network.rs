@@ -1,6 +1,6 @@
 //! Networks, what carries them between hosts, and subnets.
 
-use net_types::{IpNet, NetworkId, NetworkType, VlanId, Vni};
+use net_types::{AddressScopeId, IpNet, NetworkId, NetworkType, VlanId, Vni};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -104,6 +104,9 @@ pub struct Subnet {
     /// `ipv6_ra_mode`, the same words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipv6_ra_mode: Option<String>,
+    /// The address scope of its pool: routers route nothing between two of them but by translation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_scope: Option<AddressScopeId>,
 }
 
 /// A static route: of a subnet (`host_routes`) or of a router (`routes`).

@@ -1,7 +1,9 @@
 //! Routers that live on this host.
 
 use super::network::HostRoute;
-use net_types::{FloatingIpId, PortForwardingId, PortId, PortRange};
+use super::qos::Limit;
+use super::security_group::Direction;
+use net_types::{FloatingIpId, IpNet, MeteringLabelId, PortForwardingId, PortId, PortRange};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -26,6 +28,18 @@ pub struct Router {
     /// Ports of floating IPs that it leads to ports of instances.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub port_forwardings: BTreeMap<PortForwardingId, PortForwarding>,
+    /// Addresses inside that it answers for outside (`ndp_proxies`); none: `enable_ndp_proxy` is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ndp_proxies: Option<BTreeSet<IpAddr>>,
+    /// Limits of its addresses outside, of gateways and of floating IPs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<IpAddr, BandwidthLimits>,
+    /// Protocols that connection tracking follows into their further connections.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub conntrack_helpers: BTreeSet<ConntrackHelper>,
+    /// What each metering label counts of its traffic with the outside; labels that count nothing are left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metering: BTreeMap<MeteringLabelId, BTreeSet<MeteringRule>>,
     /// Of a highly available router whose hosts agree among themselves who is active: this host's place among them. None:
     /// it is active here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,4 +111,40 @@ pub struct PortForwarding {
     pub internal_address: IpAddr,
     /// The inside ports: one, or as many as outside.
     pub internal: PortRange,
+}
+
+/// A protocol that names addresses and ports inside what it says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ConntrackHelper {
+    /// The kernel's name for it: `ftp`, `tftp`, ...
+    pub helper: String,
+    /// `tcp`, `udp`, ...
+    pub protocol: String,
+    /// The port that it is served on.
+    pub port: u16,
+}
+
+/// Traffic of a router with the outside that a metering label counts, or does not count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MeteringRule {
+    /// In by the gateway, or out.
+    pub direction: Direction,
+    /// This traffic is not counted, whatever other rules say.
+    pub excluded: bool,
+    /// From where; none: from anywhere.
+    pub source: Option<IpNet>,
+    /// Where to; none: anywhere.
+    pub destination: Option<IpNet>,
+}
+
+/// How much may pass of an address outside, in kbit/s and kbit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BandwidthLimits {
+    /// To the outside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress: Option<Limit>,
+    /// From there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Limit>,
 }

@@ -147,17 +147,14 @@ impl<'a> Rooms<'a> {
                         Some(Value::Number(mark)) => passing.mark = *mark,
                         _ => break,
                     },
-                    Statement::RestoreMark { mask } => passing.mark = passing.connection_mark & mask,
-                    Statement::SaveMark { mask } => passing.connection_mark = passing.mark & mask,
                     Statement::Redirect(port) => {
                         passing.redirect = Some(*port);
                         return End::Translated;
                     }
-                    // What counts, limits or follows changes no packet's way.
-                    Statement::Counter
-                    | Statement::Count(_)
-                    | Statement::LimitByMap { .. }
-                    | Statement::CtHelper(_) => {}
+                    // A single packet is within every limit: the rule is for what comes beyond it.
+                    Statement::LimitByMap { .. } => break,
+                    // What counts or follows changes no packet's way.
+                    Statement::Counter | Statement::Count(_) | Statement::CtHelper(_) => {}
                     #[allow(unreachable_patterns)] // what the planner may learn to say
                     other => trace.steps.push(Step::NotModelled(format!("{other:?} in chain {name}"))),
                 }
@@ -219,6 +216,8 @@ fn value_of(field: NftField, passing: &Passing) -> Option<Found> {
             let status = [(passing.dnat, "dnat"), (passing.snat, "snat")];
             Some(Found::Words(status.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect()))
         }
+        // Of a connection that was let in, both ways pass.
+        NftField::CtDirection => Some(Found::Name(if passing.new { "original" } else { "reply" }.to_owned())),
         NftField::IpSaddr => address(false, true),
         NftField::IpDaddr => address(false, false),
         NftField::Ip6Saddr => address(true, true),
