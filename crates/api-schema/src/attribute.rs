@@ -43,8 +43,10 @@ pub enum Visible {
     Nested,
     /// Only where the object is asked for alone, not in lists.
     Alone,
-    /// Only of objects of which this attribute, a boolean, is true.
+    /// Only of objects of which this attribute, a boolean, is true, and of each in the answer to its POST.
     With(&'static str),
+    /// Only where the object is shown inside another in the answer to that one's POST.
+    NestedWhenNew,
     /// Nowhere.
     Never,
 }
@@ -66,8 +68,8 @@ pub enum Null {
 pub enum Stored {
     /// A text, or NULL.
     Text(&'static str),
-    /// A text that is left out while NULL: only for members of an [`Object`].
-    OptionalText(&'static str),
+    /// A text, left out while the second expression is NULL: only for members of an [`Object`].
+    TextIf(&'static str, &'static str),
     /// A number, or NULL.
     Integer(&'static str),
     /// A number, or NULL, shown as a string of digits.
@@ -272,7 +274,13 @@ impl Attribute {
         self
     }
 
-    /// It is only shown of objects of which `attribute`, a boolean, is true.
+    /// It is only shown where the object is shown inside another that has just been made.
+    pub const fn nested_when_new(mut self) -> Self {
+        self.visible = Visible::NestedWhenNew;
+        self
+    }
+
+    /// It is only shown of objects of which `attribute`, a boolean, is true, and of new ones.
     pub const fn with(mut self, attribute: &'static str) -> Self {
         self.visible = Visible::With(attribute);
         self

@@ -162,7 +162,7 @@ impl Resource {
     pub fn column(&self, name: &str) -> Option<&'static str> {
         match self.attribute(name)?.stored {
             Stored::Text(sql)
-            | Stored::OptionalText(sql)
+            | Stored::TextIf(sql, _)
             | Stored::Integer(sql)
             | Stored::IntegerText(sql)
             | Stored::Boolean(sql)
@@ -179,6 +179,11 @@ impl Resource {
             | Stored::Computed(_)
             | Stored::Nowhere => None,
         }
+    }
+
+    /// Whether its objects have tags, with requests of their own.
+    pub fn is_tagged(&self) -> bool {
+        self.attribute("tags").is_some_and(|tags| matches!(tags.stored, Stored::Children(_)))
     }
 
     /// How its objects come to be used by projects that do not own them; `None`: not at all.

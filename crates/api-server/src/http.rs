@@ -107,7 +107,7 @@ async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, Ap
         [] => collection(api, who, place, asked).await,
         [id] => item(api, who, place, id.clone(), asked).await,
         [id, member] => self::member(api, who, place, id.clone(), member, asked).await,
-        [id, tags, tag] if tags == "tags" && place.resource().attribute("tags").is_some() => {
+        [id, tags, tag] if tags == "tags" && place.resource().is_tagged() => {
             routes::tags::one(api, who, place, id.clone(), tag, &asked).await
         }
         [id, member, other] => {
@@ -162,7 +162,7 @@ async fn member(
     member: &str,
     asked: Asked,
 ) -> Result<Response, ApiError> {
-    if member == "tags" && place.resource().attribute("tags").is_some() {
+    if member == "tags" && place.resource().is_tagged() {
         return routes::tags::all(api, who, place, id, &asked).await;
     }
     if let Some(relation) = registry::relation(place.resource(), member) {

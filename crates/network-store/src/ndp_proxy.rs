@@ -1,10 +1,10 @@
 //! What requests on NDP proxies do, and what keeps routers and ports from going while there are any.
 
 use crate::port::{self, addresses};
-use crate::{NetworkError, Work};
+use crate::{NetworkError, Work, subnet};
 use net_types::{NetworkId, PortId, RouterId, SubnetId};
 use network_model::ModelError;
-use network_model::fixed_ips::FixedIp;
+use network_model::fixed_ips::{FixedIp, FixedIpRequest};
 use serde::Deserialize;
 use serde_json::json;
 use std::net::IpAddr;
@@ -182,6 +182,32 @@ pub(crate) fn check_gateway_removal(work: &Work<'_>, router_id: RouterId) -> Res
         return Err(conflict("RouterGatewayInUseByNDPProxy", message));
     }
     work.set("routers", router_id.0, "enable_ndp_proxy", Some(false))
+}
+
+/// Refuses addresses of a gateway among which there is none of IPv6, while the router's NDP proxies are enabled.
+pub(crate) fn check_gateway_addresses(
+    work: &Work<'_>,
+    router_id: RouterId,
+    wanted: &[FixedIpRequest],
+) -> Result<(), NetworkError> {
+    if !work.tx.exists("SELECT 1 FROM routers WHERE id = ?1 AND enable_ndp_proxy = 1", params![router_id.0])? {
+        return Ok(());
+    }
+    for request in wanted {
+        let is_v6 = match (request.ip_address, request.subnet_id) {
+            (Some(address), _) => address.is_ipv6(),
+            (None, Some(subnet)) => subnet::get(work.tx, subnet)?.0.ip_version() == 6,
+            (None, None) => false,
+        };
+        if is_v6 {
+            return Ok(());
+        }
+    }
+    let message = format!(
+        "Can't remove the IPv6 subnet from external gateway of router {router_id}, the IPv6 subnet in use by the router's \
+         ndp proxy."
+    );
+    Err(conflict("RouterIPv6GatewayInUse", message))
 }
 
 /// Refuses to take a router off a subnet that NDP proxies of it need.

@@ -8,6 +8,7 @@ mod routes;
 mod snat;
 
 pub use gateway::GatewayInfo;
+pub(crate) use gateways::follow_subnet;
 pub use gateways::{add_external_gateways, remove_external_gateways, update_external_gateways};
 pub use interface::{Interface, add_interface, remove_interface};
 pub use routes::{add_extra_routes, remove_extra_routes};

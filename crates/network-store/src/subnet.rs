@@ -3,7 +3,7 @@
 use crate::port::{self, addresses};
 use crate::request::nullable;
 use crate::segment::routed;
-use crate::{NetworkError, Work, network, subnetpool};
+use crate::{NetworkError, Work, network, router, subnetpool};
 use net_types::{IpNet, NetworkId, PortId, SubnetId};
 use network_model::candidates::PlacedSubnet;
 use network_model::in_use::{self, PortUse};
@@ -229,6 +229,9 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
     };
     if subnet.is_auto_address() {
         addresses::add_automatic(work, network.id, &subnet, for_some)?;
+    }
+    if network.external {
+        router::follow_subnet(work, network.id, &subnet, &request.service_types)?;
     }
     Ok(id)
 }

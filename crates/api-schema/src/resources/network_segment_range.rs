@@ -35,7 +35,8 @@ pub static NETWORK_SEGMENT_RANGE: Resource = Resource {
     methods: Methods::ALL,
     attributes: &[
         standard::id("network_segment_ranges.id"),
-        standard::name("network_segment_ranges.name"),
+        // Those of the configuration have no name.
+        standard::name("CASE WHEN network_segment_ranges.is_default = 0 THEN network_segment_ranges.name END"),
         Attribute::new("default", Kind::Boolean, Stored::Boolean("network_segment_ranges.is_default")).filter(),
         Attribute::new("shared", Kind::Boolean, Stored::Boolean("network_segment_ranges.shared"))
             .default(Literal::Bool(true))

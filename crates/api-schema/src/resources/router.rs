@@ -13,6 +13,9 @@ const ROUTES: Children = Children {
     fields: &[("destination", "destination"), ("nexthop", "nexthop")],
     order: "destination, nexthop",
 };
+/// A policy of the gateway, or of its network: then Neutron shows that the gateway has none of its own.
+const ANY_QOS: &str = "COALESCE(routers.gateway_qos_policy_id,
+    (SELECT networks.qos_policy_id FROM networks WHERE networks.id = gateway.network_id))";
 const GATEWAY: Object = Object {
     present: "routers.gateway_port_id",
     members: &[
@@ -27,7 +30,7 @@ const GATEWAY: Object = Object {
             }),
         ),
         ("enable_snat", Stored::Boolean("router_gateways.enable_snat")),
-        ("qos_policy_id", Stored::OptionalText("routers.gateway_qos_policy_id")),
+        ("qos_policy_id", Stored::TextIf("routers.gateway_qos_policy_id", ANY_QOS)),
     ],
 };
 

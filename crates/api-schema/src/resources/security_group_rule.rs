@@ -129,6 +129,8 @@ pub static SECURITY_GROUP_RULE: Resource = Resource {
             .default(Literal::Text(""))
             .filter()
             .from_extension("standard-attr-description"),
+        // They have no tags, and Neutron says so in new groups.
+        Attribute::new("tags", Kind::TextList(255), Stored::Constant(Literal::EmptyList)).nested_when_new(),
         standard::created_at("security_group_rules.created_at"),
         standard::updated_at("security_group_rules.updated_at"),
         standard::revision("security_group_rules.revision_number"),

@@ -148,7 +148,7 @@ impl Changing<'_> {
             (Some(create), None) => values.map(|values| create(&work, values)).collect::<Result<_, _>>()?,
             (None, None) => return Err(ApiError::NoSuchMethod),
         };
-        let shape = Shape::alone(resource, &self.api.policy, self.who, &[]);
+        let shape = Shape::made(resource, &self.api.policy, self.who);
         let mut objects = Vec::with_capacity(ids.len());
         for id in ids {
             objects.push(self.written(tx, &shape, id)?);

@@ -119,7 +119,7 @@ fn limit(query: &Query, most: i64) -> Result<usize, ApiError> {
 fn filters(resource: &'static Resource, query: &Query) -> Result<Vec<Filter>, ApiError> {
     let mut filters: Vec<Filter> = Vec::new();
     let mut unknown: Vec<String> = Vec::new();
-    let tagged = resource.attribute("tags").is_some();
+    let tagged = resource.is_tagged();
     for (name, value) in &query.0 {
         if CONTROL.contains(&name.as_str()) {
             continue;

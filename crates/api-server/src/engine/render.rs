@@ -183,7 +183,7 @@ fn write_node(
 ) -> Result<(), StoreError> {
     // Column 0 is the key.
     match node {
-        Node::Text(column) | Node::OptionalText(column) | Node::Integer(column) => {
+        Node::Text(column) | Node::TextIf(column, _) | Node::Integer(column) => {
             write_value(row.value(column + 1)?, out)
         }
         Node::IntegerText(column) => match row.value(column + 1)? {
@@ -216,8 +216,8 @@ fn write_node(
             out.push(b'{');
             let mut first = true;
             for (key, member) in members {
-                if let Node::OptionalText(column) = member
-                    && row.value(column + 1)? == Value::Null
+                if let Node::TextIf(_, present) = member
+                    && row.value(present + 1)? == Value::Null
                 {
                     continue;
                 }

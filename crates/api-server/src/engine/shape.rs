@@ -42,8 +42,8 @@ pub struct Field {
 pub enum Node {
     /// String or null.
     Text(usize),
-    /// String, or no such member.
-    OptionalText(usize),
+    /// String or null, or no such member while the second column is NULL.
+    TextIf(usize, usize),
     /// Number or null.
     Integer(usize),
     /// Number as a string, or null.
@@ -78,22 +78,41 @@ pub enum Source {
 impl Shape {
     /// What the caller may see of an object in a list; of that, only `fields` if any are named.
     pub fn visible(resource: &'static Resource, policy: &Policy, who: &Credentials, fields: &[String]) -> Self {
-        Self::seen(resource, policy, who, fields, Visible::Always)
+        Self::seen(resource, policy, who, fields, (Visible::Always, false))
     }
 
     /// What the caller may see of an object that was asked for alone.
     pub fn alone(resource: &'static Resource, policy: &Policy, who: &Credentials, fields: &[String]) -> Self {
-        Self::seen(resource, policy, who, fields, Visible::Alone)
+        Self::seen(resource, policy, who, fields, (Visible::Alone, false))
     }
 
-    fn seen(resource: &'static Resource, policy: &Policy, who: &Credentials, fields: &[String], how: Visible) -> Self {
+    /// What the caller sees of an object that it has just made.
+    pub fn made(resource: &'static Resource, policy: &Policy, who: &Credentials) -> Self {
+        Self::seen(resource, policy, who, &[], (Visible::Alone, true))
+    }
+
+    /// `how`: where it is shown, and whether in the answer to a POST.
+    fn seen(
+        resource: &'static Resource,
+        policy: &Policy,
+        who: &Credentials,
+        fields: &[String],
+        (how, is_new): (Visible, bool),
+    ) -> Self {
         let whole = policy.condition(&format!("get_{}", resource.rule()), who);
-        Self::build(resource, &|nested| Self::seen(nested, policy, who, &[], Visible::Nested), &mut |attribute, key| {
+        let nested = |part: &'static Resource| Self::seen(part, policy, who, &[], (Visible::Nested, is_new));
+        Self::build(resource, &nested, &mut |attribute, key| {
             let with = match attribute.visible {
-                Visible::With(other) => Some(Condition::Equals { key: other.to_owned(), value: "True".to_owned() }),
+                Visible::With(other) if !is_new => {
+                    Some(Condition::Equals { key: other.to_owned(), value: "True".to_owned() })
+                }
                 _ => None,
             };
-            let here = attribute.visible == Visible::Always || attribute.visible == how || with.is_some();
+            let here = match attribute.visible {
+                Visible::Always | Visible::With(_) => true,
+                Visible::NestedWhenNew => is_new && how == Visible::Nested,
+                other => other == how,
+            };
             if !here || (!fields.is_empty() && !fields.iter().any(|field| field == key)) {
                 return None;
             }
@@ -184,7 +203,7 @@ impl Shape {
     fn node(&mut self, stored: Stored, nested: &dyn Fn(&'static Resource) -> Self) -> Option<Node> {
         Some(match stored {
             Stored::Text(sql) => Node::Text(self.column(sql)),
-            Stored::OptionalText(sql) => Node::OptionalText(self.column(sql)),
+            Stored::TextIf(sql, present) => Node::TextIf(self.column(sql), self.column(present)),
             Stored::Integer(sql) => Node::Integer(self.column(sql)),
             Stored::IntegerText(sql) => Node::IntegerText(self.column(sql)),
             Stored::Boolean(sql) => Node::Boolean(self.column(sql)),

@@ -2,7 +2,7 @@
 
 use crate::routers::{external, subnet};
 use crate::samples;
-use crate::server::{DEMO, Server, id};
+use crate::server::{ADMIN, DEMO, Server, id};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -18,6 +18,13 @@ async fn a_router_answers_for_addresses_behind_it() {
 
     let router = format!("/v2.0/routers/{}", sample["router_id"].as_str().unwrap());
     assert_eq!(server.get(DEMO, &router).await.expect(200)["router"]["enable_ndp_proxy"], true);
+    let outside = server.get(ADMIN, &router).await.expect(200)["router"]["external_gateway_info"]["network_id"].clone();
+    let v4 = json!({"network_id": outside, "ip_version": 4, "cidr": "203.0.113.0/24"});
+    let v4 = server.create(ADMIN, "subnet", v4).await;
+    let ips = json!([{"subnet_id": id(&v4)}]);
+    let only_v4 = json!({"router": {"external_gateway_info": {"network_id": outside, "external_fixed_ips": ips}}});
+    let held = server.put(ADMIN, &router, only_v4).await;
+    assert!(held.error().starts_with("409 RouterIPv6GatewayInUse: "), "{}", held.text);
     let cleared = json!({"router": {"external_gateway_info": null}});
     let held = server.put(DEMO, &router, cleared.clone()).await;
     assert!(held.error().starts_with("409 RouterGatewayInUseByNDPProxy: "), "{}", held.text);

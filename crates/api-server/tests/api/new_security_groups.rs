@@ -28,6 +28,9 @@ async fn new_groups_take_the_rules_of_their_sort() {
     assert!(made.get("project_id").is_none());
     server.create(ADMIN, "default_security_group_rule", template(81, false, true)).await;
     let group = server.create(DEMO, "security_group", json!({"name": "g"})).await;
+    assert_eq!(group["security_group_rules"][0]["tags"], json!([]), "only where the group is new");
+    let shown = server.get(DEMO, &format!("/v2.0/security-groups/{}", id(&group))).await.expect(200);
+    assert!(shown["security_group"]["security_group_rules"][0].get("tags").is_none());
     assert_eq!((has_port(&group, 80), has_port(&group, 81)), (false, true));
     let default = server.get(DEMO, "/v2.0/security-groups?name=default").await.expect(200);
     let default = &default["security_groups"][0];

@@ -127,3 +127,25 @@ async fn a_move_that_cannot_be_leaves_everything_as_it_was() {
     assert_eq!(moved["binding:host_id"], "h2");
     assert_eq!(hosts(&server, &port).await, [at("h2", "ACTIVE", "ovs")], "what waited for the host is of no use");
 }
+
+#[tokio::test]
+async fn what_a_port_asks_of_placement_follows_the_device_that_it_moves_to() {
+    let (server, port) = cloud().await;
+    boot(&server, &port, "h1").await;
+    let policy = server.post(ADMIN, "/v2.0/qos/policies", json!({"policy": {"name": "p"}})).await.expect(201);
+    let policy = policy["policy"]["id"].as_str().unwrap();
+    let rules = format!("/v2.0/qos/policies/{policy}/minimum_packet_rate_rules");
+    server.post(ADMIN, &rules, json!({"minimum_packet_rate_rule": {"min_kpps": 3}})).await.expect(201);
+    let path = format!("/v2.0/ports/{}", id(&port));
+    server.put(ADMIN, &path, json!({"port": {"qos_policy_id": policy}})).await.expect(200);
+    let traits = async || {
+        let shown = server.get(ADMIN, &path).await.expect(200);
+        shown["port"]["resource_request"]["request_groups"][0]["required"].clone()
+    };
+    assert_eq!(traits().await, json!(["CUSTOM_VNIC_TYPE_NORMAL"]));
+    let wanted = json!({"host": "h2", "vnic_type": "direct", "profile": {"capabilities": ["switchdev"]}});
+    server.post(SERVICE, &bindings(&port), json!({ "binding": wanted })).await.expect(201);
+    assert_eq!(traits().await, json!(["CUSTOM_VNIC_TYPE_NORMAL"]));
+    server.put(SERVICE, &format!("{}/h2/activate", bindings(&port)), json!({})).await.expect(200);
+    assert_eq!(traits().await, json!(["CUSTOM_VNIC_TYPE_DIRECT"]));
+}

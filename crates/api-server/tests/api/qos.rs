@@ -247,10 +247,18 @@ async fn floating_ips_and_gateways_have_policies() {
         let body = json!({"router": {"external_gateway_info": info}});
         server.put(ADMIN, &of_router, body).await.expect(200)["router"]["external_gateway_info"].clone()
     };
+    let of_network = format!("/v2.0/networks/{}", id(&network));
+    let on_network = async |policy: Value| {
+        server.put(ADMIN, &of_network, json!({"network": {"qos_policy_id": policy}})).await.expect(200);
+        show(&server, ADMIN, of_router.clone()).await["external_gateway_info"].clone()
+    };
     let kept = change(json!({"network_id": id(&network), "enable_snat": false})).await;
     assert_eq!(kept["qos_policy_id"], json!(policy), "what is not said stays");
     let removed = change(json!({"network_id": id(&network), "qos_policy_id": null})).await;
     assert_eq!(removed.get("qos_policy_id"), None, "it is told only where there is one");
+    let inherited = on_network(json!(policy)).await;
+    assert_eq!(inherited.get("qos_policy_id"), Some(&Value::Null), "or where the network has one");
+    assert_eq!(on_network(Value::Null).await.get("qos_policy_id"), None);
     change(json!({"network_id": id(&network), "qos_policy_id": policy})).await;
     assert_eq!(change(Value::Null).await, Value::Null);
     server.delete(ADMIN, &path).await.expect(204);

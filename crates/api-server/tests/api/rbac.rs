@@ -165,7 +165,9 @@ async fn external_networks_have_entries_of_their_own() {
 async fn only_external_networks_have_a_default() {
     let server = Server::new();
     let inside = server.create(ADMIN, "network", json!({"is_default": true})).await;
-    assert!(inside.get("is_default").is_none());
+    assert_eq!(inside["is_default"], false, "shown of new networks only");
+    let shown = server.get(ADMIN, &format!("/v2.0/networks/{}", id(&inside))).await.expect(200);
+    assert!(shown["network"].get("is_default").is_none());
     let outside = server.create(ADMIN, "network", json!({"router:external": true, "is_default": true})).await;
     assert_eq!(outside["is_default"], true);
     let entries = format!("/v2.0/rbac-policies?object_id={}", id(&outside));

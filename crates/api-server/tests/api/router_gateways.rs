@@ -187,3 +187,24 @@ async fn a_floating_ip_comes_in_by_any_of_the_gateways_and_holds_it() {
     server.delete(DEMO, &format!("/v2.0/floatingips/{}", id(&floating))).await.expect(204);
     assert_eq!(gateways(&ask(&server, DEMO, &router, "remove", gone).await.expect(200)), Vec::new());
 }
+
+#[tokio::test]
+async fn gateways_get_an_address_of_a_subnet_that_comes_later() {
+    let server = Server::new();
+    let one = external(&server).await["network_id"].clone();
+    let router = server.create(DEMO, "router", json!({"external_gateway_info": {"network_id": one}})).await;
+    let more = async |members: Value| {
+        let mut subnet = json!({"network_id": one});
+        subnet.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let made = server.create(ADMIN, "subnet", subnet).await;
+        let shown = server.get(DEMO, &format!("/v2.0/routers/{}", id(&router))).await.expect(200)["router"].clone();
+        let ips = shown["external_gateway_info"]["external_fixed_ips"].as_array().unwrap().clone();
+        (ips.len(), ips.iter().any(|ip| ip["subnet_id"] == made["id"]))
+    };
+    let slaac =
+        json!({"ip_version": 6, "cidr": "2001:db8:1::/64", "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"});
+    assert_eq!(more(slaac).await, (2, true));
+    assert_eq!(more(json!({"ip_version": 4, "cidr": "192.0.2.0/24"})).await, (2, false), "it has one of IPv4");
+    assert_eq!(more(json!({"ip_version": 6, "cidr": "2001:db8:2::/64"})).await, (3, true));
+    assert_eq!(more(json!({"ip_version": 6, "cidr": "2001:db8:3::/64"})).await, (3, false), "it has one of each");
+}

@@ -21,6 +21,7 @@ async fn the_configurations_ranges_are_there_and_stay() {
     let server = Server::new();
     let list = server.get(ADMIN, "/v2.0/network-segment-ranges?network_type=vlan").await.expect(200);
     let default = list["network_segment_ranges"][0].clone();
+    assert_eq!(default["name"], serde_json::Value::Null);
     assert_eq!((&default["default"], &default["shared"]), (&json!(true), &json!(true)));
     assert_eq!((&default["minimum"], &default["maximum"]), (&json!(100), &json!(199)));
     assert_eq!((&default["physical_network"], &default["project_id"]), (&json!("physnet1"), &Value::Null));

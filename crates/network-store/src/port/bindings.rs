@@ -7,6 +7,7 @@
 
 use super::binding::{self, Profile};
 use super::{Port, PortUpdate, changed, get, log};
+use crate::qos::attach;
 use crate::{NetworkError, Work, nova, trunk};
 use net_types::PortId;
 use network_model::ModelError;
@@ -188,6 +189,8 @@ pub fn activate(work: &Work<'_>, id: Uuid) -> Result<Value, NetworkError> {
             ],
         )?;
     }
+    // Another device may be asked of Placement for other things.
+    attach::follow_port(work, port.id)?;
     work.touch("ports", port.id.0)?;
     nova::after_status(work, before.as_ref())?;
     trunk::follow_parent(work, port.id, &new.host)?;

@@ -64,6 +64,7 @@ pub(super) fn set(work: &Work<'_>, router: &Router, info: Option<GatewayInfo>) -
     match current.filter(|port| port.network_id == info.network_id) {
         Some(port) => {
             if port.addresses_change(&info.external_fixed_ips) {
+                ndp_proxy::check_gateway_addresses(work, router.id, &info.external_fixed_ips)?;
                 let change = PortUpdate { fixed_ips: Some(info.external_fixed_ips), ..PortUpdate::default() };
                 port::update(work, port.id, change)?;
             }

@@ -2,10 +2,12 @@
 //! beside it, also on the same network. Requests name them by network and addresses.
 
 use super::{GatewayInfo, changed, gateway, load, router_port, snat};
-use crate::port::{self, PortCreate, PortUpdate};
-use crate::{NetworkError, Work};
-use net_types::{PortId, RouterId};
+use crate::port::{self, PortCreate, PortUpdate, addresses};
+use crate::{NetworkError, Work, subnet};
+use net_types::{NetworkId, PortId, RouterId};
+use network_model::fixed_ips::{FixedIp, FixedIpRequest};
 use network_model::router::{Router, RouterPort};
+use network_model::subnet::Subnet;
 use network_model::{ModelError, device_owner};
 use store::{Snapshot, StoreError, params};
 
@@ -60,6 +62,47 @@ pub(super) fn check_removal(work: &Work<'_>, router: &Router, port: &RouterPort)
 pub(super) fn remove_all(work: &Work<'_>, router: &Router) -> Result<(), NetworkError> {
     point_at(work, router.id, None)?;
     router.gateways().try_for_each(|port| port::remove(work, port.id))
+}
+
+/// Gives the gateways on an external network an address of a subnet that it has got: as far as they have none of the kind
+/// yet, neither two that do not come from their MAC addresses, nor one of the same IP version. A subnet of IPv4 must say by
+/// its service types that it is for gateways.
+pub(crate) fn follow_subnet(
+    work: &Work<'_>,
+    network: NetworkId,
+    subnet: &Subnet,
+    service_types: &[String],
+) -> Result<(), NetworkError> {
+    let for_gateways = |kind: &String| kind.is_empty() || kind == device_owner::ROUTER_GATEWAY;
+    if subnet.ip_version() == 4 && !service_types.iter().any(for_gateways) {
+        return Ok(());
+    }
+    let gateways: Vec<(RouterId, PortId)> = work.tx.query(
+        "SELECT router_gateways.router_id, ports.id FROM ports JOIN router_gateways ON router_gateways.port_id = ports.id
+         WHERE ports.network_id = ?1 ORDER BY ports.created_at, ports.id",
+        params![network.0],
+        |row| Ok((row.parse(0)?, row.parse(1)?)),
+    )?;
+    let subnets = subnet::of_network(work.tx, network)?;
+    let automatic = |ip: &FixedIp| subnets.iter().any(|known| known.id == ip.subnet_id && known.is_auto_address());
+    for (router, port) in gateways {
+        let held = addresses::of_port(work.tx, port)?;
+        let chosen: Vec<&FixedIp> = held.iter().filter(|ip| !automatic(ip)).collect();
+        let has_one = match chosen.as_slice() {
+            [] => false,
+            [one] => one.ip_address.is_ipv4() == (subnet.ip_version() == 4),
+            _ => true,
+        };
+        if has_one || held.iter().any(|ip| ip.subnet_id == subnet.id) {
+            continue;
+        }
+        let kept = held.iter().map(|ip| (ip.subnet_id, Some(ip.ip_address)));
+        let wanted = kept.chain([(subnet.id, None)]);
+        let wanted = wanted.map(|(id, ip_address)| FixedIpRequest { subnet_id: Some(id), ip_address }).collect();
+        port::update(work, port, PortUpdate { fixed_ips: Some(wanted), ..PortUpdate::default() })?;
+        changed(work, router)?;
+    }
+    Ok(())
 }
 
 /// Adds gateways to those that the router has; the first one of a router without any becomes its first.
