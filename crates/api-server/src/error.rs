@@ -23,6 +23,9 @@ pub enum ApiError {
     /// The path exists, but not for this method.
     #[error("The server could not comply with the request since it is either malformed or otherwise incorrect.")]
     NoSuchMethod,
+    /// The object is there, and its kind has nothing that could be changed.
+    #[error("")]
+    NotImplemented,
     /// The object does not exist, or not for this caller.
     #[error("{message}")]
     NotFound {
@@ -91,6 +94,7 @@ impl ApiError {
             Self::IdentityUnavailable => (503, "ServiceUnavailable"),
             Self::NoSuchPath => (404, "HTTPNotFound"),
             Self::NoSuchMethod => (405, "HTTPMethodNotAllowed"),
+            Self::NotImplemented => (501, "NotImplementedError"),
             Self::NotFound { kind, .. } => (404, kind),
             Self::Forbidden(_) => (403, "PolicyNotAuthorized"),
             Self::TooLarge => (413, "HTTPRequestEntityTooLarge"),
@@ -130,14 +134,16 @@ impl IntoResponse for ApiError {
             return response;
         }
         let message = match &self {
-            _ if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE => {
+            _ if status == StatusCode::INTERNAL_SERVER_ERROR => {
                 // The cause is for the log, not for the client.
                 tracing::error!(error = &self as &dyn std::error::Error, "request failed");
                 "Request Failed: internal server error while processing your request.".to_owned()
             }
             other => other.to_string(),
         };
-        let body = json!({"NeutronError": {"type": kind, "message": message, "detail": ""}});
+        // Neutron wraps this one alone in its own name.
+        let wrapper = if matches!(self, Self::NotImplemented) { kind } else { "NeutronError" };
+        let body = json!({wrapper: {"type": kind, "message": message, "detail": ""}});
         json_response(status, body.to_string().into_bytes())
     }
 }

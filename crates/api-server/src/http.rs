@@ -138,7 +138,8 @@ async fn item(api: &Arc<Api>, who: Caller, place: Place, id: String, asked: Aske
     let if_match = if_match(&asked.headers)?;
     match asked.method {
         Method::GET => show(api, &who, &place, &id, &asked),
-        Method::PUT if place.rules.update.is_some() => {
+        // What only can be made has its body read too: that it says what cannot be changed is said before that nothing can.
+        Method::PUT if place.rules.update.is_some() || place.resource().methods.create => {
             let body = json(place.resource(), &asked.body)?;
             let wanted = Change::update(api, place.rules, &who.credentials, id, body)?;
             change(api, who, place, wanted, if_match).await

@@ -165,10 +165,10 @@ impl Changing<'_> {
     }
 
     fn update(&self, tx: &Tx<'_>, id: &str, request: Request) -> Result<Outcome, ApiError> {
-        let update = self.rules().update.ok_or(ApiError::NoSuchMethod)?;
         let resource = self.resource();
         let Request { values, explicit } = request;
         let (uuid, before) = self.existing(tx, id)?;
+        let update = self.rules().update.ok_or(ApiError::NotImplemented)?;
         let mut object = before.clone();
         for (name, value) in &values {
             object.insert(name.clone(), value.clone());

@@ -39,7 +39,9 @@ async fn what_is_not_described_is_not_there() {
                 continue;
             }
             let answer = server.raw(&method.to_uppercase(), &path, Some(ADMIN), b"{}".to_vec()).await;
-            assert!([404, 405].contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.text);
+            // What can be made but not changed has its body read, as in Neutron.
+            let expected: &[u16] = if method == "put" { &[400, 404, 405] } else { &[404, 405] };
+            assert!(expected.contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.text);
         }
     }
 }

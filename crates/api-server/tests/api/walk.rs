@@ -87,8 +87,13 @@ async fn unknown_ids_paths_and_methods() {
             assert_eq!(answer.body["NeutronError"]["type"], resource.not_found.kind);
         }
         let item = format!("{path}/{NOBODY}");
-        let update = server.put(ADMIN, &item, json!({ resource.key(): samples::update(resource.name) })).await;
-        assert_eq!(update.status, if resource.methods.update { 404 } else { 405 }, "{path}");
+        let change = match resource.methods.update {
+            true => samples::update(resource.name),
+            false => json!({}),
+        };
+        let update = server.put(ADMIN, &item, json!({ resource.key(): change })).await;
+        let has_put = resource.methods.update || resource.methods.create;
+        assert_eq!(update.status, if has_put { 404 } else { 405 }, "{path}");
         let delete = server.delete(ADMIN, &item).await;
         assert_eq!(delete.status, if resource.methods.delete { 404 } else { 405 }, "{path}");
         let no_such = if resource.listed { 405 } else { 404 };
@@ -180,6 +185,21 @@ async fn own_and_foreign_objects() {
             let changed = server.put(owner, &item, change).await.expect(200);
             let revision = |body: &Value| body[resource.key()]["revision_number"].as_u64();
             assert!(revision(&changed) > revision(&shown) || resource.attribute("revision_number").is_none(), "{path}");
+        } else {
+            let put = async |body: Value| server.put(owner, &item, body).await;
+            assert_eq!(put(json!({})).await.status, 400, "{path}");
+            for attribute in resource.attributes.iter().filter(|attribute| attribute.name != "project_id") {
+                let answer = put(json!({ resource.key(): {attribute.name: null} })).await;
+                let refusal = format!("Cannot update read-only attribute {}", attribute.name);
+                assert_eq!(
+                    (answer.status, answer.body["NeutronError"]["message"].as_str()),
+                    (400, Some(&*refusal)),
+                    "{path}"
+                );
+            }
+            let nothing = put(json!({ resource.key(): {} })).await;
+            let not_implemented = json!({"type": "NotImplementedError", "message": "", "detail": ""});
+            assert_eq!((nothing.status, &nothing.body["NotImplementedError"]), (501, &not_implemented), "{path}");
         }
         if resource.methods.delete {
             server.delete(owner, &item).await.expect(204);
