@@ -180,7 +180,7 @@ fn filters(resource: &Resource) -> Vec<(String, Value)> {
     let texts = || json!({"type": "array", "items": {"type": "string"}});
     let filtered = resource.attributes.iter().filter(|attribute| attribute.filter);
     let mut filters: Vec<(String, Value)> = filtered.map(|attribute| (attribute.name.to_owned(), texts())).collect();
-    if resource.attribute("tags").is_some() {
+    if resource.is_tagged() {
         filters.extend(["tags", "tags-any", "not-tags", "not-tags-any"].map(|name| (name.to_owned(), texts())));
     }
     if resource.attribute("updated_at").is_some() {

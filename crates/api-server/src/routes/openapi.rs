@@ -25,7 +25,7 @@ pub fn document() -> Value {
     for rules in registry::all() {
         paths.extend(openapi::paths(rules.resource));
         schemas.extend(openapi::schemas(rules.resource));
-        if rules.resource.attribute("tags").is_some() {
+        if rules.resource.is_tagged() {
             paths.extend(tags(&rules.resource.path()));
             // Neutron has the tags of all objects without the prefix of their collection, too.
             if !rules.resource.prefix.is_empty() {

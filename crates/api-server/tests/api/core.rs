@@ -190,6 +190,7 @@ async fn saying_what_is_so_changes_nothing() {
     let server = Server::new();
     let network = server.create(DEMO, "network", json!({"name": "n"})).await;
     let path = format!("/v2.0/networks/{}", id(&network));
+    let network = server.get(DEMO, &path).await.expect(200)["network"].clone();
     let same = server.put(DEMO, &path, json!({"network": {"name": "n", "admin_state_up": true}})).await.expect(200);
     assert_eq!(same["network"], network);
     let changed = server.put(DEMO, &path, json!({"network": {"name": "m"}})).await.expect(200);
