@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &["network-model", "api-schema", "access-policy", "openflow", "ovsdb", "nft-rules", "host-view"],
     ),
     ("planners", &["host-plan", "packet-trace"]),
-    ("drivers and store", &["host-drivers", "store"]),
+    ("drivers and store", &["host-drivers", "tls-trust", "store"]),
     ("services", &["network-store", "host-services", "identity", "keystone-client"]),
     ("agent and server", &["host-agent", "host-feed", "nova-notifier", "api-server"]),
     ("lab", &["lab"]),

@@ -15,8 +15,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
+use tls_trust::{Authorities, Trust};
 
-use crate::{Account, KeystoneError, tls};
+use crate::{Account, KeystoneError};
 
 /// The largest answer that is read: a catalogue of a big cloud is some hundred kilobytes.
 const LARGEST: usize = 16 << 20;
@@ -102,8 +103,10 @@ impl Http {
         }
         let mut inner = connector();
         inner.enforce_http(false);
+        let authorities = self.cafile.clone().map_or(Authorities::System, Authorities::File);
+        let trust = if self.insecure { Trust::Anybody } else { Trust::Named(authorities) };
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::config(self.cafile.as_deref(), self.insecure)?)
+            .with_tls_config(tls_trust::config(&trust).map_err(|error| KeystoneError::Config(error.to_string()))?)
             .https_only()
             .enable_http1()
             .wrap_connector(inner);

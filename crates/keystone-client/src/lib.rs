@@ -27,7 +27,6 @@ pub mod register;
 mod session;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-mod tls;
 mod token;
 
 pub use catalog::Interface;

@@ -50,8 +50,18 @@ impl Server {
         Self { url: url.trim().to_owned(), keeper: Some(keeper) }
     }
 
-    /// Its folder.
-    fn folder(&self) -> PathBuf {
+    /// Runs a statement in its database `postgres`, as one who may do anything.
+    pub fn run(&self, sql: &str) {
+        Administration::connect(&self.url).run(sql);
+    }
+
+    /// The URL of its database `postgres`, over its Unix socket.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its folder: `data` in it.
+    pub fn folder(&self) -> PathBuf {
         self.url.split_once("host=").map(|(_, folder)| PathBuf::from(folder)).unwrap()
     }
 

@@ -8,6 +8,7 @@
 //! * **No write is left in doubt.** When the connection breaks during COMMIT, the database is asked, once it is back, what
 //!   became of the transaction, by the number that it gave it.
 
+mod channel;
 mod follow;
 mod link;
 mod meaning;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use tls_trust::{Authorities, Trust};
+
 /// The port that is meant when the URL names none.
 const DEFAULT_PORT: u16 = 5432;
 
@@ -14,6 +16,8 @@ pub(crate) struct Target {
     pub(super) user: String,
     pub(super) password: Option<String>,
     pub(super) database: String,
+    /// Whom to believe over TLS; `None`: no TLS.
+    pub(super) tls: Option<Trust>,
 }
 
 /// What to connect to.
@@ -31,8 +35,8 @@ impl Target {
         text.starts_with("postgresql://") || text.starts_with("postgres://")
     }
 
-    /// Reads `postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?host=FOLDER&port=N&sslmode=M]`, as libpq does. Parts may be
-    /// percent-encoded; a host that starts with `/` is the folder of a Unix socket. The error never shows the URL.
+    /// Reads `postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?host=FOLDER&port=N&sslmode=M&sslrootcert=FILE]`, as libpq does. Parts
+    /// may be percent-encoded; a host that starts with `/` is the folder of a Unix socket. The error never shows the URL.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let rest = url.split_once("://").map(|(_, rest)| rest).ok_or("a PostgreSQL URL starts with postgresql://")?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -49,7 +53,9 @@ impl Target {
             database: decode(database)?,
             user,
             password,
+            tls: None,
         };
+        let (mut mode, mut authorities) = ("prefer".to_owned(), None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = decode(value)?;
@@ -59,15 +65,13 @@ impl Target {
                 "user" => target.user = value,
                 "password" => target.password = Some(value),
                 "dbname" => target.database = value,
-                "sslmode" if matches!(value.as_str(), "disable" | "allow" | "prefer") => {}
-                "sslmode" => {
-                    return Err(
-                        "TLS to PostgreSQL is not supported: use a Unix socket, or a network of its own".to_owned()
-                    );
-                }
+                "sslmode" => mode = value,
+                "sslrootcert" if value == "system" => authorities = Some(Authorities::System),
+                "sslrootcert" => authorities = Some(Authorities::File(value.into())),
                 other => return Err(format!("the URL's parameter {other:?} is not known")),
             }
         }
+        target.tls = trust(&mode, authorities)?;
         if target.user.is_empty() {
             return Err("the URL names no user".to_owned());
         }
@@ -76,6 +80,21 @@ impl Target {
         }
         Ok(target)
     }
+}
+
+/// What libpq's `sslmode` and `sslrootcert` ask for. Where libpq leaves TLS to chance, we have none; and without a file
+/// `verify-full` believes the system's authorities.
+fn trust(mode: &str, authorities: Option<Authorities>) -> Result<Option<Trust>, String> {
+    Ok(Some(match (mode, authorities) {
+        ("disable" | "allow" | "prefer", _) => return Ok(None),
+        ("require", None) => Trust::Anybody,
+        ("verify-full", authorities) => Trust::Named(authorities.unwrap_or(Authorities::System)),
+        ("require" | "verify-ca", Some(file @ Authorities::File(_))) => Trust::AnyName(file),
+        ("require" | "verify-ca", _) => {
+            return Err(format!("the URL's sslmode {mode:?} needs a file as sslrootcert, or verify-full in its place"));
+        }
+        (other, _) => return Err(format!("the URL's sslmode {other:?} is not known")),
+    }))
 }
 
 /// The URL without its password: for messages and logs.
@@ -153,12 +172,27 @@ mod tests {
     }
 
     #[test]
+    fn sslmode_says_whom_to_believe() {
+        let trust = |query: &str| Target::parse(&format!("postgresql://u@h/db?{query}")).unwrap().tls;
+        let file = || Authorities::File("/a b.pem".into());
+        assert_eq!((trust(""), trust("sslmode=prefer"), trust("sslrootcert=/a")), (None, None, None));
+        assert_eq!(trust("sslmode=require"), Some(Trust::Anybody));
+        assert_eq!(trust("sslrootcert=/a%20b.pem&sslmode=require"), Some(Trust::AnyName(file())));
+        assert_eq!(trust("sslmode=verify-ca&sslrootcert=/a%20b.pem"), Some(Trust::AnyName(file())));
+        assert_eq!(trust("sslmode=verify-full&sslrootcert=/a%20b.pem"), Some(Trust::Named(file())));
+        assert_eq!(trust("sslmode=verify-full"), Some(Trust::Named(Authorities::System)));
+        assert_eq!(trust("sslmode=verify-full&sslrootcert=system"), Some(Trust::Named(Authorities::System)));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_without_the_password() {
         for url in [
             "postgresql://:s3cret@h/db",
             "postgresql://u:s3cret@h:x/db",
             "postgresql://u:s3cret%zz@h/db",
-            "postgresql://u:s3cret@h/db?sslmode=require",
+            "postgresql://u:s3cret@h/db?sslmode=verify-ca",
+            "postgresql://u:s3cret@h/db?sslmode=require&sslrootcert=system",
+            "postgresql://u:s3cret@h/db?sslmode=always",
             "postgresql://u:s3cret@h/db?sslrot=x",
         ] {
             let said = Target::parse(url).unwrap_err();

@@ -3,26 +3,20 @@
 //! Blocking and without a runtime, because a unit of work is a plain function that any thread may run. Several messages may
 //! be written before the first answer is read, which saves the waiting for what nobody needs to look at.
 
-use std::io::{self, Read, Write};
-use std::mem::MaybeUninit;
-use std::net::ToSocketAddrs;
+use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
-use nix::sys::socket::MsgFlags;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::backend::{ErrorResponseBody, Message};
 use postgres_protocol::message::frontend;
-use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::Socket;
 
-use super::target::{Host, Target};
+use super::channel::Channel;
+use super::target::Target;
 
-/// How long connecting and logging in may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A peer that is silently gone is noticed after about so long, also while we wait for its answer.
-const DEAD_PEER: Duration = Duration::from_secs(15);
 /// Settings of every session. No JIT: compiling costs more than any of our queries. What holds the writers' lock and does
 /// nothing (a stopped process, a lost machine) is thrown out, so that the other servers go on.
 const SETTINGS: [(&str, &str); 7] = [
@@ -79,7 +73,7 @@ impl Refusal {
 
 /// Octets and messages.
 pub(super) struct Wire {
-    socket: Socket,
+    channel: Channel,
     incoming: BytesMut,
     /// Messages to be sent by the next [`Wire::flush`].
     pub(super) outgoing: BytesMut,
@@ -91,17 +85,15 @@ pub(super) struct Wire {
 impl Wire {
     /// Connects and logs in. The error may name host and user, never the password.
     pub(super) fn connect(target: &Target) -> io::Result<Self> {
-        let socket = open(target)?;
-        socket.set_read_timeout(Some(CONNECT_TIMEOUT))?;
         let mut wire = Self {
-            socket,
+            channel: Channel::connect(target)?,
             incoming: BytesMut::new(),
             outgoing: BytesMut::new(),
             chunk: vec![0; 32 * 1024].into_boxed_slice(),
             notifications: Vec::new(),
         };
         wire.log_in(target)?;
-        wire.socket.set_read_timeout(None)?;
+        wire.channel.set_read_timeout(None)?;
         Ok(wire)
     }
 
@@ -154,7 +146,7 @@ impl Wire {
 
     /// Sends what is in `outgoing`.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        let sent = self.socket.write_all(&self.outgoing);
+        let sent = self.channel.write_all(&self.outgoing);
         self.outgoing.clear();
         sent
     }
@@ -173,9 +165,9 @@ impl Wire {
 
     /// Waits at most `patience` for something unasked: whether a notification has come.
     pub(super) fn await_notification(&mut self, patience: Duration) -> io::Result<bool> {
-        self.socket.set_read_timeout(Some(patience))?;
+        self.channel.set_read_timeout(Some(patience))?;
         let waited = self.receive();
-        self.socket.set_read_timeout(None)?;
+        self.channel.set_read_timeout(None)?;
         match waited {
             Ok(Message::ErrorResponse(body)) => Err(io::Error::other(Refusal::read(&body))),
             Ok(_) => Err(unexpected()),
@@ -188,7 +180,7 @@ impl Wire {
 
     fn fill(&mut self) -> io::Result<()> {
         let count = loop {
-            match self.socket.read(&mut self.chunk) {
+            match self.channel.read(&mut self.chunk) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other?,
             }
@@ -202,18 +194,13 @@ impl Wire {
 
     /// Whether the connection still stands while nothing is expected from it: a server that went away has left a goodbye or
     /// an end of file behind.
-    pub(super) fn is_quiet(&self) -> bool {
-        if !self.incoming.is_empty() {
-            return false;
-        }
-        let mut octet = [MaybeUninit::uninit()];
-        let flags = (MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT).bits();
-        matches!(self.socket.recv_with_flags(&mut octet, flags), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.incoming.is_empty() && self.channel.is_quiet()
     }
 
     /// A second handle by which another thread can end the waiting of this one.
     pub(super) fn handle(&self) -> io::Result<Socket> {
-        self.socket.try_clone()
+        self.channel.handle()
     }
 }
 
@@ -227,33 +214,4 @@ impl Drop for Wire {
 
 pub(super) fn unexpected() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the database sent a message that does not belong here")
-}
-
-fn open(target: &Target) -> io::Result<Socket> {
-    match &target.host {
-        Host::Folder(folder) => {
-            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-            let path = folder.join(format!(".s.PGSQL.{}", target.port));
-            socket.connect(&SockAddr::unix(path)?)?;
-            Ok(socket)
-        }
-        Host::Name(name) => {
-            let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-            for address in (name.as_str(), target.port).to_socket_addrs()? {
-                let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-                match socket.connect_timeout(&address.into(), CONNECT_TIMEOUT) {
-                    Ok(()) => {
-                        socket.set_tcp_nodelay(true)?;
-                        socket.set_tcp_keepalive(
-                            &TcpKeepalive::new().with_time(DEAD_PEER / 3).with_interval(DEAD_PEER / 3).with_retries(2),
-                        )?;
-                        socket.set_tcp_user_timeout(Some(DEAD_PEER))?;
-                        return Ok(socket);
-                    }
-                    Err(error) => failure = error,
-                }
-            }
-            Err(failure)
-        }
-    }
 }
