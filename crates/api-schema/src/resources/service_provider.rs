@@ -23,7 +23,12 @@ pub static SERVICE_PROVIDER: Resource = Resource {
         )
         .filter(),
         Attribute::new("name", Kind::Text(255), Stored::Text("service_providers.id")).filter(),
-        Attribute::new("default", Kind::Boolean, Stored::Boolean("(service_providers.position < 0)")).filter(),
+        Attribute::new(
+            "default",
+            Kind::Boolean,
+            Stored::Boolean("CASE WHEN service_providers.position < 0 THEN 1 ELSE 0 END"),
+        )
+        .filter(),
     ],
     ..Resource::BASE
 };

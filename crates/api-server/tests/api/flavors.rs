@@ -91,6 +91,8 @@ async fn providers_are_the_kinds_of_routers() {
     names.sort_unstable();
     let known = network_model::router::PROVIDERS.map(|provider| provider.name);
     assert!(names.len() == known.len() && known.iter().all(|name| names.contains(name)), "{names:?}");
+    let default = server.get(DEMO, "/v2.0/service-providers?default=true").await.expect(200);
+    assert_eq!(default["service_providers"], json!([]));
     let one = server.get(DEMO, "/v2.0/service-providers?name=dvr").await.expect(200);
     assert_eq!(one["service_providers"].as_array().unwrap().len(), 1);
 }
