@@ -33,6 +33,8 @@ const KEPT_CHANGES: u64 = 100_000;
 const TRIM_EVERY: u64 = 10_000;
 /// How long a task waits before it tries again what the store refused.
 const RETRY: Duration = Duration::from_secs(1);
+/// The shortest time between two looks at the change log: under load, a look then costs several changes' worth once.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// The running feed; its tasks end when the last handle is dropped.
 #[derive(Clone)]
@@ -235,9 +237,13 @@ impl Hub {
         loop {
             match self.catch_up().await {
                 Ok(()) => {
+                    let looked = tokio::time::Instant::now();
                     if revisions.changed().await.is_err() {
                         return;
                     }
+                    // The first change is taken at once; those that follow on its heels, together.
+                    tokio::time::sleep_until(looked + GATHER).await;
+                    revisions.mark_unchanged();
                 }
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "the change log cannot be followed");

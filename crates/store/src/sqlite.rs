@@ -63,6 +63,8 @@ impl Sqlite {
 
     fn set_up(connection: Connection) -> rusqlite::Result<Self> {
         connection.pragma_update(None, "foreign_keys", true)?;
+        // What savepoints and statements can undo is kept in memory, however much it is, and never in a file.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         // Plans never look at bound values: otherwise a statement with `LIMIT ?1` is parsed and planned anew at every use.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);

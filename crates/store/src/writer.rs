@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! write() ---> queue ---> BEGIN IMMEDIATE
-//!                          SAVEPOINT, unit 1, RELEASE          (an error or a panic: ROLLBACK TO, unit 1 alone)
-//!                          SAVEPOINT, unit 2, RELEASE          ... until the queue is empty or the group is full
+//!                          unit 1                              (an error or a panic: ROLLBACK, BEGIN IMMEDIATE)
+//!                          SAVEPOINT, unit 2, RELEASE          (an error or a panic: ROLLBACK TO, unit 2 alone)
+//!                          ...                                 until the queue is empty or the group is full
 //!                         COMMIT  (one fdatasync for all)
 //!                         answer unit 1, unit 2, ...           only now
 //! ```
 //!
-//! While COMMIT waits for the disk, the next group gathers in the queue: groups grow with the load and nobody waits for
+//! The first unit needs no savepoint, for there is nothing beside it that a rollback would undo: a savepoint costs a copy of
+//! every page that is written under it. While COMMIT waits for the disk, the next group gathers in the queue: groups grow with the load and nobody waits for
 //! company. When a group fails as a whole (COMMIT refused, or SQLite ended the transaction by itself after a disk error),
 //! nothing of it is kept and each unit runs again alone, so that one unit's failure is never another's. A unit that fails
 //! alone for a passing reason (the database was restarted, somebody held a lock) is tried a few times more.
@@ -79,6 +81,15 @@ where
         let outcome = self.outcome.take().unwrap_or_else(|| Err(E::from(StoreError::Closed)));
         (self.reply)(outcome);
     }
+}
+
+/// What stands in a unit's transaction beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// Nothing that is to be kept.
+    Nothing,
+    /// Units that succeeded.
+    Others,
 }
 
 /// What the thread needs.
@@ -162,8 +173,12 @@ impl Writer {
 
     fn units(&self, group: &mut Vec<Box<dyn Unit>>, gather: bool) -> Result<Option<u64>, StoreError> {
         let mut newest = None;
+        let mut kept = false;
         while let Some(unit) = group.last_mut() {
-            newest = self.unit(unit.as_mut())?.or(newest);
+            let beside = if kept { Beside::Others } else { Beside::Nothing };
+            let (succeeded, logged) = self.unit(unit.as_mut(), beside)?;
+            kept |= succeeded;
+            newest = logged.or(newest);
             if !gather || group.len() >= self.max_group {
                 break;
             }
@@ -175,9 +190,11 @@ impl Writer {
         Ok(newest)
     }
 
-    /// Runs one unit in its savepoint. Err only when the whole transaction is lost.
-    fn unit(&self, unit: &mut dyn Unit) -> Result<Option<u64>, StoreError> {
-        self.session.mark("SAVEPOINT unit")?;
+    /// Runs one unit; whether it is kept, and the newest revision that it logged. Err only when the whole transaction is lost.
+    fn unit(&self, unit: &mut dyn Unit, beside: Beside) -> Result<(bool, Option<u64>), StoreError> {
+        if beside == Beside::Others {
+            self.session.mark("SAVEPOINT unit")?;
+        }
         let tx = Tx::new(&*self.session);
         // A panic is a bug in one request's code; it must cost that request only. The unit's state is not looked at
         // afterwards, and the transaction is rolled back to before it: nothing half-done can be observed.
@@ -197,11 +214,20 @@ impl Writer {
             unit.fail(StoreError::Transaction { source: "a refused statement was passed over".into() });
             succeeded = false;
         }
-        if !succeeded {
-            self.session.mark("ROLLBACK TO SAVEPOINT unit")?;
+        match beside {
+            Beside::Others => {
+                if !succeeded {
+                    self.session.mark("ROLLBACK TO SAVEPOINT unit")?;
+                }
+                self.session.mark("RELEASE SAVEPOINT unit")?;
+            }
+            Beside::Nothing if !succeeded => {
+                self.session.rollback()?;
+                self.session.begin()?;
+            }
+            Beside::Nothing => {}
         }
-        self.session.mark("RELEASE SAVEPOINT unit")?;
-        Ok(tx.logged.get().filter(|_| succeeded))
+        Ok((succeeded, tx.logged.get().filter(|_| succeeded)))
     }
 }
 
