@@ -8,7 +8,8 @@ use std::time::Duration;
 
 /// A connection.
 pub struct Connection {
-    stream: TcpStream,
+    /// None: is made for the next request.
+    stream: Option<TcpStream>,
     address: SocketAddr,
     host: String,
     read: Vec<u8>,
@@ -43,8 +44,12 @@ pub struct Answer {
 impl Connection {
     /// Connects.
     pub fn open(address: SocketAddr) -> Result<Self, Failure> {
-        let stream = connect(address)?;
-        Ok(Self { stream, address, host: address.to_string(), read: Vec::with_capacity(64 * 1024) })
+        Ok(Self { stream: Some(connect(address)?), ..Self::later(address) })
+    }
+
+    /// Connects with the first request: a server may tire of a connection that says nothing.
+    pub fn later(address: SocketAddr) -> Self {
+        Self { stream: None, address, host: address.to_string(), read: Vec::with_capacity(64 * 1024) }
     }
 
     /// Sends a request and reads the whole answer.
@@ -59,10 +64,14 @@ impl Connection {
             text.push_str("content-type: application/json\r\n");
         }
         text.push_str(&format!("content-length: {}\r\n\r\n{}", request.body.len(), request.body));
-        self.stream.write_all(text.as_bytes()).map_err(cannot(&what))?;
+        let stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => connect(self.address)?,
+        };
+        self.stream.insert(stream).write_all(text.as_bytes()).map_err(cannot(&what))?;
         let answer = self.answer(&what)?;
         if header(&answer.head, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
-            self.stream = connect(self.address)?;
+            self.stream = None;
         }
         Ok(answer)
     }
@@ -94,7 +103,10 @@ impl Connection {
 
     fn more(&mut self, what: &str) -> Result<(), Failure> {
         let mut chunk = [0; 64 * 1024];
-        let count = self.stream.read(&mut chunk).map_err(cannot(what))?;
+        let count = match &mut self.stream {
+            Some(stream) => stream.read(&mut chunk).map_err(cannot(what))?,
+            None => 0,
+        };
         if count == 0 {
             return Err(unexpected(what, "the server closed the connection"));
         }
