@@ -13,11 +13,17 @@
 //!
 //! [dhcp]
 //! dns_servers = ["192.0.2.53"]       # whom DNS in the networks asks; or local_resolv = true; neither: nobody
+//!
+//! [metadata]                         # see `MetadataSection`
+//! nova_metadata_host = "192.0.2.9"   # absent: the server's own metadata service
 //! ```
+
+mod metadata;
 
 use crate::AgentError;
 use host_plan::{Datapath, DnsUpstream, HostConfig, TunnelEndpoint};
 use host_view::AgentRole;
+pub use metadata::{MetadataSection, RateLimitSection};
 use net_types::{MacAddr, NetworkType};
 use serde::{Deserialize, Deserializer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +43,9 @@ pub struct AgentConfig {
     /// `[dhcp]`: what runs beside DHCP.
     #[serde(default)]
     pub dhcp: DhcpSection,
+    /// `[metadata]`: how instances reach the metadata service.
+    #[serde(default)]
+    pub metadata: MetadataSection,
 }
 
 /// `[agent]`.
@@ -198,7 +207,7 @@ impl AgentConfig {
                 return wrong(format!("[ovs] endpoint: {local_ip}/{} is not a prefix", endpoint.prefix_len));
             }
         }
-        Ok(())
+        self.metadata.check().map_or(Ok(()), wrong)
     }
 
     /// What the planner must know.
@@ -219,6 +228,7 @@ impl AgentConfig {
             datapath: ovs.datapath_type,
             roles: self.agent.roles.clone(),
             dns_upstream: self.dhcp.dns_upstream(),
+            metadata: self.metadata.plan(),
         }
     }
 
@@ -333,6 +343,11 @@ mod tests {
             local_ip = "198.51.100.11"
             tunnel_types = ["vxlan"]
             endpoint = { bridge = "br-phys", prefix_len = 24 }
+            [metadata]
+            nova_metadata_host = "192.0.2.9"
+            nova_metadata_protocol = "https"
+            force_metadata = true
+            rate_limit = { base_query_rate_limit = 10 }
             "#,
         )
         .unwrap();
@@ -342,6 +357,9 @@ mod tests {
         assert_eq!(config.ovs.endpoint, Some(Endpoint { bridge: "br-phys".to_owned(), prefix_len: 24 }));
         assert_eq!(config.ovs.bridge_mappings["physnet1"], "br-ex");
         assert!(config.plays(AgentRole::L3));
+        assert!(config.host_config().metadata.force && config.host_config().metadata.isolated);
+        assert_eq!(config.metadata.nova(), Some("https://192.0.2.9:8775".to_owned()));
+        assert_eq!(config.metadata.rate_limit.limit().map(|limit| limit.base.requests), Some(10));
         let tunnel = config.host_config().tunnel.unwrap();
         assert_eq!(tunnel.mac, Some("02:4e:c6:33:64:0b".parse().unwrap()));
         assert_eq!(tunnel.address(), Some("198.51.100.11/24".parse().unwrap()));
@@ -358,6 +376,8 @@ mod tests {
             ("[agent]\nroles = ['dhcp']", "l2"),
             ("[agent]\nhost = ''", "host"),
             ("[agent]\nreport_interval = 0", "report_interval"),
+            ("[agent]\n[metadata]\nnova_metadata_protocol = 'ftp'", "nova_metadata_protocol"),
+            ("[agent]\n[metadata]\nrate_limit = { base_window_duration = 0 }", "base_window_duration"),
             ("[agent]\n[ovs]\ntunnel_types = ['vlan']", "vlan"),
             ("[agent]\n[ovs]\nendpoint = { bridge = 'b', prefix_len = 24 }", "local_ip"),
             ("[agent]\n[ovs]\nlocal_ip = '10.0.0.1'\nendpoint = { bridge = 'b', prefix_len = 24 }", "netdev"),

@@ -16,6 +16,7 @@ mod error;
 mod keep;
 mod known;
 mod lock;
+mod metadata;
 mod report;
 mod rooms;
 mod server;
@@ -25,7 +26,7 @@ mod watch;
 
 pub use audit::{Audit, Finding, How, KnownHost, Layer, Source, ViewFrom, audit, known_host};
 pub use cleanup::{Cleanup, remove_everything};
-pub use config::{AgentConfig, AgentSection, DhcpSection, Endpoint, OvsSection};
+pub use config::{AgentConfig, AgentSection, DhcpSection, Endpoint, MetadataSection, OvsSection, RateLimitSection};
 pub use error::AgentError;
 // What those say, and a dry run is given.
 pub use host_plan::Device;

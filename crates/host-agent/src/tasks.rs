@@ -12,12 +12,12 @@
 //!                         ▼        ┌─▼────┴─┐                   │
 //!                    view.json     │ rooms  │──RoomsPart────────┘
 //!                                  └─┬──────┘   (board)
-//!                                    └─ one task per namespace at work, one per DHCP server
+//!                                    └─ one task per namespace at work, one per service
 //! ```
 //! * `watch` follows the server and publishes the view (`known`, `watch`); `keep` writes it to disk.
 //! * `switch` is woken by the view, OVSDB, an OpenFlow connection that ends, a device that is ready, and its audit timer. It
 //!   plans, writes OVSDB and flows, and says how far it is. What the namespaces must be goes to `rooms` as an order.
-//! * `rooms` makes namespaces, devices, filters and DHCP servers as ordered.
+//! * `rooms` makes namespaces, devices, filters and services as ordered.
 //! * `report` tells the server what both have realised, at once.
 //!
 //! Every channel carries the newest value only (`tokio::sync::watch`): who is late misses nothing that still matters. Tasks
@@ -39,6 +39,7 @@ use uuid::Uuid;
 /// fails is tried again.
 pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
     let servers = Servers::load(&config)?;
+    let metadata = crate::metadata::service(&config)?;
     let _lock = Lock::take(&config.agent.state_dir)?;
     let board = Arc::new(Board::new());
     let known = tokio::sync::watch::Sender::new(None);
@@ -55,7 +56,9 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
     // Ended with this function, however it ends.
     let mut tasks = JoinSet::new();
     tasks.spawn(keep::run(config.agent.state_dir.clone(), known.subscribe()));
-    tasks.spawn(rooms::run(config.agent.roles.clone(), orders.subscribe(), board.clone(), config.audit_interval()));
+    let orders_taken = orders.subscribe();
+    let roles = config.agent.roles.clone();
+    tasks.spawn(rooms::run(roles, metadata, orders_taken, board.clone(), config.audit_interval()));
     tasks.spawn(switch::run(config.clone(), known.subscribe(), orders, board.clone()));
     tasks.spawn(report::run(reporter, board));
     tasks.spawn(watch::run(servers, config.agent.host.clone(), kept, known));

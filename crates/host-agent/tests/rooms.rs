@@ -12,6 +12,7 @@ use host_drivers::Place;
 use host_view::{FloatingIp, Gateway, HostView, PortForwarding, PortState, Router, Segment};
 use net_types::{FloatingIpId, MacAddr, PortForwardingId, PortId, PortRange, RouterId};
 use socket2::{Domain, Protocol, Socket, Type};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
@@ -169,12 +170,29 @@ async fn routed(host: &Host) -> Routed {
     Routed { router, floating, inside, inside_port, gateway_port: ports[1], world }
 }
 
+/// What is answered at an address; none when there is no connection.
+fn ask_metadata(namespace: &str, address: &str) -> Option<String> {
+    let address: std::net::SocketAddr = address.parse().unwrap();
+    let ask = move || {
+        let mut stream = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(4)).ok()?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: metadata\r\n\r\n").ok()?;
+        let mut said = String::new();
+        stream.read_to_string(&mut said).ok()?;
+        Some(said)
+    };
+    Place::named(namespace).run_blocking(ask).unwrap()
+}
+
 #[test]
 fn a_router_translates_and_forgets() {
     on_a_host(|host| async move {
         let agent = host.agent_with(host.config(BRIDGE_MAPPINGS));
         let routed = routed(&host).await;
         assert!(host.can_ping(&routed.inside, ip("203.0.113.1")), "out, by source translation");
+        // The metadata proxy hears who asks by an inside device, knows nobody yet, and is not reached by its own port.
+        let said = ask_metadata(&routed.inside.namespace, "169.254.169.254:80");
+        assert!(said.as_deref().is_some_and(|said| said.starts_with("HTTP/1.1 404 ")), "{said:?}");
+        assert_eq!(ask_metadata(&routed.inside.namespace, "10.0.0.1:9697"), None);
         let from_world = |command: &str| host.inside(&routed.world, command);
         assert!(from_world("ping -n -c 1 -W 1 203.0.113.20").is_err());
         // As if the address had lived elsewhere before.

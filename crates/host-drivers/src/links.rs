@@ -161,7 +161,7 @@ impl Links {
                 AddressAttribute::Address(address) => Some(*address),
                 _ => None,
             });
-            let Some(address) = local.or(plain).filter(|address| !is_link_local(address)) else { continue };
+            let Some(address) = local.or(plain).filter(|address| !is_kernels(address)) else { continue };
             if let Ok(net) = IpNet::new(address, message.header.prefix_len) {
                 found.entry(message.header.index).or_default().insert(net);
             }
@@ -288,8 +288,10 @@ fn errno(error: &rtnetlink::Error) -> Option<i32> {
     }
 }
 
-fn is_link_local(address: &IpAddr) -> bool {
-    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+/// Whether the kernel gave the device this address: a link-local one, but for that of metadata, which is planned.
+fn is_kernels(address: &IpAddr) -> bool {
+    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe);
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local() && *address != METADATA)
 }
 
 fn link(message: &LinkMessage) -> Option<(String, Link)> {

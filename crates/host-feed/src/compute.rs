@@ -1,5 +1,7 @@
 //! The view of one host, from the whole topology. Pure; what a change costs is decided here and in `affected`.
 
+mod metadata;
+
 use crate::election;
 use crate::row::{PortRow, RouterRow};
 use crate::topology::{Topology, remote_groups};
@@ -55,6 +57,7 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
             peer.watched = true;
         }
     }
+    metadata::add_clients(topology, &mut view);
     view
 }
 

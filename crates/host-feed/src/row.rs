@@ -24,6 +24,8 @@ pub struct PortRow {
     pub moving_to: BTreeSet<String>,
     /// Those of them that are known to have wired it.
     pub wired_on: BTreeSet<String>,
+    /// `project_id`.
+    pub project: String,
     /// `dns_name`, when it has one.
     pub hostname: Option<String>,
     /// `extra_dhcp_opts`.

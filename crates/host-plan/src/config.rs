@@ -49,6 +49,24 @@ impl TunnelEndpoint {
     }
 }
 
+/// Which namespaces have a metadata proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataConfig {
+    /// Whether there are proxies at all, those of routers among them (`enable_metadata_proxy`).
+    pub proxy: bool,
+    /// Networks with a subnet that no router leads out of have one beside their DHCP server (`enable_isolated_metadata`).
+    pub isolated: bool,
+    /// All networks with DHCP have one (`force_metadata`).
+    pub force: bool,
+}
+
+impl Default for MetadataConfig {
+    /// Wherever instances have no other way.
+    fn default() -> Self {
+        Self { proxy: true, isolated: true, force: false }
+    }
+}
+
 /// What the operator says of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostConfig {
@@ -67,6 +85,9 @@ pub struct HostConfig {
     /// Whom the DNS servers of networks ask for names that are not the network's own.
     #[serde(default)]
     pub dns_upstream: DnsUpstream,
+    /// Which namespaces have a metadata proxy.
+    #[serde(default)]
+    pub metadata: MetadataConfig,
 }
 
 impl Default for HostConfig {
@@ -80,6 +101,7 @@ impl Default for HostConfig {
             datapath: Datapath::System,
             roles: [AgentRole::L2, AgentRole::Dhcp, AgentRole::L3].into(),
             dns_upstream: DnsUpstream::Nobody,
+            metadata: MetadataConfig::default(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod host_plan;
 mod ids;
 mod integration_bridge;
 mod local_vlan;
+mod metadata;
 pub mod names;
 mod namespaces;
 mod physical_bridge;
@@ -27,7 +28,7 @@ mod trunk;
 mod tunnel_bridge;
 mod wiring;
 
-pub use config::{Datapath, HostConfig, TunnelEndpoint};
+pub use config::{Datapath, HostConfig, MetadataConfig, TunnelEndpoint};
 pub use diff::{Action, diff};
 pub use firewall::{ConnectionRules, FlowRules, TrackedConnection, flow_rules};
 pub use host_plan::{
@@ -38,6 +39,6 @@ pub use plan::plan;
 pub use router::{Forwarded, NAT_TABLE, is_optional};
 pub use services::{
     AdvertisedPrefix, ClasslessRoute, Dhcp6Client, Dhcp6Server, DhcpLease, DhcpServer, DnsServer, DnsUpstream,
-    ExtraOption, NamespaceServices, RouterAdvertisement, Tag, Transport,
+    ExtraOption, MetadataInstance, MetadataProxy, NamespaceServices, RouterAdvertisement, Tag, Transport,
 };
 pub use state::{Interface, LocalState};

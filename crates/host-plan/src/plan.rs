@@ -36,9 +36,9 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
     flows.extend(tunnel_bridge::plan(&wiring).map(|flows| (config.tunnel_bridge.clone(), flows)));
 
     let dhcp::Planned { mut namespaces, mut services, errors: dhcp_errors } = dhcp::plan(&wiring);
-    let (routers, router_errors) = router::plan(&wiring);
+    let router::Planned { namespaces: routers, services: in_routers, errors: router_errors } = router::plan(&wiring);
     namespaces.extend(routers);
-    services.extend(router::services(&wiring));
+    services.extend(in_routers);
 
     HostPlan {
         local_vlans: wiring.networks.iter().map(|(id, network)| (*id, network.vlan)).collect(),

@@ -21,4 +21,10 @@ pub enum ServiceError {
         #[source]
         source: std::io::Error,
     },
+    /// The metadata service cannot be asked.
+    #[error("metadata service: {reason}")]
+    Upstream {
+        /// Why.
+        reason: String,
+    },
 }

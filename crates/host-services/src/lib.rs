@@ -1,4 +1,5 @@
-//! Services that live in network namespaces, all in one process: DHCP for IPv4 and IPv6, router advertisements, DNS.
+//! Services that live in network namespaces, all in one process: DHCP for IPv4 and IPv6, router advertisements, DNS, and the
+//! metadata proxy.
 //!
 //! In: tables computed by the planner ([`Leases`]). Out: packets. A service is a task of the ordinary runtime that owns
 //! sockets which were opened inside its namespace; no process is started, no thread stays behind in a namespace, and a new
@@ -12,6 +13,7 @@ mod dhcp6;
 mod dns;
 mod error;
 mod limit;
+mod metadata;
 mod packet;
 mod ra;
 
@@ -21,4 +23,8 @@ pub use dhcp::{
 pub use dhcp6::{Dhcp6Clients, Dhcp6Reply, Dhcp6Server, Dhcp6Silence, Dhcp6Sockets, dhcp6_reply, fuzz_dhcp6};
 pub use dns::{DnsAnswer, DnsServer, DnsSockets, DnsZone, dns_answer, fuzz_dns};
 pub use error::ServiceError;
+pub use metadata::{
+    MetadataClients, MetadataServer, MetadataService, MetadataSockets, RateLimit, Upstream, UpstreamConfig, Window,
+    sign_instance_id,
+};
 pub use ra::{RaServer, RaSocket, encode_advertisement, fuzz_ra};

@@ -3,7 +3,8 @@
 //! The law: `delta(a, b)` applied to `a` gives `b`, and `delta(b, b)` is empty.
 
 use crate::view::{
-    Dhcp, DhcpClient, HostView, Network, Port, PortQos, RemotePort, Router, SecurityGroup, Subnet, Trunk, TunnelPeer,
+    Dhcp, DhcpClient, HostView, MetadataClient, Network, Port, PortQos, RemotePort, Router, SecurityGroup, Subnet,
+    Trunk, TunnelPeer,
 };
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,7 @@ view_delta! {
     group_members: SecurityGroupId => BTreeSet<IpNet>,
     dhcp: NetworkId => Dhcp,
     dhcp_clients: PortId => DhcpClient,
+    metadata_clients: PortId => MetadataClient,
     routers: RouterId => Router,
     tunnel_peers: String => TunnelPeer,
     qos: PortId => PortQos,

@@ -14,6 +14,7 @@
 //! remote_ports                   the same networks' ports elsewhere, and behind which tunnel endpoint (l2population)
 //! security_groups, group_members rules of the groups in use here; addresses of the groups that rules refer to
 //! dhcp, dhcp_clients             networks that this host serves with DHCP, and whom it may answer
+//! metadata_clients               instances that may ask for metadata here
 //! routers                        routers that live here
 //! tunnel_peers                   endpoints of the other hosts
 //! qos                            limits and marks of ports here
@@ -29,8 +30,8 @@ pub use delta::{HostViewDelta, MapDelta};
 pub use report::{AgentRole, HostDescription, HostReport, PortState, ReportAnswer, RouterState};
 pub use view::{
     AddressPair, BandwidthLimits, ConntrackHelper, Dhcp, DhcpClient, Direction, EtherType, ExtraDhcpOption, FixedIp,
-    FloatingIp, Gateway, HostRoute, HostView, Limit, Limits, MeteringRule, Network, Port, PortForwarding, PortQos,
-    Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Standby, Subnet, Trunk,
-    TunnelPeer,
+    FloatingIp, Gateway, HostRoute, HostView, Limit, Limits, MetadataClient, MeteringRule, Network, Port,
+    PortForwarding, PortQos, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Standby,
+    Subnet, Trunk, TunnelPeer,
 };
 pub use watch::WatchEvent;

@@ -21,6 +21,7 @@ use ears::Heard;
 use host_drivers::changes::Changed;
 use host_drivers::netns;
 use host_plan::{HostPlan, Namespace, NamespaceServices};
+use host_services::MetadataService;
 use host_view::{AgentRole, PortState};
 use net_types::PortId;
 use room::{Outcome, Room, RoomPlan};
@@ -101,6 +102,7 @@ struct Ended {
 
 struct Rooms {
     roles: BTreeSet<AgentRole>,
+    metadata: Arc<MetadataService>,
     order: Option<Arc<Order>>,
     slots: BTreeMap<String, Slot>,
     /// Namespaces to be removed, and when to try that.
@@ -126,6 +128,7 @@ impl Drop for Rooms {
 /// Works for as long as it is polled.
 pub(crate) async fn run(
     roles: BTreeSet<AgentRole>,
+    metadata: Arc<MetadataService>,
     mut orders: watch::Receiver<Option<Arc<Order>>>,
     board: Arc<Board>,
     audit_interval: Duration,
@@ -133,6 +136,7 @@ pub(crate) async fn run(
     let (tell, mut told) = unbounded_channel();
     let mut rooms = Rooms {
         roles,
+        metadata,
         order: None,
         slots: BTreeMap::new(),
         leaving: BTreeMap::new(),
@@ -256,7 +260,8 @@ impl Rooms {
             let first = slot.tried.is_none().then_some(EVERYTHING);
             let audit = first.unwrap_or(std::mem::take(&mut slot.audit));
             let (name, plan, room) = (name.clone(), slot.plan.clone(), slot.room.take());
-            let task = self.tasks.spawn(look(name.clone(), plan, room, audit, self.tell.clone()));
+            let (metadata, tell) = (self.metadata.clone(), self.tell.clone());
+            let task = self.tasks.spawn(look(name.clone(), metadata, plan, room, audit, tell));
             self.at_work.insert(task.id(), name);
         }
     }
@@ -452,6 +457,7 @@ impl Slot {
 /// One look at one room.
 async fn look(
     name: String,
+    metadata: Arc<MetadataService>,
     plan: Arc<RoomPlan>,
     room: Option<Room>,
     audit: Changed,
@@ -459,7 +465,7 @@ async fn look(
 ) -> Ended {
     let room = match room.filter(Room::is_current) {
         Some(room) => Ok(room),
-        None => Room::open(&name, tell).await,
+        None => Room::open(&name, metadata, tell).await,
     };
     match room {
         Ok(mut room) => {

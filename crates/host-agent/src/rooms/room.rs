@@ -14,12 +14,14 @@ use host_drivers::changes::Changed;
 use host_drivers::links::{Link, Links};
 use host_drivers::{DriverError, Place, announce, conntrack, netns, nft, sysctl};
 use host_plan::{Attachment, Forwarded, NAT_TABLE, Namespace, NamespaceServices, is_optional};
+use host_services::MetadataService;
 use host_view::PortState;
 use net_types::{MacAddr, PortId};
 use nft_rules::{Family, Table, Value, tables_from_json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// The loopback device's number in every namespace.
@@ -104,7 +106,11 @@ fn inode(name: &str) -> Option<u64> {
 
 impl Room {
     /// Opens the namespace, making it where it is missing.
-    pub(super) async fn open(name: &str, tell: UnboundedSender<Heard>) -> Result<Self, DriverError> {
+    pub(super) async fn open(
+        name: &str,
+        metadata: Arc<MetadataService>,
+        tell: UnboundedSender<Heard>,
+    ) -> Result<Self, DriverError> {
         netns::create(name)?;
         let place = Place::named(name);
         let ears = Ears::open(name, &place, tell).await;
@@ -126,7 +132,7 @@ impl Room {
             device_sysctls: BTreeMap::new(),
             unannounced: vec![],
             announcing: BTreeSet::new(),
-            services: Services::default(),
+            services: Services::new(metadata),
             ears: ears.ok(),
         })
     }

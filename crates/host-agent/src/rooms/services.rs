@@ -12,11 +12,16 @@ use super::difference::Found;
 use crate::AgentError;
 use host_drivers::Place;
 use host_plan::{
-    Dhcp6Server as Dhcp6Plan, DhcpServer as DhcpPlan, DnsServer as DnsPlan, NamespaceServices, RouterAdvertisement,
+    Dhcp6Server as Dhcp6Plan, DhcpServer as DhcpPlan, DnsServer as DnsPlan, MetadataProxy, NamespaceServices,
+    RouterAdvertisement,
 };
-use host_services::{Dhcp6Server, Dhcp6Sockets, DhcpServer, DhcpSockets, DnsServer, DnsSockets, RaServer, RaSocket};
+use host_services::{
+    Dhcp6Server, Dhcp6Sockets, DhcpServer, DhcpSockets, DnsServer, DnsSockets, MetadataServer, MetadataService,
+    MetadataSockets, RaServer, RaSocket,
+};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// What a service's sockets are bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,10 +37,13 @@ trait Service: Sized {
     /// Its part of the plan.
     type Content;
 
+    /// What it shares with its like in other namespaces.
+    type Means;
+
     fn seat(content: &Self::Content) -> Seat;
 
     /// Opens its sockets in the namespace and begins to answer.
-    async fn start(place: &Place, content: &Self::Content) -> Result<Self, AgentError>;
+    async fn start(place: &Place, content: &Self::Content, means: &Self::Means) -> Result<Self, AgentError>;
 
     /// Answers by this from now on; often called with what is known.
     fn set(&self, content: &Self::Content);
@@ -54,16 +62,23 @@ struct Running<S> {
 }
 
 /// The services of one namespace. Dropping them stops them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Services {
     dhcp: Option<Running<DhcpServer>>,
     dhcp6: Option<Running<Dhcp6Server>>,
     dns: Option<Running<DnsServer>>,
     /// By device.
     ra: BTreeMap<String, Running<RaServer>>,
+    metadata: Option<Running<MetadataServer>>,
+    metadata_service: Arc<MetadataService>,
 }
 
 impl Services {
+    /// None runs yet; metadata proxies will ask this service.
+    pub(super) fn new(metadata_service: Arc<MetadataService>) -> Self {
+        Self { dhcp: None, dhcp6: None, dns: None, ra: BTreeMap::new(), metadata: None, metadata_service }
+    }
+
     /// Makes it so. One that fails keeps no other from running; the first error is told.
     pub(super) async fn realise(
         &mut self,
@@ -72,10 +87,11 @@ impl Services {
         found: &Found,
     ) -> Result<(), AgentError> {
         let results = [
-            realise(&mut self.dhcp, place, wanted.dhcp.as_ref(), found).await,
-            realise(&mut self.dhcp6, place, wanted.dhcp6.as_ref(), found).await,
-            realise(&mut self.dns, place, wanted.dns.as_ref(), found).await,
+            realise(&mut self.dhcp, place, wanted.dhcp.as_ref(), &(), found).await,
+            realise(&mut self.dhcp6, place, wanted.dhcp6.as_ref(), &(), found).await,
+            realise(&mut self.dns, place, wanted.dns.as_ref(), &(), found).await,
             realise_each(&mut self.ra, place, &wanted.ra, found).await,
+            realise(&mut self.metadata, place, wanted.metadata.as_ref(), &self.metadata_service, found).await,
         ];
         results.into_iter().collect()
     }
@@ -86,11 +102,13 @@ impl Services {
         let same_seats = same_seat::<DhcpServer>(old.dhcp.as_ref(), new.dhcp.as_ref())
             && same_seat::<Dhcp6Server>(old.dhcp6.as_ref(), new.dhcp6.as_ref())
             && same_seat::<DnsServer>(old.dns.as_ref(), new.dns.as_ref())
+            && same_seat::<MetadataServer>(old.metadata.as_ref(), new.metadata.as_ref())
             && old.ra.keys().eq(new.ra.keys());
         same_seats
             && set(self.dhcp.as_ref(), new.dhcp.as_ref())
             && set(self.dhcp6.as_ref(), new.dhcp6.as_ref())
             && set(self.dns.as_ref(), new.dns.as_ref())
+            && set(self.metadata.as_ref(), new.metadata.as_ref())
             && set_each(&self.ra, &new.ra)
     }
 }
@@ -99,6 +117,7 @@ async fn realise<S: Service>(
     slot: &mut Option<Running<S>>,
     place: &Place,
     wanted: Option<&S::Content>,
+    means: &S::Means,
     found: &Found,
 ) -> Result<(), AgentError> {
     let seat = wanted.map(S::seat);
@@ -112,13 +131,13 @@ async fn realise<S: Service>(
     let (Some(content), Some(seat), Some(links)) = (wanted, seat, links) else { return Ok(()) };
     match slot {
         Some(running) => running.service.set(content),
-        None => *slot = Some(Running { service: S::start(place, content).await?, seat, links }),
+        None => *slot = Some(Running { service: S::start(place, content, means).await?, seat, links }),
     }
     Ok(())
 }
 
 /// Services of one kind, one to a key: those that nobody wants are stopped, each other one is realised.
-async fn realise_each<S: Service>(
+async fn realise_each<S: Service<Means = ()>>(
     slots: &mut BTreeMap<String, Running<S>>,
     place: &Place,
     wanted: &BTreeMap<String, S::Content>,
@@ -128,7 +147,7 @@ async fn realise_each<S: Service>(
     let mut result = Ok(());
     for key in keys {
         let mut slot = slots.remove(&key);
-        let realised = realise(&mut slot, place, wanted.get(&key), found).await;
+        let realised = realise(&mut slot, place, wanted.get(&key), &(), found).await;
         slots.extend(slot.map(|running| (key, running)));
         result = result.and(realised);
     }
@@ -158,12 +177,13 @@ fn set_each<S: Service>(slots: &BTreeMap<String, Running<S>>, wanted: &BTreeMap<
 
 impl Service for DhcpServer {
     type Content = DhcpPlan;
+    type Means = ();
 
     fn seat(content: &DhcpPlan) -> Seat {
         Seat { devices: vec![content.device.clone()], ..Seat::default() }
     }
 
-    async fn start(place: &Place, content: &DhcpPlan) -> Result<Self, AgentError> {
+    async fn start(place: &Place, content: &DhcpPlan, (): &()) -> Result<Self, AgentError> {
         let device = content.device.clone();
         let sockets = place.run(move || DhcpSockets::open(&device)).await??;
         Ok(Self::start(&content.network.to_string(), sockets, content.leases.clone())?)
@@ -180,12 +200,13 @@ impl Service for DhcpServer {
 
 impl Service for Dhcp6Server {
     type Content = Dhcp6Plan;
+    type Means = ();
 
     fn seat(content: &Dhcp6Plan) -> Seat {
         Seat { devices: vec![content.device.clone()], ..Seat::default() }
     }
 
-    async fn start(place: &Place, content: &Dhcp6Plan) -> Result<Self, AgentError> {
+    async fn start(place: &Place, content: &Dhcp6Plan, (): &()) -> Result<Self, AgentError> {
         let device = content.device.clone();
         let sockets = place.run(move || Dhcp6Sockets::open(&device)).await??;
         Ok(Self::start(sockets, content.clone())?)
@@ -202,12 +223,13 @@ impl Service for Dhcp6Server {
 
 impl Service for DnsServer {
     type Content = DnsPlan;
+    type Means = ();
 
     fn seat(content: &DnsPlan) -> Seat {
         Seat { devices: vec![content.device.clone()], addresses: content.addresses.clone() }
     }
 
-    async fn start(place: &Place, content: &DnsPlan) -> Result<Self, AgentError> {
+    async fn start(place: &Place, content: &DnsPlan, (): &()) -> Result<Self, AgentError> {
         let (device, addresses) = (content.device.clone(), content.addresses.clone());
         let sockets = place.run(move || DnsSockets::open(&device, &addresses)).await??;
         Ok(Self::start(sockets, content.clone())?)
@@ -224,12 +246,13 @@ impl Service for DnsServer {
 
 impl Service for RaServer {
     type Content = RouterAdvertisement;
+    type Means = ();
 
     fn seat(content: &RouterAdvertisement) -> Seat {
         Seat { devices: vec![content.device.clone()], ..Seat::default() }
     }
 
-    async fn start(place: &Place, content: &RouterAdvertisement) -> Result<Self, AgentError> {
+    async fn start(place: &Place, content: &RouterAdvertisement, (): &()) -> Result<Self, AgentError> {
         let device = content.device.clone();
         let socket = place.run(move || RaSocket::open(&device)).await??;
         Ok(Self::start(&content.device, socket, content.clone())?)
@@ -237,6 +260,30 @@ impl Service for RaServer {
 
     fn set(&self, content: &RouterAdvertisement) {
         self.set(content);
+    }
+
+    async fn stop(self) {
+        self.stop().await;
+    }
+}
+
+impl Service for MetadataServer {
+    type Content = MetadataProxy;
+    type Means = Arc<MetadataService>;
+
+    fn seat(content: &MetadataProxy) -> Seat {
+        let addresses = content.listens.iter().map(SocketAddr::ip).collect();
+        Seat { devices: content.device.iter().cloned().collect(), addresses }
+    }
+
+    async fn start(place: &Place, content: &MetadataProxy, means: &Self::Means) -> Result<Self, AgentError> {
+        let (device, listens) = (content.device.clone(), content.listens.clone());
+        let sockets = place.run(move || MetadataSockets::open(device.as_deref(), &listens)).await??;
+        Ok(Self::start(&content.name, sockets, content.clients.clone(), means.clone())?)
+    }
+
+    fn set(&self, content: &MetadataProxy) {
+        self.set_clients(content.clients.clone());
     }
 
     async fn stop(self) {

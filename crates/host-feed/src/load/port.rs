@@ -48,7 +48,7 @@ pub(super) fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<Ro
     )?;
     let (sql, params) = select(
         "SELECT id, network_id, mac_address, device_owner, device_id, admin_state_up, port_security_enabled,
-                binding_host, binding_vif_type, status, dns_name, qos_policy_id
+                binding_host, binding_vif_type, status, dns_name, qos_policy_id, project_id
          FROM ports",
         "id",
         id,
@@ -75,6 +75,7 @@ pub(super) fn ports(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<Ro
             moving_to: moving.into_iter().map(|(host, _)| host).collect(),
             hostname: Some(row.text(10)?).filter(|name| !name.is_empty()).map(|name| first_label(&name)),
             dhcp_options: dhcp_options.remove(&key).unwrap_or_default().into_iter().collect(),
+            project: row.get(12)?,
             active: row.text(9)? == "ACTIVE",
             qos_policy: row.parse_opt(11)?,
         };

@@ -17,17 +17,15 @@ mod names;
 mod v6;
 
 use crate::host_plan::Namespace;
+use crate::metadata;
 use crate::names::{dhcp_namespace, tap};
 use crate::namespaces::{default_routes, device, on_link, subnets_of, sysctls};
 use crate::services::{ClasslessRoute, DhcpLease, DhcpServer, NamespaceServices};
 use crate::wiring::Wiring;
-use host_view::{Dhcp, DhcpClient, HostView, Port, Subnet};
+use host_view::{Dhcp, DhcpClient, Port, Subnet};
 use net_types::{IpNet, Ipv4Net, NetworkId, SubnetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
-
-/// Where instances ask for metadata.
-const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
 /// Namespaces and what runs in them, by name, and what is wrong with clients' options.
 #[derive(Default)]
@@ -47,9 +45,14 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
     for (id, dhcp) in &wiring.view.dhcp {
         let name = tap(dhcp.port);
         let port = wiring.view.ports.get(&dhcp.port).filter(|_| wiring.own_devices.contains_key(&name));
-        let (Some(port), Some(device)) = (port, device(wiring.view, wiring.config, dhcp.port)) else { continue };
+        let (Some(port), Some(mut device)) = (port, device(wiring.view, wiring.config, dhcp.port)) else { continue };
         let mut routes = default_routes(subnets_of(wiring.view, port), &name);
         routes.extend(on_link(wiring, port, &name));
+        let metadata = metadata::of_network(wiring.view, &wiring.config.metadata, *id, dhcp, &name);
+        let metadata = metadata.map(|(proxy, addresses)| {
+            device.addresses.extend(addresses);
+            proxy
+        });
         let namespace = Namespace {
             sysctls: sysctls([("net.ipv4.ip_nonlocal_bind", "1"), ("net.ipv6.conf.default.accept_ra", "0")]),
             devices: BTreeMap::from([(name.clone(), device)]),
@@ -58,14 +61,13 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
         };
         planned.namespaces.insert(dhcp_namespace(*id), namespace);
         let clients = clients.get(id).map_or(&[][..], Vec::as_slice);
-        let leases = clients
-            .iter()
-            .filter_map(|client| Some((client.mac, lease(wiring.view, *id, dhcp, port, client)?)))
-            .collect();
+        let leases =
+            clients.iter().filter_map(|client| Some((client.mac, lease(wiring, *id, dhcp, port, client)?))).collect();
         let services = NamespaceServices {
             dhcp: Some(DhcpServer { network: *id, device: name, leases }),
             dhcp6: v6::server(wiring.view, *id, dhcp, port, clients),
             dns: names::server(wiring, *id, dhcp, port, clients),
+            metadata,
             ..NamespaceServices::default()
         };
         planned.services.insert(dhcp_namespace(*id), services);
@@ -95,7 +97,8 @@ fn dns_servers(dhcp: &Dhcp, own: &Port, id: SubnetId, subnet: &Subnet) -> Vec<Ip
 }
 
 /// What a client is told: of its first IPv4 address that this server can answer for.
-fn lease(view: &HostView, network: NetworkId, dhcp: &Dhcp, own: &Port, client: &DhcpClient) -> Option<DhcpLease> {
+fn lease(wiring: &Wiring<'_>, network: NetworkId, dhcp: &Dhcp, own: &Port, client: &DhcpClient) -> Option<DhcpLease> {
+    let view = wiring.view;
     let servers: BTreeMap<SubnetId, Ipv4Addr> =
         own.fixed_ips.iter().filter_map(|fixed| Some((fixed.subnet, ipv4(fixed.address)?))).collect();
     let (address, id, subnet, server) = client.fixed_ips.iter().find_map(|fixed| {
@@ -113,7 +116,7 @@ fn lease(view: &HostView, network: NetworkId, dhcp: &Dhcp, own: &Port, client: &
         domain: dhcp.domain.clone(),
         mtu: view.networks.get(&network)?.mtu,
         lease_seconds: dhcp.lease_seconds,
-        classless_routes: classless_routes(view, network, dhcp, subnet, server),
+        classless_routes: classless_routes(wiring, network, dhcp, subnet, server),
         options: extra_options::v4(client),
     })
 }
@@ -127,13 +130,14 @@ fn gateway(subnet: &Subnet) -> Option<Ipv4Addr> {
 /// Other subnets of the network on-link, host routes, metadata, and then the default route, for a client that
 /// understands option 121 ignores option 3 (RFC 3442).
 fn classless_routes(
-    view: &HostView,
+    wiring: &Wiring<'_>,
     network: NetworkId,
     dhcp: &Dhcp,
     subnet: &Subnet,
     server: Ipv4Addr,
 ) -> Vec<ClasslessRoute> {
-    let siblings: BTreeSet<Ipv4Net> = view
+    let siblings: BTreeSet<Ipv4Net> = wiring
+        .view
         .subnets
         .values()
         .filter(|other| other.network == network && other.cidr != subnet.cidr)
@@ -146,12 +150,14 @@ fn classless_routes(
     });
     let mut routes: Vec<_> = on_link.chain(host_routes).collect();
     let gateway = gateway(subnet);
-    let metadata = Ipv4Net::from(METADATA);
+    let address = Ipv4Net::from(metadata::ADDRESS);
     // An isolated subnet has no router that could lead to metadata: the server's own address must.
-    let routed = subnet.gateway.is_some_and(|gateway| dhcp.routers.contains(&gateway));
-    let via = if routed { gateway } else { Some(server) };
-    if let Some(via) = via.filter(|_| !routes.iter().any(|route| route.destination == metadata)) {
-        routes.push(ClasslessRoute { destination: metadata, via });
+    let config = wiring.config.metadata;
+    let by_server = config.proxy && (config.force || config.isolated && metadata::is_isolated(dhcp, subnet));
+    let routed = gateway.filter(|_| !metadata::is_isolated(dhcp, subnet));
+    let via = if by_server { Some(server) } else { routed };
+    if let Some(via) = via.filter(|_| !routes.iter().any(|route| route.destination == address)) {
+        routes.push(ClasslessRoute { destination: address, via });
     }
     if let Some(via) = gateway {
         routes.push(ClasslessRoute { destination: Ipv4Net::default(), via });

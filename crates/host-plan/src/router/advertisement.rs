@@ -11,6 +11,7 @@
 //! subnet. The modes of a link's subnets add up, as in Neutron, and so do its times and the route to `fe80::a9fe:a9fe`, where
 //! instances ask for metadata by IPv6. The source is the device's link-local address, which its MAC implies.
 
+use crate::metadata::ADDRESS_V6;
 use crate::names;
 use crate::namespaces::subnets_of;
 use crate::services::{AdvertisedPrefix, NamespaceServices, RouterAdvertisement};
@@ -18,7 +19,7 @@ use crate::wiring::Wiring;
 use host_view::{AgentRole, HostView, Router, Subnet};
 use net_types::{IpNet, Ipv6Net, PortId};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// `min_rtr_adv_interval` and `max_rtr_adv_interval` of Neutron's L3 agent, in seconds.
 const INTERVAL: (u16, u16) = (30, 100);
@@ -31,11 +32,9 @@ const PREFERRED_SECONDS: u32 = 14_400;
 const MAX_DNS_SERVERS: usize = 3;
 /// The least that carries IPv6 (RFC 8200 section 5).
 const MIN_MTU: u16 = 1280;
-/// Where instances ask for metadata by IPv6.
-const METADATA: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe);
 
 /// What runs in the routers' namespaces, by their name.
-pub(crate) fn services(wiring: &Wiring<'_>) -> BTreeMap<String, NamespaceServices> {
+pub(super) fn services(wiring: &Wiring<'_>) -> BTreeMap<String, NamespaceServices> {
     let plays = wiring.config.roles.contains(&AgentRole::L3);
     let routers = wiring.view.routers.iter().filter(|(_, router)| plays && router.admin_state_up);
     routers
@@ -86,7 +85,7 @@ fn advertisement(view: &HostView, id: PortId) -> Option<RouterAdvertisement> {
         max_interval: INTERVAL.1,
         prefixes: prefixes.collect(),
         dns_servers,
-        routes: vec![Ipv6Net::from(METADATA)],
+        routes: vec![Ipv6Net::from(ADDRESS_V6)],
     })
 }
 

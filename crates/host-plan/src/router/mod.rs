@@ -19,9 +19,9 @@
 //! A router may have several gateways. Each has its device and says for itself whether what leaves by it takes its address;
 //! a floating IP is on the device whose network it is of. The default route of each family is that of the first gateway
 //! that has one: the others are ways to their own networks, and ways in.
-//! In: `routers` and their ports. Out: [`Namespace`]s and what runs in them (see `advertisement`). The table is replaced as a
-//! whole in one transaction, and a packet costs one lookup however many floating IPs there are. IPv6 is routed, never
-//! translated. A router that is administratively down has no namespace.
+//! In: `routers` and their ports. Out: [`Namespace`]s and what runs in them (see `advertisement`, and `metadata`, which has
+//! tables of its own). The table is replaced as a whole in one transaction, and a packet costs one lookup however many
+//! floating IPs there are. IPv6 is routed, never translated. A router that is administratively down has no namespace.
 
 mod advertisement;
 mod helpers;
@@ -34,10 +34,11 @@ mod scopes;
 pub(crate) mod standby;
 
 use crate::host_plan::{Namespace, Route};
+use crate::metadata;
 use crate::names;
 use crate::namespaces::{default_routes, device, on_link, subnets_of, sysctls};
+use crate::services::{MetadataProxy, NamespaceServices};
 use crate::wiring::Wiring;
-pub(crate) use advertisement::services;
 pub use helpers::is_optional;
 use host_view::{Gateway, HostRoute, Port, Router, RouterState};
 pub use nat::NAT_TABLE;
@@ -49,13 +50,20 @@ use scopes::Scopes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// Namespaces, by name, and what is wrong with routers.
-pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeSet<String>) {
-    let (mut namespaces, mut errors) = (BTreeMap::new(), BTreeSet::new());
+/// Namespaces and what runs in them, by name, and what is wrong with routers.
+#[derive(Default)]
+pub(crate) struct Planned {
+    pub namespaces: BTreeMap<String, Namespace>,
+    pub services: BTreeMap<String, NamespaceServices>,
+    pub errors: BTreeSet<String>,
+}
+
+pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
     if !wiring.config.roles.contains(&host_view::AgentRole::L3) {
-        return (namespaces, errors);
+        return Planned::default();
     }
     let states = standby::states(wiring);
+    let mut planned = Planned { services: advertisement::services(wiring), ..Planned::default() };
     for (id, router) in wiring.view.routers.iter().filter(|(_, router)| router.admin_state_up) {
         let announces = states.get(id) != Some(&RouterState::Standby);
         let moves = router.standby.is_some();
@@ -64,15 +72,19 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> (BTreeMap<String, Namespace>, BTreeSe
         planner.interfaces(router);
         let ways = planner.gateways(router);
         let said = planner.tables(router, &ways);
-        errors.extend(said.into_iter().map(|reason| format!("router {id}: {reason}")));
+        planned.errors.extend(said.into_iter().map(|reason| format!("router {id}: {reason}")));
         for route in &router.routes {
             if let Err(reason) = planner.extra_route(route) {
-                errors.insert(format!("router {id}: {reason}"));
+                planned.errors.insert(format!("router {id}: {reason}"));
             }
         }
-        namespaces.insert(names::router_namespace(*id), planner.namespace);
+        let name = names::router_namespace(*id);
+        if let Some(proxy) = planner.metadata(&id.to_string(), router) {
+            planned.services.entry(name.clone()).or_default().metadata = Some(proxy);
+        }
+        planned.namespaces.insert(name, planner.namespace);
     }
-    (namespaces, errors)
+    planned
 }
 
 fn parameters(router: &Router) -> BTreeMap<String, String> {
@@ -122,6 +134,19 @@ impl<'a> Planner<'_, 'a> {
         device.announce = self.announces;
         self.namespace.devices.insert(name, device);
         true
+    }
+
+    /// What leads to the metadata proxy of a router that instances are behind.
+    fn metadata(&mut self, name: &str, router: &Router) -> Option<MetadataProxy> {
+        let inside = router.interfaces.iter().filter_map(|id| self.wiring.view.ports.get(id));
+        let networks: BTreeSet<_> = inside.map(|port| port.network).collect();
+        if networks.is_empty() || !self.wiring.config.metadata.proxy {
+            return None;
+        }
+        self.namespace.nft.extend(metadata::tables());
+        // In the order in which the kernel lists them to us.
+        self.namespace.nft.sort_by(|a, b| (a.family, &a.name).cmp(&(b.family, &b.name)));
+        Some(metadata::of_router(self.wiring.view, name.to_owned(), &networks))
     }
 
     /// Devices, addresses and routes of the gateways.

@@ -1,8 +1,8 @@
 //! What runs in a namespace beside the kernel, as values: one [`NamespaceServices`] per namespace, a field per service.
 //!
 //! ```text
-//! qdhcp-<network>    dhcp, dhcp6, dns
-//! qrouter-<router>   ra (one per qr- device)
+//! qdhcp-<network>    dhcp, dhcp6, dns, metadata
+//! qrouter-<router>   ra (one per qr- device), metadata
 //! ```
 //! A service is a set of sockets in the namespace, owned by a task of the agent's process (`host-services`). Its value says
 //! what it is bound to and what it answers; a value that differs in what is answered only is taken over by the running
@@ -12,12 +12,14 @@
 mod dhcp;
 mod dhcp6;
 mod dns;
+mod metadata;
 mod option;
 mod ra;
 
 pub use dhcp::{ClasslessRoute, DhcpLease, DhcpServer};
 pub use dhcp6::{Dhcp6Client, Dhcp6Server};
 pub use dns::{DnsServer, DnsUpstream};
+pub use metadata::{MetadataInstance, MetadataProxy};
 pub use option::{ExtraOption, Tag};
 pub use ra::{AdvertisedPrefix, RouterAdvertisement};
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,9 @@ pub struct NamespaceServices {
     /// Router advertisements, by the device that they are sent from.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ra: BTreeMap<String, RouterAdvertisement>,
+    /// The metadata proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataProxy>,
 }
 
 impl NamespaceServices {
@@ -66,7 +71,9 @@ impl NamespaceServices {
         let dhcp = self.dhcp.iter().map(|_| ((Transport::Udp, 67), "DHCP"));
         let dhcp6 = self.dhcp6.iter().map(|_| ((Transport::Udp, 547), "DHCPv6"));
         let dns = self.dns.iter().flat_map(|_| [Transport::Udp, Transport::Tcp].map(|by| ((by, 53), "DNS")));
-        dhcp.chain(dhcp6).chain(dns).collect()
+        let metadata = self.metadata.iter().flat_map(|proxy| &proxy.listens);
+        let metadata = metadata.map(|address| ((Transport::Tcp, address.port()), "metadata"));
+        dhcp.chain(dhcp6).chain(dns).chain(metadata).collect()
     }
 
     /// Whether nothing runs.

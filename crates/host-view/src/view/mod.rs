@@ -1,6 +1,7 @@
 //! The value itself. Maps are ordered, so that equal views have equal bytes.
 
 mod dhcp;
+mod metadata;
 mod network;
 mod port;
 mod qos;
@@ -9,6 +10,7 @@ mod security_group;
 mod trunk;
 
 pub use dhcp::{Dhcp, DhcpClient, ExtraDhcpOption};
+pub use metadata::MetadataClient;
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 pub use network::{HostRoute, Network, Segment, Subnet};
 pub use port::{AddressPair, FixedIp, Port, RemotePort, TunnelPeer};
@@ -42,6 +44,8 @@ pub struct HostView {
     pub dhcp: BTreeMap<NetworkId, Dhcp>,
     /// Ports that those servers may answer, on whatever host they are.
     pub dhcp_clients: BTreeMap<PortId, DhcpClient>,
+    /// Ports of instances that may ask for metadata here, on whatever host they are.
+    pub metadata_clients: BTreeMap<PortId, MetadataClient>,
     /// Routers that live on this host.
     pub routers: BTreeMap<RouterId, Router>,
     /// Tunnel endpoints of the other hosts, by host name.
