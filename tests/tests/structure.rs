@@ -17,7 +17,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("planners", &["host-plan", "packet-trace"]),
     ("drivers and store", &["host-drivers", "tls-trust", "store"]),
     ("services", &["network-store", "host-services", "identity", "keystone-client"]),
-    ("agent and server", &["host-agent", "host-feed", "nova-notifier", "api-server"]),
+    ("agent and server", &["host-agent", "host-feed", "nova-notifier", "instance-metadata", "api-server"]),
     ("lab", &["lab"]),
     ("binary", &["neutronium"]),
 ];

@@ -97,6 +97,7 @@ async fn route(api: &Arc<Api>, who: Caller, asked: Asked) -> Result<Response, Ap
         ["extensions"] => return routes::extensions::list(&asked),
         ["extensions", alias] => return routes::extensions::show(&asked, alias),
         ["auto-allocated-topology", project] => return routes::auto_topology::item(api, who, &asked, project).await,
+        ["metadata", "instances", id] => return routes::instance_metadata::item(api, &who, &asked, id).await,
         ["quotas"] => return routes::quotas::list(api, &who, &asked).await,
         ["quotas", project] => return routes::quotas::item(api, who, &asked, (*project).to_owned()).await,
         ["quotas", project, what] => return routes::quotas::member(api, &who, &asked, project, what).await,

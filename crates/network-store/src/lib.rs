@@ -21,6 +21,7 @@ mod error;
 pub mod flavor;
 pub mod floating_ip;
 pub mod ha_network;
+pub mod instance_metadata;
 pub mod ip_availability;
 pub mod l3_agent;
 pub mod local_ip;

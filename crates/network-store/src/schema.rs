@@ -42,4 +42,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/wired-binding", sql: include_str!("schema/wired_binding.sql") },
     Migration { name: "network/router-gateway", sql: include_str!("schema/router_gateway.sql") },
     Migration { name: "network/router-election", sql: include_str!("schema/router_election.sql") },
+    Migration { name: "network/instance-metadata", sql: include_str!("schema/instance_metadata.sql") },
 ];

@@ -7,6 +7,7 @@
 mod dhcp;
 mod on_host;
 mod ping;
+mod told;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ use crate::cloud::{Cloud, CloudError, Environment};
 use crate::exit::{Exit, Failure, sentence};
 use crate::print;
 use on_host::Probe;
+use told::Told;
 
 /// How long a port may take to become ACTIVE before we say so.
 const ACTIVE_PATIENCE: Duration = Duration::from_secs(15);
@@ -41,6 +43,7 @@ Binding and deleting an instance's port is the lab's admin's, as it is Nova's se
 Examples:
   neutronium probe create web1 --network demo-net --host compute1
   neutronium probe create db1 --network demo-net --host compute2 --security-group db
+  neutronium probe create web2 --network demo-net --host compute2 --user-data init.sh --key id_ed25519.pub
   neutronium probe exec web1 -- ip addr
   neutronium probe exec web1 -- ping -c 3 203.0.113.1
   neutronium probe ping-all
@@ -76,6 +79,12 @@ enum Command {
         /// A certain address.
         #[arg(long, visible_alias = "address")]
         fixed_ip: Option<std::net::IpAddr>,
+        /// User data, as the server's metadata service gives it to the probe.
+        #[arg(long)]
+        user_data: Option<PathBuf>,
+        /// A public key in OpenSSH's format, the same way.
+        #[arg(long)]
+        key: Vec<PathBuf>,
         /// How long to wait for DHCP, seconds.
         #[arg(long, default_value_t = 60)]
         timeout: u64,
@@ -147,8 +156,9 @@ impl Act {
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let hosts = Hosts::look(Paths::new(arguments.lab))?;
     match arguments.command {
-        Command::Create { name, network, port, host, security_group, fixed_ip, timeout, json } => {
-            let wish = Wish { name, network, port, host, security_groups: security_group, fixed_ip };
+        Command::Create { name, network, port, host, security_group, fixed_ip, user_data, key, timeout, json } => {
+            let told = Told { user_data, keys: key };
+            let wish = Wish { name, network, port, host, security_groups: security_group, fixed_ip, told };
             create(&hosts, &wish, timeout, json)
         }
         Command::List { json } => list(&hosts, json),
@@ -293,6 +303,7 @@ struct Wish {
     host: String,
     security_groups: Vec<String>,
     fixed_ip: Option<std::net::IpAddr>,
+    told: Told,
 }
 
 impl From<CloudError> for Failure {
@@ -332,12 +343,16 @@ fn create(hosts: &Hosts, wish: &Wish, timeout: u64, json: bool) -> Result<Exit, 
     if hosts.probes().iter().any(|probe| probe.name == wish.name) {
         return Err(Failure::refused(format!("there is a probe \"{}\" already", wish.name)));
     }
+    let told = wish.told.read(&wish.name)?;
     let environment = environment(hosts)?;
     let runtime = runtime()?;
     let operator = operator(hosts)?;
     let (cloud, operator, probe) = runtime.block_on(async {
         let (cloud, operator) = (Cloud::sign_in(&environment).await?, Cloud::sign_in(&operator).await?);
         let probe = make_port(&cloud, &operator, wish).await?;
+        if let Some(told) = &told {
+            told::tell(&operator, probe.device_id, told).await?;
+        }
         Ok::<_, Failure>((cloud, operator, probe))
     })?;
     let start = Instant::now();
@@ -553,6 +568,7 @@ fn delete(hosts: &Hosts, probes: &[Probe]) -> Result<Exit, Failure> {
     for probe in probes {
         let outcome = hosts.act(Act::Unplug, probe, 0).and_then(|_| {
             let gone = runtime.block_on(async {
+                told::forget(&cloud, probe.device_id).await?;
                 match probe.keeps_port {
                     true => unbind(&cloud, probe.port_id).await,
                     false => {

@@ -3,6 +3,7 @@
 //! ```text
 //! /identity/...   identity     users, tokens, catalogue (not with an external Keystone)
 //! /agent/v1/...   host-feed    the agents' watch and reports
+//! /metadata/v1/.. instance-metadata  what instances ask through the agents' proxies
 //! /...            api-server   networking API v2.0
 //! ```
 //! They meet here and nowhere else: each gets the store and its part of the configuration.
@@ -25,6 +26,7 @@ use identity::Identity;
 use keystone_client::TokenChecker;
 use network_store::NetworkConfig;
 use nova_notifier::Notifier;
+use secret::Secret;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -125,6 +127,7 @@ async fn build(config: ServerConfig) -> Result<(Router, Background), Failure> {
         .then(|| Notifier::start(store.clone(), &config.nova, name(&config.state_dir)))
         .transpose()
         .map_err(|error| Failure::refused(sentence(&error)))?;
+    let metadata = instance_metadata::router(store.clone(), Secret::new(config.agents.secret.clone()));
     let feed = Feed::start(store.clone(), config.agents, Arc::clone(&network)).await.map_err(|error| failed(&error))?;
     let rules = policy::File::of(&config.api);
     let policy = rules.as_ref().map_or_else(|| Ok(Policy::neutron()), policy::File::read).map_err(Failure::refused)?;
@@ -134,6 +137,6 @@ async fn build(config: ServerConfig) -> Result<(Router, Background), Failure> {
         let api = api.clone();
         tokio::spawn(rules.follow(signals::reload()?, move |policy| api.set_policy(policy)));
     }
-    let router = identity.nest("/agent/v1", feed.router()).merge(api_server::router(api));
+    let router = identity.nest("/agent/v1", feed.router()).merge(metadata).merge(api_server::router(api));
     Ok((router, Background { _feed: feed, _notifier: notifier }))
 }

@@ -2,6 +2,7 @@
 
 pub mod auto_topology;
 pub mod extensions;
+pub mod instance_metadata;
 pub mod openapi;
 pub mod quotas;
 pub mod tags;

@@ -8,6 +8,7 @@ mod conntrack_helpers;
 mod core;
 mod flavors;
 mod floating_ips;
+mod instance_metadata;
 mod lists;
 mod local_ips;
 mod logs;
