@@ -169,6 +169,10 @@ fn what_is_of_others_stays_and_all_of_ours_goes() {
         agent.stop().await;
         let without = audit(&config, ViewFrom::Server).await.unwrap();
         assert!(without.findings.iter().all(|finding| finding.layer == Layer::Service), "{:?}", without.findings);
-        assert_eq!(without.findings.len(), 3, "DHCP's socket and the two of DNS went with the agent");
+        assert_eq!(
+            without.findings.len(),
+            5,
+            "DHCP's socket, the two of DNS and the two of metadata went with the agent"
+        );
     });
 }

@@ -117,7 +117,7 @@ impl Scene {
 
 const ADDRESSES: &str = "ROUTER ip -o -4 addr | sort";
 const ROUTES: &str = "ROUTER ip route | sort";
-const FILTERS: &str = "ROUTER nft -s list ruleset";
+const FILTERS: &str = "ROUTER nft -s list table ip neutronium";
 const UP: &str = "ROUTER ip -o link show dev INNER | grep -c ',UP'";
 const FORWARDING: &str = "ROUTER sysctl net.ipv4.ip_forward";
 

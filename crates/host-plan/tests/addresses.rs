@@ -33,7 +33,7 @@ fn routed(modes: [Option<&str>; 2]) -> Host {
 fn advertised(host: &Host) -> Option<RouterAdvertisement> {
     let plan = host.plan();
     let services = plan.services.get(&names::router_namespace(id("f1")))?;
-    assert_eq!(services.ra.len(), 1);
+    assert!(services.ra.len() <= 1);
     services.ra.get(&names::router_interface(id("a1"))).cloned()
 }
 

@@ -6,7 +6,7 @@
 mod support;
 
 use host_drivers::Place;
-use host_drivers::testing::PrivateSwitch;
+use host_drivers::testing::{PrivateSwitch, with_room_for_bursts};
 use host_plan::{Namespace, names};
 use host_view::{
     BandwidthLimits, ConntrackHelper, Direction, FixedIp, FloatingIp, Limit, MeteringRule, PortForwarding,
@@ -112,6 +112,7 @@ impl Lab {
     fn socket(&self, namespace: &str, address: &str, port: u16) -> UdpSocket {
         let address = SocketAddr::new(ip(address), port);
         let socket = Place::named(namespace).run_blocking(move || UdpSocket::bind(address)).unwrap().unwrap();
+        let socket = with_room_for_bursts(socket).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         socket
     }

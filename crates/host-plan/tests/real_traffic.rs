@@ -5,6 +5,7 @@
 mod support;
 
 use host_drivers::Place;
+use host_drivers::testing::with_room_for_bursts;
 use host_view::Remote;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -84,7 +85,7 @@ impl Lab {
     }
 
     fn udp(&self, port: &str, number: u16) -> UdpSocket {
-        self.inside(port, move || UdpSocket::bind(("0.0.0.0", number))).unwrap()
+        with_room_for_bursts(self.inside(port, move || UdpSocket::bind(("0.0.0.0", number))).unwrap()).unwrap()
     }
 }
 

@@ -104,5 +104,5 @@ fn help_has_examples_and_completion_knows_the_commands() {
     }
     let completion = Command::new(PROGRAM).args(["completion", "bash"]).output().unwrap();
     let script = String::from_utf8_lossy(&completion.stdout).into_owned();
-    assert!(script.contains("--dry-run") && script.contains("neutronium__audit"), "tab completion knows them");
+    assert!(script.contains("--dry-run") && script.contains("neutronium__subcmd__audit"), "tab completion knows them");
 }

@@ -62,21 +62,28 @@ fn device_is_gone(interface: &ovsdb::Interface) -> bool {
 /// Which device each row of OVSDB stood for when it was first seen.
 ///
 /// The userspace datapath goes on listening to a device that was removed, also when there is a new one of the same name: such
-/// a port must be taken out and put in again. The kernel's datapath needs no such help.
+/// a port must be taken out and put in again, and not before the switch has let go of it: of a port that it sees go and come in
+/// one look it keeps the old device. The kernel's datapath needs no such help.
 #[derive(Debug, Default)]
 pub(super) struct Devices {
-    first: BTreeMap<uuid::Uuid, u32>,
+    first: BTreeMap<uuid::Uuid, (String, u32)>,
+    /// Interfaces that are out of OVSDB, and the configuration (`next_cfg`) with which the switch lets go of them.
+    leaving: BTreeMap<String, i64>,
 }
 
 impl Devices {
-    /// Interfaces whose device is another one than that the switch listens to.
+    /// Interfaces whose device is, or may be, another one than that the switch listens to.
     pub(super) fn replaced(&mut self, cache: &Cache) -> BTreeSet<String> {
         let rows: BTreeSet<uuid::Uuid> = cache.interfaces().map(|interface| interface.uuid).collect();
-        self.first.retain(|row, _| rows.contains(row));
-        let mut replaced = BTreeSet::new();
+        let (next, current) = cache.switch().map_or((0, 0), |switch| (switch.next_cfg, switch.cur_cfg));
+        let gone = self.first.extract_if(.., |row, _| !rows.contains(row));
+        self.leaving.extend(gone.map(|(_, (name, _))| (name, next)));
+        self.leaving.retain(|_, configuration| current < *configuration);
+        let mut replaced: BTreeSet<String> = self.leaving.keys().cloned().collect();
         for interface in cache.interfaces().filter(|interface| is_a_device(interface)) {
             let Some(now) = interface.ifindex.filter(|number| *number != 0) else { continue };
-            if *self.first.entry(interface.uuid).or_insert(now) != now {
+            let (_, first) = self.first.entry(interface.uuid).or_insert_with(|| (interface.name.clone(), now));
+            if *first != now {
                 replaced.insert(interface.name.clone());
             }
         }
@@ -112,7 +119,7 @@ pub(crate) fn desired(
     let can_be = |port: &String, value: &BridgePort| match cache.interface(port) {
         _ if value.kind != PortKind::Veth => true,
         Some(interface) => !device_is_gone(interface) && !replaced.contains(port),
-        None => ready.contains(port),
+        None => ready.contains(port) && !replaced.contains(port),
     };
     for (name, bridge) in &plan.bridges {
         let ports = bridge.ports.iter().filter(|(port, value)| can_be(port, value));
@@ -183,4 +190,51 @@ pub(super) fn without_removals(mut desired: Desired, cache: &Cache) -> Desired {
         }
     }
     desired
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Devices;
+    use ovsdb::model::Database;
+    use ovsdb::{Cache, Row, RowChange, RowUpdate, Update, Value};
+    use uuid::Uuid;
+
+    const SWITCH: Uuid = Uuid::from_u128(1);
+
+    fn tell(cache: &mut Cache, table: &str, uuid: Uuid, change: RowChange) {
+        let updates = vec![RowUpdate { table: table.into(), uuid, change }];
+        cache.apply(Update { continues: true, last_transaction: None, updates }).unwrap();
+    }
+
+    fn row<const N: usize>(columns: [(&str, Value); N]) -> Row {
+        columns.into_iter().map(|(column, value)| (column.to_owned(), value)).collect()
+    }
+
+    fn plug(cache: &mut Cache, uuid: Uuid, ifindex: i64) {
+        let columns = [("name", "tap1".into()), ("type", "".into()), ("ifindex", ifindex.into())];
+        tell(cache, "Interface", uuid, RowChange::Set(row(columns)));
+    }
+
+    #[test]
+    fn a_port_comes_back_only_when_the_switch_has_let_go_of_it() {
+        let mut cache = Cache::new(Database::open_vswitch().schema().clone());
+        let mut devices = Devices::default();
+        let configured = |cache: &mut Cache, next: i64, current: i64| {
+            let counters = row([("next_cfg", next.into()), ("cur_cfg", current.into())]);
+            tell(cache, "Open_vSwitch", SWITCH, RowChange::Set(counters));
+        };
+        let (first, second) = (Uuid::from_u128(7), Uuid::from_u128(8));
+        configured(&mut cache, 3, 3);
+        plug(&mut cache, first, 10);
+        assert!(devices.replaced(&cache).is_empty());
+        plug(&mut cache, first, 11);
+        assert!(devices.replaced(&cache).contains("tap1"), "another device of the same name");
+        tell(&mut cache, "Interface", first, RowChange::Deleted);
+        configured(&mut cache, 4, 3);
+        assert!(devices.replaced(&cache).contains("tap1"), "the switch may still have it");
+        configured(&mut cache, 5, 4);
+        assert!(devices.replaced(&cache).is_empty());
+        plug(&mut cache, second, 11);
+        assert!(devices.replaced(&cache).is_empty());
+    }
 }

@@ -213,7 +213,9 @@ impl Switch {
         {
             errors.insert(said(&error));
         }
-        let complete = reached.all && errors.is_empty();
+        // That the switch has let go of a device is told by a counter, which wakes nobody.
+        let all_plugged = replaced.iter().all(|name| cache.interface(name).is_some());
+        let complete = reached.all && errors.is_empty() && all_plugged;
         errors.extend(plan.errors.iter().cloned());
         self.publish(view.revision, &plan, &cache, errors, reached);
         self.looked = Some(cache).filter(|_| complete);

@@ -28,9 +28,11 @@
 
 mod fake_database;
 mod host;
+mod sockets;
 
 pub use fake_database::FakeDatabase;
 pub use host::in_a_host_of_its_own;
+pub use sockets::with_room_for_bursts;
 
 use crate::{DriverError, Place, netns};
 use std::io::{self, Write};

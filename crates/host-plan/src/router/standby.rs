@@ -23,7 +23,7 @@
 //! begin before all have met.
 //!
 //! In: `standby` of the view's routers, [`LocalState`](crate::LocalState). Out: gates for `integration_bridge` and `firewall`,
-//! BFD ports for `bridges`, states for the report. See `docs/adr/0014-highly-available-routers.md`.
+//! BFD ports for `bridges`, states for the report. See `docs/adr/0011-highly-available-routers.md`.
 
 use crate::flow_set::FlowSet;
 use crate::host_plan::{BridgePort, PortKind};

@@ -37,6 +37,7 @@ impl Content {
 #[derive(Debug)]
 pub struct DnsServer {
     content: watch::Sender<Arc<Content>>,
+    stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -45,11 +46,12 @@ impl DnsServer {
     pub fn start(sockets: DnsSockets, plan: Plan) -> Result<Self, ServiceError> {
         let register = |source| ServiceError::Register { source };
         let (sender, receiver) = watch::channel(Content::new(plan));
-        let service = Service { content: receiver, clients: Arc::new(Mutex::new(Clients::new())) };
+        let (stop, stopped) = watch::channel(false);
+        let service = Service { content: receiver, clients: Arc::new(Mutex::new(Clients::new())), stopped };
         let udp = sockets.udp.into_iter().map(UdpSocket::from_std).collect::<Result<Vec<_>, _>>().map_err(register)?;
         let tcp =
             sockets.tcp.into_iter().map(TcpListener::from_std).collect::<Result<Vec<_>, _>>().map_err(register)?;
-        Ok(Self { content: sender, task: tokio::spawn(service.run(udp, tcp)) })
+        Ok(Self { content: sender, stop, task: tokio::spawn(service.run(udp, tcp)) })
     }
 
     /// Answers by this from the next question on.
@@ -65,7 +67,8 @@ impl DnsServer {
 
     /// Stops and waits until the ports are free again.
     pub async fn stop(mut self) {
-        self.task.abort();
+        self.stop.send_replace(true);
+        // A task that broke off has given back its sockets, too.
         let _ = (&mut self.task).await;
     }
 }
@@ -80,10 +83,11 @@ impl Drop for DnsServer {
 struct Service {
     content: watch::Receiver<Arc<Content>>,
     clients: Arc<Mutex<Clients>>,
+    stopped: watch::Receiver<bool>,
 }
 
 impl Service {
-    /// Everything that is spawned belongs to this task, and ends with it.
+    /// Everything that is spawned belongs to this task, and has ended when it has: whoever holds a socket is waited for.
     async fn run(self, udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) {
         let mut tasks = JoinSet::new();
         for socket in udp {
@@ -95,7 +99,7 @@ impl Service {
         while tasks.join_next().await.is_some() {}
     }
 
-    async fn datagrams(self, socket: Arc<UdpSocket>) {
+    async fn datagrams(mut self, socket: Arc<UdpSocket>) {
         let mut buffer = vec![0; RECEIVE_BUFFER];
         let mut asked = JoinSet::new();
         loop {
@@ -111,6 +115,7 @@ impl Service {
                     Err(_) => tokio::time::sleep(PAUSE_AFTER_ERROR).await,
                 },
                 Some(_) = asked.join_next() => {}
+                _ = self.stopped.wait_for(|stopped| *stopped) => return asked.shutdown().await,
             }
         }
     }
@@ -152,7 +157,7 @@ impl Service {
         }
     }
 
-    async fn connections(self, listener: TcpListener) {
+    async fn connections(mut self, listener: TcpListener) {
         let mut open = JoinSet::new();
         loop {
             tokio::select! {
@@ -167,6 +172,7 @@ impl Service {
                     Err(_) => tokio::time::sleep(PAUSE_AFTER_ERROR).await,
                 },
                 Some(_) = open.join_next() => {}
+                _ = self.stopped.wait_for(|stopped| *stopped) => return open.shutdown().await,
             }
         }
     }
