@@ -417,7 +417,8 @@ fn what_is_undone_by_hand_is_mended() {
     assert_eq!(after, before);
 
     let inside = format!("ip netns exec {router}");
-    let filters = format!("{inside} nft -s list ruleset");
+    // Tables are listed in the order in which they were made.
+    let filters = format!("{inside} nft -s list table ip neutronium");
     let (addresses, routes) = (format!("{inside} ip -o -4 addr show dev {inner}"), format!("{inside} ip route"));
     let (own_ports, tunnel_ports) = ("ovs-vsctl list-ports br-int", "ovs-vsctl list-ports br-tun");
     for (what, harm, look) in [
