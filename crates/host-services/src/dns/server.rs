@@ -79,6 +79,11 @@ impl Drop for DnsServer {
     }
 }
 
+/// Returns when it is time to stop; who could say so is gone only when it is.
+async fn stop(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
 #[derive(Clone)]
 struct Service {
     content: watch::Receiver<Arc<Content>>,
@@ -99,7 +104,8 @@ impl Service {
         while tasks.join_next().await.is_some() {}
     }
 
-    async fn datagrams(mut self, socket: Arc<UdpSocket>) {
+    async fn datagrams(self, socket: Arc<UdpSocket>) {
+        let mut stopped = self.stopped.clone();
         let mut buffer = vec![0; RECEIVE_BUFFER];
         let mut asked = JoinSet::new();
         loop {
@@ -115,7 +121,7 @@ impl Service {
                     Err(_) => tokio::time::sleep(PAUSE_AFTER_ERROR).await,
                 },
                 Some(_) = asked.join_next() => {}
-                _ = self.stopped.wait_for(|stopped| *stopped) => return asked.shutdown().await,
+                () = stop(&mut stopped) => return asked.shutdown().await,
             }
         }
     }
@@ -157,7 +163,8 @@ impl Service {
         }
     }
 
-    async fn connections(mut self, listener: TcpListener) {
+    async fn connections(self, listener: TcpListener) {
+        let mut stopped = self.stopped.clone();
         let mut open = JoinSet::new();
         loop {
             tokio::select! {
@@ -172,7 +179,7 @@ impl Service {
                     Err(_) => tokio::time::sleep(PAUSE_AFTER_ERROR).await,
                 },
                 Some(_) = open.join_next() => {}
-                _ = self.stopped.wait_for(|stopped| *stopped) => return open.shutdown().await,
+                () = stop(&mut stopped) => return open.shutdown().await,
             }
         }
     }
