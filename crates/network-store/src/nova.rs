@@ -244,6 +244,16 @@ mod tests {
         assert_eq!(told(&cloud), expected);
     }
 
+    /// A second binding of a port, on another host.
+    fn bind_elsewhere(work: &Work<'_>, id: PortId, binding: Uuid) -> Result<(), NetworkError> {
+        work.tx.execute(
+            "INSERT INTO port_bindings (id, port_id, host, vnic_type, profile, vif_type, vif_details)
+             VALUES (?1, ?2, 'elsewhere', 'normal', '{}', 'ovs', '{}')",
+            params![binding, id.0],
+        )?;
+        Ok(())
+    }
+
     #[test]
     fn a_port_whose_other_binding_is_activated_is_unplugged() {
         let cloud = Cloud::telling_nova(ALL);
@@ -252,11 +262,7 @@ mod tests {
         cloud
             .by_admin(move |work| {
                 port::set_status(work, id, "ACTIVE")?;
-                work.tx.execute(
-                    "INSERT INTO port_bindings (id, port_id, host, vnic_type, profile, vif_type, vif_details)
-                     VALUES (?1, ?2, 'elsewhere', 'normal', '{}', 'ovs', '{}')",
-                    params![binding, id.0],
-                )?;
+                bind_elsewhere(work, id, binding)?;
                 port::bindings::activate(work, binding)
             })
             .unwrap();
@@ -279,11 +285,7 @@ mod tests {
         cloud
             .by_admin(move |work| {
                 port::set_status(work, id, "ACTIVE")?;
-                work.tx.execute(
-                    "INSERT INTO port_bindings (id, port_id, host, vnic_type, profile, vif_type, vif_details)
-                     VALUES (?1, ?2, 'elsewhere', 'normal', '{}', 'ovs', '{}')",
-                    params![binding, id.0],
-                )?;
+                bind_elsewhere(work, id, binding)?;
                 settle(work.tx, &pending(work.tx, 10)?)
             })
             .unwrap();

@@ -36,26 +36,33 @@ pub struct Arguments {
     /// The agent's configuration, TOML.
     #[arg(long, default_value = "/etc/neutronium/agent.toml")]
     config: PathBuf,
+    #[command(flatten)]
+    look: Look,
+}
+
+/// How to look, and how to show what was found: the same for one host and for a lab.
+#[derive(Debug, Args)]
+pub struct Look {
     /// Looks again until nothing differs, for at most so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u64,
+    pub wait: u64,
     /// Goes by what the agent has kept, without asking the server.
     #[arg(long)]
-    kept: bool,
+    pub kept: bool,
     /// Shows every finding, however many there are.
     #[arg(long)]
-    all: bool,
+    pub all: bool,
     /// For programs.
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// Runs it.
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let config = configuration(&arguments.config)?;
-    let from = if arguments.kept { ViewFrom::Kept } else { ViewFrom::Server };
+    let from = if arguments.look.kept { ViewFrom::Kept } else { ViewFrom::Server };
     let audit = runtime()?.block_on(async {
-        let until = Instant::now() + Duration::from_secs(arguments.wait);
+        let until = Instant::now() + Duration::from_secs(arguments.look.wait);
         loop {
             let outcome = host_agent::audit(&config, from.clone()).await;
             let settled = match &outcome {
@@ -68,12 +75,12 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             tokio::time::sleep(PAUSE).await;
         }
     })?;
-    if arguments.json {
+    if arguments.look.json {
         print::json(&json!({
             "host": audit.host, "view": audit.view, "clean": audit.is_clean(), "findings": audit.findings,
         }))?;
     } else {
-        show(&audit, arguments.all);
+        show(&audit, arguments.look.all);
     }
     Ok(if audit.is_clean() { Exit::DONE } else { Exit::FAILED })
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use lab::{Lab, Paths};
 use serde_json::{Value, json};
 
-use crate::audit::findings;
+use crate::audit::{Look, findings};
 use crate::exit::{Exit, Failure};
 use crate::print::{self, styled};
 
@@ -20,18 +20,8 @@ Examples:
 pub struct Arguments {
     /// Only these hosts [default: all that run an agent]
     hosts: Vec<String>,
-    /// Looks again until nothing differs, for at most so many seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u64,
-    /// Goes by what the agents have kept, without asking the server.
-    #[arg(long)]
-    kept: bool,
-    /// Shows every finding, however many there are.
-    #[arg(long)]
-    all: bool,
-    /// For programs.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    look: Look,
 }
 
 /// Runs it.
@@ -48,14 +38,14 @@ pub fn run(paths: &Paths, arguments: &Arguments) -> Result<Exit, Failure> {
         hosts.iter().cloned().zip(ended).collect()
     });
     let clean = answers.iter().all(|(_, answer)| answer.as_ref().is_ok_and(|audit| audit["clean"] == true));
-    if arguments.json {
+    if arguments.look.json {
         let told = answers.into_iter().map(|(host, answer)| match answer {
             Ok(audit) => audit,
             Err(error) => json!({ "host": host, "clean": false, "error": error }),
         });
         print::json(&json!({ "clean": clean, "hosts": told.collect::<Vec<_>>() }))?;
     } else {
-        answers.iter().for_each(|(host, answer)| show(host, answer, arguments.all));
+        answers.iter().for_each(|(host, answer)| show(host, answer, arguments.look.all));
     }
     Ok(if clean { Exit::DONE } else { Exit::FAILED })
 }
@@ -64,8 +54,8 @@ fn look(paths: &Paths, host: &str, arguments: &Arguments) -> Result<Value, Strin
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut command = Command::new(&program);
     command.args(["lab", "--lab", paths.name().as_str(), "exec", host, "--"]).arg(&program);
-    command.args(["audit", "--json", "--wait", &arguments.wait.to_string()]).stdin(Stdio::null());
-    if arguments.kept {
+    command.args(["audit", "--json", "--wait", &arguments.look.wait.to_string()]).stdin(Stdio::null());
+    if arguments.look.kept {
         command.arg("--kept");
     }
     let output = command.output().map_err(|error| format!("cannot run {}: {error}", program.display()))?;
