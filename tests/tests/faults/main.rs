@@ -14,7 +14,7 @@ use flows::Flows;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use system_tests::Failure;
 use system_tests::bench::server::{User, text};
@@ -144,9 +144,9 @@ fn a_killed_server_is_not_noticed_by_packets_and_forgets_nothing_it_has_answered
             }
             // In the middle of writes, several times.
             for _ in 0..3 {
-                let wanted = writers.answered.load(Ordering::Relaxed) + 25;
+                let wanted = writers.kept() + 25;
                 let start = Instant::now();
-                while writers.answered.load(Ordering::Relaxed) < wanted {
+                while writers.kept() < wanted {
                     assert!(start.elapsed() < Duration::from_secs(60), "the writers make progress");
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -174,7 +174,6 @@ fn a_killed_server_is_not_noticed_by_packets_and_forgets_nothing_it_has_answered
 #[derive(Default)]
 struct Writers {
     stop: AtomicBool,
-    answered: AtomicUsize,
     /// Path to what the server answered to the last write.
     objects: Mutex<BTreeMap<String, Value>>,
     /// Paths of objects whose removal was answered.
@@ -184,6 +183,11 @@ struct Writers {
 }
 
 impl Writers {
+    /// How many objects there must be by what was answered.
+    fn kept(&self) -> usize {
+        self.objects.lock().unwrap().len()
+    }
+
     /// One client: ports, their names, their removal; security groups with rules.
     fn write(&self, address: std::net::SocketAddr, password: &str, network: &str, number: usize) {
         let sign_in = || User::sign_in(address, "admin", password, "admin");
@@ -218,13 +222,11 @@ impl Writers {
         let mut renamed = unless_answered(api.ask("PUT", &path, Some(&renamed)))?;
         assert!(before.is_some());
         self.objects.lock().unwrap().insert(path.clone(), renamed["port"].take());
-        self.answered.fetch_add(1, Ordering::Relaxed);
         if name.ends_with('3') {
             self.objects.lock().unwrap().remove(&path);
             unless_answered(api.ask("DELETE", &path, None))?;
             self.removed.lock().unwrap().push(path);
-            self.answered.fetch_add(1, Ordering::Relaxed);
-        }
+            }
         Some(())
     }
 
@@ -233,8 +235,7 @@ impl Writers {
             Ok(made) => {
                 let path = format!("/v2.0/{path}/{}", text(&made, "id").unwrap());
                 self.objects.lock().unwrap().insert(path, made.clone());
-                self.answered.fetch_add(1, Ordering::Relaxed);
-                Some(made)
+                        Some(made)
             }
             Err(failure) => {
                 assert!(!was_answered(&failure), "{failure}");
@@ -258,7 +259,6 @@ fn unless_answered(outcome: Result<Value, Failure>) -> Option<Value> {
 /// What was answered is as it was answered, and what was not is whole or not there.
 fn everything_answered_is_there(world: &mut World, writers: &Writers) {
     let objects = writers.objects.lock().unwrap();
-    assert!(objects.len() > 50, "enough was written");
     for (path, answered) in objects.iter() {
         let kind = path.split('/').nth(2).unwrap();
         let kind = BTreeMap::from([

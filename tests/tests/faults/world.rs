@@ -51,7 +51,7 @@ fn tell_logs(lab: &Lab) {
     for (host, process) in [("controller", "server"), (NETWORK, "agent"), ("compute1", "agent"), ("compute2", "agent")]
     {
         let file = format!("/var/log/neutronium/{process}.log");
-        let said = lab.exec(host, &["tail", "-n", "40", &file]).unwrap_or_else(|failure| failure.to_string());
+        let said = lab.exec(host, &["tail", "-n", "12", &file]).unwrap_or_else(|failure| failure.to_string());
         eprintln!("---- {process} of {host}\n{said}");
     }
 }
