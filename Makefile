@@ -37,6 +37,7 @@ chaos: deps ## Kill everything in a lab for MINUTES while packets are counted, i
 	@$(CARGO) build --release --locked -p neutronium -p system-tests --bins
 	@OPENSTACK=$(OPENSTACK) $(TARGET)/release/chaos --binary $(TARGET)/release/neutronium --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
-bench: deps ## Measure API, realisation, start times and memory
+bench: deps ## Measure API, realisation, start times, memory and packets
+	@tools/install-deps --bench
 	@$(CARGO) build --release --locked -p neutronium -p system-tests --bins
 	@NEUTRONIUM=$(TARGET)/release/neutronium OPENSTACK=$(OPENSTACK) $(TARGET)/release/bench

@@ -4,7 +4,7 @@ use super::load::percentile;
 use super::server::{User, text};
 use super::shell::{Ping, Shell};
 use super::table::{Cell, Table};
-use super::{machine, peer, restart, unexpected};
+use super::{bound, machine, networks, peer, restart, rules, unexpected, wire};
 use crate::{Failure, Lab, command};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant, SystemTime};
@@ -21,8 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Amount {
     /// Samples of each time.
     pub samples: usize,
-    /// Ports that are plugged when the agent is killed.
+    /// Ports that are plugged when the agent is killed the first time.
     pub ports: usize,
+    /// Ports there are when one more is bound, and when their group changes.
+    pub crowd: usize,
+    /// Ports that are plugged when the agent is killed the second time.
+    pub many: usize,
 }
 
 /// Takes the lab down, whatever happened.
@@ -38,12 +42,9 @@ impl Drop for Up<'_> {
 
 /// Everything about hosts.
 pub fn run(lab: &Lab, amount: Amount, mut show: impl FnMut(Table)) -> Result<(), Failure> {
-    lab.run(&["lab", "down"])?;
     let start = Instant::now();
-    let _up = Up(lab);
-    lab.run(&["lab", "up"])?;
+    let (_up, mut bench) = up(lab)?;
     let up_after = start.elapsed();
-    let mut bench = Bench::new(lab)?;
     show(first_light(&mut bench, start, up_after)?);
     show(memory(lab, "Memory, two instances", "The default lab of five hosts with one network and two instances.")?);
 
@@ -67,7 +68,8 @@ pub fn run(lab: &Lab, amount: Amount, mut show: impl FnMut(Table)) -> Result<(),
         &["process", "with few ports", "with many"],
     );
     let few = bench.samples(&anchors, amount.samples, "", (peer::PLUG_TO_PING, peer::PLUG_TO_ACTIVE), &mut times)?;
-    let crowd = restart::Crowd::plug(&mut bench, amount.ports)?;
+    let mut crowd = restart::Crowd::default();
+    crowd.grow(&mut bench, amount.ports)?;
     let with = format!(", {} ports plugged", amount.ports);
     let many = bench.samples(
         &anchors,
@@ -83,7 +85,32 @@ pub fn run(lab: &Lab, amount: Amount, mut show: impl FnMut(Table)) -> Result<(),
     show(costs);
     show(memory(lab, &format!("Memory, {} ports", amount.ports), "The same lab with so many ports on compute1.")?);
     show(restart::run(&mut bench, &anchors, &crowd)?);
+    crowd.grow(&mut bench, amount.crowd)?;
+    show(bound::run(&mut bench, amount.samples, amount.crowd)?);
+    show(rules::run(&mut bench, amount.crowd)?);
+    crowd.grow(&mut bench, amount.many)?;
+    show(restart::run(&mut bench, &anchors, &crowd)?);
     Ok(())
+}
+
+/// What networks cost, in a lab of its own.
+pub fn networks(lab: &Lab, marks: &[usize]) -> Result<Table, Failure> {
+    let (_up, mut bench) = up(lab)?;
+    networks::run(&mut bench, marks)
+}
+
+/// Packets between hosts, in a lab of its own.
+pub fn wire(lab: &Lab) -> Result<Table, Failure> {
+    let (_up, mut bench) = up(lab)?;
+    wire::run(&mut bench)
+}
+
+/// A fresh lab, and who signs in there.
+fn up(lab: &Lab) -> Result<(Up<'_>, Bench<'_>), Failure> {
+    lab.run(&["lab", "down"])?;
+    let up = Up(lab);
+    lab.run(&["lab", "up"])?;
+    Ok((up, Bench::new(lab)?))
 }
 
 /// From nothing to the first ping between two instances on two hosts, each addressed by DHCP.
@@ -223,7 +250,7 @@ impl Anchors {
 
 impl Instance {
     /// Shell: namespace, veth pair, address; everything but the plug.
-    fn prepare(&self) -> String {
+    pub fn prepare(&self) -> String {
         let Self { namespace, tap, mac, address, .. } = self;
         format!(
             "ip netns add {namespace}\n\
@@ -254,7 +281,7 @@ impl Instance {
     }
 
     /// Shell: undoes it all.
-    fn remove(&self) -> String {
+    pub fn remove(&self) -> String {
         let Self { namespace, tap, .. } = self;
         format!("ovs-vsctl --if-exists del-port br-int {tap}\nip link del {tap}\nip netns del {namespace}")
     }
@@ -280,11 +307,16 @@ impl<'a> Bench<'a> {
         let address = address.parse().map_err(|error| unexpected("lab status", format!("{url}: {error}")))?;
         let mut admin = User::sign_in(address, "admin", password, "admin")?;
         let network = admin.make("/v2.0/networks", "network", &json!({ "name": "bench" }))?;
+        let project = json!({ "network": network });
         let network = text(&network, "id")?.to_owned();
         let subnet = json!({ "network_id": network, "cidr": "10.10.0.0/16", "ip_version": 4 });
         admin.make("/v2.0/subnets", "subnet", &subnet)?;
         let group = admin.make("/v2.0/security-groups", "security_group", &json!({ "name": "bench" }))?;
         let group = text(&group, "id")?.to_owned();
+        // The amounts are ours to choose.
+        let project = text(&project["network"], "project_id")?;
+        let no_limit = json!({ "quota": { "network": -1, "subnet": -1, "port": -1, "security_group_rule": -1 } });
+        admin.ask("PUT", &format!("/v2.0/quotas/{project}"), Some(&no_limit))?;
         for (protocol, port) in [("icmp", None), ("tcp", Some(22))] {
             let rule = json!({ "security_group_id": group, "direction": "ingress", "ethertype": "IPv4",
                 "protocol": protocol, "port_range_min": port, "port_range_max": port });

@@ -7,16 +7,21 @@
 //! `docs/benchmarks.md` is written from what this prints.
 
 pub mod api;
+pub mod bound;
 pub mod hosts;
 pub mod http;
 pub mod load;
 pub mod machine;
+pub mod networks;
 pub mod peer;
 pub mod restart;
+pub mod rules;
 pub mod scale;
 pub mod server;
 pub mod shell;
 pub mod table;
+pub mod watch;
+pub mod wire;
 
 pub use table::Table;
 

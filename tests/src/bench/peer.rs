@@ -81,6 +81,8 @@ pub const RESTART_200: f64 = 95.0;
 pub const RESTART_200_CPU: f64 = 12.5;
 /// Resident memory of the agent with 200 ports, MiB.
 pub const AGENT_200_MIB: f64 = 205.0;
+/// What a network adds on the host that serves its DHCP and metadata (a dnsmasq and a haproxy), resident MiB.
+pub const NETWORK_MIB: f64 = 8.3;
 /// Flows on br-int with 200 ports.
 pub const FLOWS_200: usize = 12_031;
 /// Seconds from plugging 150 ports at once until all are ACTIVE.

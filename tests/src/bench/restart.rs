@@ -16,17 +16,25 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Many ports on one host.
+#[derive(Default)]
 pub struct Crowd {
     ports: Vec<Instance>,
     flows_before: usize,
     flows: usize,
+    /// How many came last, and what that took.
+    came: usize,
     all_active_after: Duration,
     agent_cpu_ms: f64,
 }
 
 impl Crowd {
-    /// Makes the ports and plugs them all at once.
-    pub fn plug(bench: &mut Bench<'_>, count: usize) -> Result<Self, Failure> {
+    /// Grows to so many ports: makes those that are missing and plugs them all at once.
+    pub fn grow(&mut self, bench: &mut Bench<'_>, to: usize) -> Result<(), Failure> {
+        let had = self.ports.len();
+        let count = to.saturating_sub(had);
+        if count == 0 {
+            return Ok(());
+        }
         let flows_before = flows(bench)?;
         let mut ports: Vec<Instance> = (0..count).map(|_| bench.instance()).collect();
         for some in ports.chunks_mut(50) {
@@ -43,35 +51,35 @@ impl Crowd {
         let mut batch = String::new();
         for instance in &ports {
             let (tap, mac) = (instance.tap(), instance.mac());
-            batch.push_str(&format!("link add {tap} type veth peer name i{tap} netns crowd address {mac}\n"));
+            batch.push_str(&format!("link add {tap} type veth peer name i{tap} netns crowd{had} address {mac}\n"));
             batch.push_str(&format!("link set {tap} mtu 1450 up\n"));
         }
         let inside: String =
             ports.iter().map(|instance| format!("link set i{} mtu 1450 up\n", instance.tap())).collect();
         bench.here.run(&format!(
-            "ip netns add crowd\n\
-             ip netns exec crowd sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1\n\
+            "ip netns add crowd{had}\n\
+             ip netns exec crowd{had} sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1\n\
              before=$(sysctl -n net.ipv6.conf.default.disable_ipv6)\n\
              sysctl -qw net.ipv6.conf.default.disable_ipv6=1\n\
              ip -batch - <<'END'\n{batch}END\n\
              sysctl -qw net.ipv6.conf.default.disable_ipv6=$before\n\
-             ip -n crowd -batch - <<'END'\n{inside}END"
+             ip -n crowd{had} -batch - <<'END'\n{inside}END"
         ))?;
         let words: Vec<String> = ports.iter().map(Instance::plug_words).collect();
         let agent = agent(bench)?;
         let (start, cpu) = (Instant::now(), machine::cpu_ms(agent)?);
         bench.here.run(&format!("ovs-vsctl --no-wait {}", words.join(" -- ")))?;
-        let mut crowd = Self { ports, flows_before, flows: 0, all_active_after: Duration::ZERO, agent_cpu_ms: 0.0 };
-        while crowd.active(bench)? < count {
+        self.ports.append(&mut ports);
+        while self.active(bench)? < self.ports.len() {
             if start.elapsed() > PATIENCE {
                 return Err(unexpected("the crowd", "not all ACTIVE"));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        crowd.all_active_after = start.elapsed();
-        crowd.agent_cpu_ms = machine::cpu_ms(agent)? - cpu;
-        crowd.flows = flows(bench)?;
-        Ok(crowd)
+        self.all_active_after = start.elapsed();
+        self.agent_cpu_ms = machine::cpu_ms(agent)? - cpu;
+        (self.came, self.flows_before, self.flows) = (count, flows_before, flows(bench)?);
+        Ok(())
     }
 
     /// How many of them are ACTIVE.
@@ -136,13 +144,13 @@ pub fn run(bench: &mut Bench<'_>, anchors: &Anchors, crowd: &Crowd) -> Result<Ta
     );
     let mut row = |what: &str, value: Cell, peer: Option<f64>| table.row([what.into(), value, peer.into()]);
     row(
-        "plugging them all at once until all are ACTIVE, s (Neutron: 150 ports)",
+        &format!("plugging {} at once until all are ACTIVE, s (Neutron: 150)", crowd.came),
         crowd.all_active_after.as_secs_f64().into(),
         Some(peer::PLUG_150_ALL_ACTIVE),
     );
     row("processor s of the agent for that", (crowd.agent_cpu_ms / 1e3).into(), None);
     row("flows on br-int with them", crowd.flows.into(), Some(peer::FLOWS_200 as f64));
-    let per_port = (crowd.flows as f64 - crowd.flows_before as f64) / count as f64;
+    let per_port = (crowd.flows as f64 - crowd.flows_before as f64) / crowd.came as f64;
     row("flows on br-int per port", per_port.into(), Some(peer::FLOWS_200 as f64 / 200.0));
     row("kill until the new process runs, s", runs_after.as_secs_f64().into(), None);
     row("kill until all is realised, s", realised_after.as_secs_f64().into(), Some(peer::RESTART_200));

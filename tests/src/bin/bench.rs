@@ -48,6 +48,15 @@ struct Arguments {
     /// Ports on the host whose agent is killed.
     #[arg(long, default_value_t = 200)]
     ports: usize,
+    /// Ports on the host when one more is bound, and when their security group changes.
+    #[arg(long, default_value_t = 500)]
+    crowd: usize,
+    /// Ports on the host when its agent is killed again.
+    #[arg(long, default_value_t = 1000)]
+    many: usize,
+    /// Networks that one host serves, with stops.
+    #[arg(long, value_delimiter = ',', default_value = "1,50,500")]
+    networks: Vec<usize>,
     /// Ports that one subnet grows to, with stops.
     #[arg(long, value_delimiter = ',', default_value = "0,5000,20000")]
     marks: Vec<usize>,
@@ -59,8 +68,12 @@ enum Part {
     Api,
     /// One subnet growing to 20,000 ports.
     Scale,
-    /// Start, ports and restarts in a lab.
+    /// Start, ports, rules and restarts in a lab.
     Hosts,
+    /// Many networks on one host.
+    Networks,
+    /// Packets between two hosts, beside a way built by hand (needs iperf3).
+    Wire,
 }
 
 fn main() -> ExitCode {
@@ -95,9 +108,16 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let sample = (arguments.requests / 2).max(1);
         scale::run(&server, &arguments.marks, sample)?.into_iter().for_each(&mut show);
     }
+    let lab = Lab::driven_by(&arguments.lab, &arguments.server_binary);
     if wants(Part::Hosts) {
-        let lab = Lab::driven_by(&arguments.lab, &arguments.server_binary);
-        hosts::run(&lab, hosts::Amount { samples: arguments.samples, ports: arguments.ports }, &mut show)?;
+        let Arguments { samples, ports, crowd, many, .. } = *arguments;
+        hosts::run(&lab, hosts::Amount { samples, ports, crowd, many }, &mut show)?;
+    }
+    if wants(Part::Networks) {
+        show(hosts::networks(&lab, &arguments.networks)?);
+    }
+    if wants(Part::Wire) {
+        show(hosts::wire(&lab)?);
     }
     if let Some(path) = &arguments.json {
         let all = json!({ "machine": on, "tables": tables.iter().map(Table::json).collect::<Vec<_>>() });

@@ -226,7 +226,7 @@ impl Writers {
             self.objects.lock().unwrap().remove(&path);
             unless_answered(api.ask("DELETE", &path, None))?;
             self.removed.lock().unwrap().push(path);
-            }
+        }
         Some(())
     }
 
@@ -235,7 +235,7 @@ impl Writers {
             Ok(made) => {
                 let path = format!("/v2.0/{path}/{}", text(&made, "id").unwrap());
                 self.objects.lock().unwrap().insert(path, made.clone());
-                        Some(made)
+                Some(made)
             }
             Err(failure) => {
                 assert!(!was_answered(&failure), "{failure}");
