@@ -1,6 +1,5 @@
 //! Running programs and saying clearly what went wrong.
 
-use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 /// A program did not do what the scenario needs.
@@ -45,20 +44,6 @@ pub fn output(command: &mut Command) -> Result<Output, Failure> {
     let shown = line(command);
     let start = |source| Failure::Start { command: shown, source };
     command.stdin(Stdio::null()).output().map_err(start)
-}
-
-/// Runs to the end with `input`; its standard output. An exit status other than 0 is a failure.
-pub fn run_with(command: &mut Command, input: &str) -> Result<String, Failure> {
-    let shown = line(command);
-    let start = |source| Failure::Start { command: shown.clone(), source };
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that does not read its input says so by its status.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let output = child.wait_with_output().map_err(start)?;
-    checked(shown, output)
 }
 
 /// Runs to the end; its standard output. An exit status other than 0 is a failure.

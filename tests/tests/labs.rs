@@ -51,3 +51,8 @@ fn three_nodes() {
 fn segments() {
     is_as_told("segments");
 }
+
+#[test]
+fn metadata() {
+    is_as_told("metadata");
+}

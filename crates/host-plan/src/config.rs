@@ -61,7 +61,8 @@ pub struct MetadataConfig {
 }
 
 impl Default for MetadataConfig {
-    /// Wherever instances have no other way.
+    /// Wherever instances have no other way: as installers of Neutron set it, whose own default is off for isolated networks
+    /// because a process is what it costs there.
     fn default() -> Self {
         Self { proxy: true, isolated: true, force: false }
     }

@@ -4,6 +4,8 @@
 //! same name holds it to every word. What must be seen is what the tools that operators use show: `ip netns`, `ovs-vsctl`,
 //! `ovs-ofctl`, `tcpdump`.
 
+mod building;
+mod metadata;
 mod packet_walk;
 mod quantum;
 mod segments;
@@ -29,13 +31,14 @@ pub struct Told {
 }
 
 /// All of them.
-pub const ALL: [Told; 6] = [
+pub const ALL: [Told; 7] = [
     Told { name: "quantum", topology: "quantum", tell: quantum::tell },
     Told { name: "two-externals", topology: "two-externals", tell: two_externals::tell },
     Told { name: "packet-walk", topology: "packet-walk", tell: packet_walk::tell },
     Told { name: "summit", topology: "packet-walk", tell: summit::tell },
     Told { name: "three-nodes", topology: "three-nodes", tell: three_nodes::tell },
     Told { name: "segments", topology: "segments", tell: segments::tell },
+    Told { name: "metadata", topology: "dhcp-dns", tell: metadata::tell },
 ];
 
 impl Told {

@@ -6,6 +6,7 @@
 //!            1      2        3                 4         5        6      7          8       9      10
 //! ```
 
+use super::building::{instances, network, outside, router};
 use super::{admin, flows, made, reaches, short, shows, tag, tagged, text, user, within};
 use crate::capture::Capture;
 use crate::lab::Seen;
@@ -22,11 +23,12 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
         story,
         "flat network public with a pool of .150 to .199",
         &admin,
-        &[
-            "network create public --external --provider-network-type flat --provider-physical-network extnet -f json",
-            "subnet create public-subnet --network public --subnet-range 10.0.0.0/24 --gateway 10.0.0.1 --no-dhcp \
-             --allocation-pool start=10.0.0.150,end=10.0.0.199",
-        ],
+        &outside(
+            "public",
+            "extnet",
+            "10.0.0.0/24",
+            "--gateway 10.0.0.1 --no-dhcp --allocation-pool start=10.0.0.150,end=10.0.0.199",
+        ),
     )?;
     let flat_mtu = answers[0]["mtu"].clone();
     let demo = user(lab, &admin, "demo")?;
@@ -35,15 +37,14 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
         "VXLAN network demo-net with a DNS server, router demo-router",
         &demo,
         &[
-            "network create demo-net -f json",
-            "subnet create demo-subnet --network demo-net --subnet-range 172.24.0.0/24 --dns-nameserver 8.8.8.8",
-            "router create demo-router --external-gateway public -f json",
-            "router add subnet demo-router demo-subnet",
-        ],
+            network("demo-net", "172.24.0.0/24", "--dns-nameserver 8.8.8.8").to_vec(),
+            router("demo-router", "public", &["demo-net"]),
+        ]
+        .concat(),
     )?;
-    let (network, router) = (answers[0].clone(), text(&answers[2], "id")?.to_owned());
+    let (mtu, router) = (&answers[0]["mtu"], text(&answers[2], "id")?.to_owned());
     story.sees("MTU", "VXLAN over 1500 leaves 1450; a flat network has all of it", || {
-        Ok((network["mtu"] == 1450 && flat_mtu == 1500, format!("{} and {flat_mtu}", network["mtu"])))
+        Ok((*mtu == 1450 && flat_mtu == 1500, format!("{mtu} and {flat_mtu}")))
     })?;
     let shown = admin.session(&[
         "network show demo-net -f json".to_owned(),
@@ -55,11 +56,7 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
     let qr = format!("qr-{}", short(text(&shown[2][0], "ID")?));
     let inside_mac = text(&shown[2][0], "MAC Address")?.to_owned();
     let outside = shown[1][0]["Fixed IP Addresses"][0]["ip_address"].as_str().unwrap_or_default().to_owned();
-    let demo1 = story.does(
-        "instance demo1 on compute",
-        || lab.create_probe(&demo, "demo1", "demo-net", "compute", &[]),
-        |probe| format!("lease {}", probe.address),
-    )?;
+    let [demo1] = instances(lab, &demo, story, [("demo1", "demo-net", "compute", &[])])?;
     let routes = crate::command::run(&mut demo1.command(&["ip", "route"]))?;
     shows(story, "the lease", "leads to metadata, too", &["default via 172.24.0.1", "169.254.169.254 via "], || {
         Ok(routes)

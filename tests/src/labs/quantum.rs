@@ -5,6 +5,7 @@
 //!                                       └── router `r2` ── net2 192.168.0.0/24   vm3 vm4     tenant stack2
 //! ```
 
+use super::building::{instances, lets_in, network, outside, router};
 use super::{admin, made, ping_from, reaches, short, shows, tag, text, user, within};
 use crate::lab::Probe;
 use crate::story::Story;
@@ -21,10 +22,7 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
         story,
         "external network, a /28 whose gateway is the host's br-ex",
         &admin,
-        &[
-            "network create public --external --provider-network-type flat --provider-physical-network physnet1",
-            "subnet create public-subnet --network public --subnet-range 10.101.1.192/28 --gateway 10.101.1.193 --no-dhcp",
-        ],
+        &outside("public", "physnet1", "10.101.1.192/28", "--gateway 10.101.1.193 --no-dhcp"),
     )?;
     let first = Tenant::build(lab, &admin, story, "stack1", "net1", "r1", ["vm1", "vm2"])?;
     first.is_seen(lab, story)?;
@@ -63,40 +61,30 @@ impl Tenant {
         admin: &Client,
         story: &mut Story,
         name: &str,
-        network: &str,
-        router: &str,
+        net: &str,
+        edge: &str,
         [one, other]: [&str; 2],
     ) -> Result<Self, Failure> {
         story.chapter(&format!("Tenant {name}"));
         let client = user(lab, admin, name)?;
         let answers = made(
             story,
-            &format!("network {network} 192.168.0.0/24, router {router}, rules for ping"),
+            &format!("network {net} 192.168.0.0/24, router {edge}, rules for ping"),
             &client,
             &[
-                format!("network create {network} -f json"),
-                format!("subnet create {network}-subnet --network {network} --subnet-range 192.168.0.0/24"),
-                format!("router create {router} --external-gateway public -f json"),
-                format!("router add subnet {router} {network}-subnet"),
-                "security group rule create default --protocol icmp".to_owned(),
-                format!("router show {router} -f json"),
-            ],
+                network(net, "192.168.0.0/24", "").to_vec(),
+                router(edge, "public", &[net]),
+                lets_in("default", &["--protocol icmp"]),
+            ]
+            .concat(),
         )?;
-        let [made_network, _, made_router, _, _, shown] = &answers[..] else { unreachable!("six commands") };
-        let (network_id, router_id) = (text(made_network, "id")?.to_owned(), text(made_router, "id")?.to_owned());
-        let outside = &shown["external_gateway_info"]["external_fixed_ips"][0]["ip_address"];
+        let (network, router) = (text(&answers[0], "id")?.to_owned(), text(&answers[2], "id")?.to_owned());
+        let outside = &answers[2]["external_gateway_info"]["external_fixed_ips"][0]["ip_address"];
         let outside = outside.as_str().unwrap_or_default().to_owned();
-        let mut probe = |name: &str| {
-            story.does(
-                &format!("instance {name}"),
-                || lab.create_probe(&client, name, network, HOST, &[]),
-                |probe| format!("lease {}", probe.address),
-            )
-        };
-        let probes = [probe(one)?, probe(other)?];
-        let gateways = admin.json(&["port", "list", "--device-owner", "network:router_gateway", "--router", router])?;
+        let probes = instances(lab, &client, story, [(one, net, HOST, &[]), (other, net, HOST, &[])])?;
+        let gateways = admin.json(&["port", "list", "--device-owner", "network:router_gateway", "--router", edge])?;
         let gateway_port = text(&gateways[0], "ID")?.to_owned();
-        Ok(Self { network: network_id, router: router_id, gateway_port, outside, probes })
+        Ok(Self { network, router, gateway_port, outside, probes })
     }
 
     fn tags(&self, lab: &Lab) -> Result<Vec<String>, Failure> {

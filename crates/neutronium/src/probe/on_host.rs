@@ -144,9 +144,11 @@ async fn attempt(probe: &mut Probe, patience: Duration) -> Result<(), PlugError>
     if !offload_works {
         offload::disable(&place, DEVICE).await?;
     }
-    // An instance takes addresses from router advertisements; everything else as the kernel does it.
-    let quiet = BTreeMap::from([("net.ipv6.conf.eth0.accept_dad".to_owned(), "0".to_owned())]);
-    sysctl::set(&place, &quiet).await?;
+    // An instance takes addresses from router advertisements, and routes as long as they are, as NetworkManager and
+    // systemd-networkd do: the one to the metadata address. Everything else as the kernel does it.
+    let parameters = [("accept_dad", "0"), ("accept_ra_rt_info_max_plen", "128")];
+    let parameters = parameters.map(|(name, value)| (format!("net.ipv6.conf.eth0.{name}"), value.to_owned()));
+    sysctl::set(&place, &BTreeMap::from(parameters)).await?;
     raise(&inside, "lo").await?;
     let device = raise(&inside, DEVICE).await?;
     raise(&outside, &tap).await?;
