@@ -2,7 +2,7 @@
 //!
 //! The order of the checks is Neutron's, because with several mistakes in one body clients see the first.
 
-use crate::attribute::{Attribute, Literal, Null, Post};
+use crate::attribute::{Attribute, Literal, Null, Post, Visible};
 use crate::resource::Resource;
 use crate::{SchemaError, python_display};
 use serde_json::{Map, Value};
@@ -181,8 +181,9 @@ fn own(author: Author<'_>, object: &mut Map<String, Value>) -> Result<(), Schema
 }
 
 fn known(resource: &Resource, object: &Map<String, Value>) -> Result<(), SchemaError> {
-    let unknown: Vec<&str> =
-        object.keys().map(String::as_str).filter(|name| resource.attribute(name).is_none()).collect();
+    // What only its owner's creation shows is no attribute of its own.
+    let is_known = |name: &str| resource.attribute(name).is_some_and(|known| known.visible != Visible::NestedWhenNew);
+    let unknown: Vec<&str> = object.keys().map(String::as_str).filter(|name| !is_known(name)).collect();
     if unknown.is_empty() { Ok(()) } else { Err(bad(format!("Unrecognized attribute(s) '{}'", unknown.join(", ")))) }
 }
 
@@ -219,7 +220,7 @@ pub fn unknown_filters(names: &[String]) -> SchemaError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resources::{NETWORK, PORT, SUBNET};
+    use crate::resources::{NETWORK, PORT, SECURITY_GROUP_RULE, SUBNET};
     use serde_json::json;
 
     const OWN: Author<'static> = Author { project_id: "own", any_project: false };
@@ -264,6 +265,15 @@ mod tests {
             refused.to_string(),
             "Invalid input for fixed_ips. Reason: Invalid data format for fixed IP: 'None'."
         );
+    }
+
+    #[test]
+    fn what_only_a_new_owner_shows_of_it_is_no_attribute() {
+        let members = json!({"security_group_id": NET, "direction": "ingress", "tags": ["x"]});
+        let refused = one(&SECURITY_GROUP_RULE, members).unwrap_err();
+        assert_eq!(refused.to_string(), "Unrecognized attribute(s) 'tags'");
+        let refused = one(&NETWORK, json!({"tags": ["x"]})).unwrap_err();
+        assert_eq!(refused.to_string(), "Attribute 'tags' not allowed in POST");
     }
 
     #[test]

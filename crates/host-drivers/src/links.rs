@@ -10,7 +10,9 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::AddressAttribute;
 use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags};
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope, RouteType,
+};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -33,16 +35,17 @@ pub struct Link {
     pub peer: Option<u32>,
 }
 
-/// A route as the kernel has it.
+/// One way to a destination.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Route {
-    /// Where to.
-    pub destination: IpNet,
+pub struct Way {
     /// By whom; none: directly.
     pub via: Option<IpAddr>,
     /// Through which device.
     pub device: u32,
 }
+
+/// Routes as the kernel has them: the ways to each destination. Several stand side by side.
+pub type Routes = BTreeMap<IpNet, BTreeSet<Way>>;
 
 /// A netlink socket in a namespace.
 #[derive(Debug)]
@@ -231,27 +234,31 @@ impl Links {
     }
 
     /// Unicast routes of the main table that somebody set (those that the kernel adds for addresses are left out).
-    pub async fn routes(&self) -> Result<BTreeSet<Route>, DriverError> {
-        let mut found = BTreeSet::new();
+    pub async fn routes(&self) -> Result<Routes, DriverError> {
+        let mut found = Routes::new();
         for family in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
             let messages = self.handle.route().get(family).execute().try_collect::<Vec<_>>().await;
             let messages = messages.map_err(|error| self.refused("list routes", error))?;
-            found.extend(messages.iter().filter_map(route));
+            for (destination, ways) in messages.iter().filter_map(ways) {
+                found.entry(destination).or_default().extend(ways);
+            }
         }
         Ok(found)
     }
 
-    /// Adds a route; one to the same destination is replaced.
-    pub async fn replace_route(&self, route: &Route) -> Result<(), DriverError> {
-        let done = self.handle.route().add(route_message(route)).replace().execute().await;
-        done.map_err(|error| self.refused(format!("route {} by {:?}", route.destination, route.via), error))
+    /// Sets the ways to a destination in one step; those that are there are replaced.
+    pub async fn replace_route(&self, destination: IpNet, ways: &BTreeSet<Way>) -> Result<(), DriverError> {
+        let message = route_message(destination, ways, RouteProtocol::Static);
+        let done = self.handle.route().add(message).replace().execute().await;
+        done.map_err(|error| self.refused(format!("route {destination} by {ways:?}"), error))
     }
 
-    /// Removes a route; fine when it is gone.
-    pub async fn delete_route(&self, route: &Route) -> Result<(), DriverError> {
-        match self.handle.route().del(route_message(route)).execute().await {
+    /// Removes these ways to a destination, whoever set them; fine when they are gone.
+    pub async fn delete_route(&self, destination: IpNet, ways: &BTreeSet<Way>) -> Result<(), DriverError> {
+        let message = route_message(destination, ways, RouteProtocol::Unspec);
+        match self.handle.route().del(message).execute().await {
             Err(error) if errno(&error) != Some(nix::libc::ESRCH) => {
-                Err(self.refused(format!("remove the route to {}", route.destination), error))
+                Err(self.refused(format!("remove the route to {destination}"), error))
             }
             _ => Ok(()),
         }
@@ -334,7 +341,8 @@ fn rtnetlink_address(index: u32, address: IpNet) -> netlink_packet_route::addres
     }
 }
 
-fn route(message: &RouteMessage) -> Option<Route> {
+/// Destination and ways of a route; none when it is not one of [`Links::routes`].
+fn ways(message: &RouteMessage) -> Option<(IpNet, Vec<Way>)> {
     let header = &message.header;
     let ours = header.table == RouteHeader::RT_TABLE_MAIN
         && header.kind == RouteType::Unicast
@@ -342,47 +350,66 @@ fn route(message: &RouteMessage) -> Option<Route> {
     if !ours {
         return None;
     }
-    let unspecified = match header.address_family {
-        netlink_packet_route::AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        netlink_packet_route::AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    let mut destination = match header.address_family {
+        AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         _ => return None,
     };
-    let (mut destination, mut via, mut device) = (unspecified, None, None);
+    let (mut device, mut several) = (None, None);
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = IpAddr::V4(*address),
             RouteAttribute::Destination(RouteAddress::Inet6(address)) => destination = IpAddr::V6(*address),
-            RouteAttribute::Gateway(RouteAddress::Inet(address)) => via = Some(IpAddr::V4(*address)),
-            RouteAttribute::Gateway(RouteAddress::Inet6(address)) => via = Some(IpAddr::V6(*address)),
             RouteAttribute::Oif(index) => device = Some(*index),
+            RouteAttribute::MultiPath(hops) => several = Some(hops),
             _ => {}
         }
     }
-    Some(Route { destination: IpNet::new(destination, header.destination_prefix_length).ok()?, via, device: device? })
+    let ways = match several {
+        Some(hops) => {
+            let way = |hop: &RouteNextHop| Way { via: next_hop(&hop.attributes), device: hop.interface_index };
+            hops.iter().map(way).collect()
+        }
+        None => vec![Way { via: next_hop(&message.attributes), device: device? }],
+    };
+    Some((IpNet::new(destination, header.destination_prefix_length).ok()?, ways))
 }
 
-fn route_message(route: &Route) -> RouteMessage {
-    match route.destination {
+fn next_hop(attributes: &[RouteAttribute]) -> Option<IpAddr> {
+    attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
+        RouteAttribute::Gateway(RouteAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
+        _ => None,
+    })
+}
+
+fn route_message(destination: IpNet, ways: &BTreeSet<Way>, protocol: RouteProtocol) -> RouteMessage {
+    let mut message = match destination {
         IpNet::V4(net) => {
-            let mut message = RouteMessageBuilder::<Ipv4Addr>::new()
-                .destination_prefix(net.network(), net.prefix_len())
-                .output_interface(route.device)
-                .protocol(RouteProtocol::Static);
-            match route.via {
-                Some(IpAddr::V4(via)) => message = message.gateway(via),
-                _ => message = message.scope(netlink_packet_route::route::RouteScope::Link),
-            }
-            message.build()
+            RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(net.network(), net.prefix_len()).build()
         }
         IpNet::V6(net) => {
-            let mut message = RouteMessageBuilder::<Ipv6Addr>::new()
-                .destination_prefix(net.network(), net.prefix_len())
-                .output_interface(route.device)
-                .protocol(RouteProtocol::Static);
-            if let Some(IpAddr::V6(via)) = route.via {
-                message = message.gateway(via);
-            }
-            message.build()
+            RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(net.network(), net.prefix_len()).build()
         }
+    };
+    message.header.protocol = protocol;
+    // The kernel wants to hear that nobody stands between.
+    if matches!(destination, IpNet::V4(_)) && ways.iter().all(|way| way.via.is_none()) {
+        message.header.scope = RouteScope::Link;
     }
+    let gateway = |way: &Way| way.via.map(|via| RouteAttribute::Gateway(via.into()));
+    if ways.len() == 1 {
+        message
+            .attributes
+            .extend(ways.iter().flat_map(|way| [Some(RouteAttribute::Oif(way.device)), gateway(way)]).flatten());
+    } else {
+        let hop = |way: &Way| {
+            let mut hop = RouteNextHop::default();
+            hop.interface_index = way.device;
+            hop.attributes.extend(gateway(way));
+            hop
+        };
+        message.attributes.push(RouteAttribute::MultiPath(ways.iter().map(hop).collect()));
+    }
+    message
 }

@@ -6,41 +6,20 @@
 
 use crate::{DriverError, unixctl};
 use ::openflow::wire::{CtFlush, CtTuple};
-use std::net::IpAddr;
+use host_plan::TrackedConnection;
 use std::path::Path;
 
-/// A tracked connection: its first packet, and its mark.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Zone.
-    pub zone: u16,
-    /// IP protocol number.
-    pub protocol: u8,
-    /// Source address.
-    pub source: IpAddr,
-    /// Destination address.
-    pub target: IpAddr,
-    /// Source and destination port; zero where there are none.
-    pub ports: (u16, u16),
-    /// Identifier, type and code of ICMP.
-    pub icmp: Option<(u16, u8, u8)>,
-    /// `ct_mark`.
-    pub mark: u32,
-}
-
-impl Entry {
-    /// What forgets exactly this connection.
-    pub fn flush(&self) -> CtFlush {
-        let ports = self.icmp.is_none() && self.ports != (0, 0);
-        let original = CtTuple {
-            src: Some(self.source),
-            dst: Some(self.target),
-            src_port: ports.then_some(self.ports.0),
-            dst_port: ports.then_some(self.ports.1),
-            icmp: self.icmp,
-        };
-        CtFlush { zone: Some(self.zone), protocol: self.protocol, original: Some(original), reply: None }
-    }
+/// What forgets exactly this connection.
+pub fn flush(connection: &TrackedConnection) -> CtFlush {
+    let ports = connection.icmp.is_none() && connection.ports != (0, 0);
+    let original = CtTuple {
+        src: Some(connection.source),
+        dst: Some(connection.target),
+        src_port: ports.then_some(connection.ports.0),
+        dst_port: ports.then_some(connection.ports.1),
+        icmp: connection.icmp,
+    };
+    CtFlush { zone: Some(connection.zone), protocol: connection.protocol, original: Some(original), reply: None }
 }
 
 /// Waits until the datapath does what the flow tables say: what was decided by older ones is gone.
@@ -49,7 +28,7 @@ pub async fn wait_for_flows(rundir: &Path) -> Result<(), DriverError> {
 }
 
 /// All tracked connections, or those of one zone.
-pub async fn list(rundir: &Path, zone: Option<u16>) -> Result<Vec<Entry>, DriverError> {
+pub async fn list(rundir: &Path, zone: Option<u16>) -> Result<Vec<TrackedConnection>, DriverError> {
     let zone = zone.map(|zone| format!("zone={zone}"));
     let arguments: Vec<&str> = zone.iter().map(String::as_str).collect();
     let text = unixctl::run(rundir, "dpctl/dump-conntrack", &arguments).await?;
@@ -57,7 +36,7 @@ pub async fn list(rundir: &Path, zone: Option<u16>) -> Result<Vec<Entry>, Driver
 }
 
 /// A line of the listing; none when it is of a kind that is not understood.
-fn entry(line: &str) -> Option<Entry> {
+fn entry(line: &str) -> Option<TrackedConnection> {
     let (protocol, rest) = line.trim().split_once(",orig=(")?;
     let (original, rest) = rest.split_once(')')?;
     let value = |of: &str, key: &str| -> Option<String> {
@@ -67,7 +46,7 @@ fn entry(line: &str) -> Option<Entry> {
     // Beyond the answer's tuple, of which nothing is needed.
     let after = rest.split_once(')').map_or("", |(_, after)| after);
     let small = |key: &str| number(key).and_then(|number| u8::try_from(number).ok());
-    Some(Entry {
+    Some(TrackedConnection {
         zone: value(after, "zone").and_then(|zone| zone.parse().ok()).unwrap_or(0),
         protocol: protocol_number(protocol)?,
         source: value(original, "src")?.parse().ok()?,
@@ -105,11 +84,11 @@ mod tests {
         let ping = "icmpv6,orig=(src=2001:db8::1,dst=2001:db8::2,id=7,type=128,code=0),reply=(src=2001:db8::2,dst=2001:db8::1,id=7,type=129,code=0),zone=4";
         let found = entry(ping).unwrap();
         assert_eq!((found.source.to_string().as_str(), found.icmp, found.mark), ("2001:db8::1", Some((7, 128, 0)), 0));
-        assert_eq!(found.flush().original.unwrap().icmp, Some((7, 128, 0)));
+        assert_eq!(flush(&found).original.unwrap().icmp, Some((7, 128, 0)));
         let other = "47,orig=(src=10.0.0.1,dst=10.0.0.2),reply=(src=10.0.0.2,dst=10.0.0.1)";
         let found = entry(other).unwrap();
         assert_eq!((found.protocol, found.ports, found.zone), (47, (0, 0), 0));
-        assert_eq!(found.flush().original.unwrap().src_port, None);
+        assert_eq!(flush(&found).original.unwrap().src_port, None);
         assert!(entry("nonsense").is_none() && entry("").is_none());
     }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use host_drivers::attach::{self, Attached};
-use host_drivers::links::{Links, Route};
+use host_drivers::links::{Links, Way};
 use host_drivers::testing::in_a_host_of_its_own;
 use host_drivers::{Place, announce, conntrack, netns, nft, sysctl};
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,21 +127,35 @@ fn addresses_routes_and_parameters_are_set_read_and_removed() {
         }
         assert_eq!(links.addresses().await.unwrap()[&index], BTreeSet::from([address, address6]));
 
-        let route = |destination: &str, via: &str| Route {
-            destination: destination.parse().unwrap(),
-            via: Some(via.parse().unwrap()),
-            device: index,
+        let route = |destination: &str, hops: &[&str]| {
+            let way = |hop: &&str| Way { via: Some(hop.parse().unwrap()), device: index };
+            (destination.parse().unwrap(), hops.iter().map(way).collect::<BTreeSet<_>>())
         };
-        let routes =
-            [route("0.0.0.0/0", "10.10.0.254"), route("192.0.2.0/24", "10.10.0.9"), route("::/0", "2001:db8::9")];
-        for route in &routes {
-            links.replace_route(route).await.unwrap();
-            links.replace_route(route).await.unwrap();
+        let (out, out6) = ("0.0.0.0/0", "::/0");
+        // One way, several side by side in its place, and one again.
+        for (hops, hops6) in [
+            (&["10.10.0.254"][..], &["2001:db8::9"][..]),
+            (&["10.10.0.252", "10.10.0.253"], &["2001:db8::7", "2001:db8::8", "2001:db8::9"]),
+            (&["10.10.0.254"], &["2001:db8::8"]),
+        ] {
+            let routes = [route(out, hops), route("192.0.2.0/24", &["10.10.0.9"]), route(out6, hops6)];
+            for (destination, ways) in routes.iter().chain(&routes) {
+                links.replace_route(*destination, ways).await.unwrap();
+            }
+            assert_eq!(links.routes().await.unwrap(), BTreeMap::from(routes));
         }
-        assert_eq!(links.routes().await.unwrap(), BTreeSet::from(routes.clone()));
-        links.delete_route(&routes[1]).await.unwrap();
-        links.delete_route(&routes[1]).await.unwrap();
-        assert_eq!(links.routes().await.unwrap().len(), 2);
+        let several = [route(out, &["10.10.0.7", "10.10.0.8"]), route(out6, &["2001:db8::7", "2001:db8::8"])];
+        for (destination, ways) in &several {
+            links.replace_route(*destination, ways).await.unwrap();
+        }
+        let by_hand =
+            || std::process::Command::new("ip").args(["route", "add", "198.51.100.0/24", "via", "10.10.0.9"]).status();
+        assert!(place.run(by_hand).await.unwrap().unwrap().success());
+        for (destination, ways) in several.into_iter().chain([route("198.51.100.0/24", &["10.10.0.9"])]) {
+            links.delete_route(destination, &ways).await.unwrap();
+            links.delete_route(destination, &ways).await.unwrap();
+        }
+        assert_eq!(links.routes().await.unwrap(), BTreeMap::from([route("192.0.2.0/24", &["10.10.0.9"])]));
 
         let forwarding = BTreeMap::from([("net.ipv4.ip_forward".to_owned(), "1".to_owned())]);
         sysctl::set(&place, &forwarding).await.unwrap();

@@ -232,6 +232,7 @@ fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostVie
             interfaces,
             gateway,
             further_gateways,
+            default_route_ecmp: row.default_route_ecmp,
             routes: row.routes.clone(),
             floating_ips,
             port_forwardings,

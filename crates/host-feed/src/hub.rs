@@ -12,6 +12,7 @@
 
 use crate::compute::DhcpDefaults;
 use crate::row::RowChange;
+use crate::schedule::Scheduler;
 use crate::state::State;
 use crate::{FeedConfig, FeedError, agents, election, load, schedule, shared, status};
 use host_view::{HostReport, ReportAnswer, WatchEvent};
@@ -51,7 +52,7 @@ pub(crate) struct Hub {
     hosts: Mutex<BTreeMap<String, HostSignals>>,
     settle: Notify,
     /// Woken when scheduling may have something to do.
-    pub(crate) schedule: Notify,
+    schedule: Arc<Notify>,
 }
 
 /// What the change log gave.
@@ -97,6 +98,12 @@ impl Feed {
                 state.take_report(host, report);
             }
         }
+        let scheduler = Scheduler {
+            store: store.clone(),
+            network: Arc::clone(&network),
+            dhcp_agents_per_network: config.dhcp_agents_per_network,
+            wake: Arc::new(Notify::new()),
+        };
         let hub = Arc::new(Hub {
             store,
             config,
@@ -104,12 +111,12 @@ impl Feed {
             state: Mutex::new(state),
             hosts: Mutex::new(BTreeMap::new()),
             settle: Notify::new(),
-            schedule: Notify::new(),
+            schedule: Arc::clone(&scheduler.wake),
         });
         let tasks = vec![
             tokio::spawn(Arc::clone(&hub).follow()),
             tokio::spawn(Arc::clone(&hub).settle()),
-            tokio::spawn(schedule::run(Arc::clone(&hub))),
+            tokio::spawn(scheduler.run()),
         ];
         Ok(Self { hub, _tasks: Arc::new(Tasks(tasks)) })
     }
@@ -309,7 +316,7 @@ impl Hub {
         if !self.store.is_shared() {
             return Ok(BTreeSet::new());
         }
-        let since = schedule::alive_since(self);
+        let since = schedule::alive_since(&self.network);
         self.store.read(move |snapshot| shared::alive(snapshot, since).map_err(FeedError::from)).await
     }
 

@@ -267,6 +267,17 @@ async fn all_gateways_of_a_router_are_on_its_host_and_the_first_one_is_told_apar
     eventually("both are there", || snat(&mut host) == Some(vec![true, false])).await;
     let first = host.view.routers[&router].gateway.clone().unwrap();
     assert_eq!(host.view.ports[&first.port].device_owner, "network:router_gateway");
+    assert!(!host.view.routers[&router].default_route_ecmp);
+    world
+        .work(move |work| {
+            router::update(work, router, serde_json::from_value(json!({"enable_default_route_ecmp": true})).unwrap())
+        })
+        .await;
+    eventually("both are used", || {
+        host.watch();
+        host.view.routers[&router].default_route_ecmp
+    })
+    .await;
     world
         .work(move |work| {
             router::update(work, router, serde_json::from_value(json!({"external_gateway_info": null})).unwrap())

@@ -70,6 +70,8 @@ pub struct RouterRow {
     pub admin_state_up: bool,
     /// Its gateways, the first one first.
     pub gateways: Vec<Gateway>,
+    /// `enable_default_route_ecmp`.
+    pub default_route_ecmp: bool,
     /// Whose it is.
     pub project: String,
     /// Extra routes.

@@ -16,16 +16,16 @@
 mod dhcp;
 pub mod l3;
 
-use crate::hub::Hub;
 use crate::row::RowChange;
 use crate::{FeedError, agents};
 use jiff::{SignedDuration, Timestamp};
 use network_model::binding::AgentConfigurations;
 use network_model::device_owner;
-use network_store::Work;
+use network_store::{NetworkConfig, Work};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{StoreError, params};
+use store::{Store, StoreError, Tx, params};
+use tokio::sync::Notify;
 
 /// Looks even if nobody called: agents die without a word.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -41,50 +41,58 @@ pub fn concerns(change: &RowChange) -> bool {
     }
 }
 
-/// The task.
-pub async fn run(hub: Arc<Hub>) {
-    let started = Instant::now();
-    loop {
-        // Agents have had the time to report to this server.
-        let listened = started.elapsed() > Duration::from_secs(hub.network.agent_down_time.into());
-        if let Err(error) = pass(&hub, listened).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "scheduling failed");
-        }
-        // Woken or not makes no difference to what is done next.
-        let _ = tokio::time::timeout(INTERVAL, hub.schedule.notified()).await;
-    }
+/// The task, and what it needs.
+pub struct Scheduler {
+    pub store: Store,
+    pub network: Arc<NetworkConfig>,
+    pub dhcp_agents_per_network: usize,
+    /// Notified when there may be something to do.
+    pub wake: Arc<Notify>,
 }
 
-async fn pass(hub: &Arc<Hub>, listened: bool) -> Result<(), FeedError> {
-    let alive_since = alive_since(hub);
-    let rules = l3::Rules {
-        alive_since,
-        most_agents: hub.network.max_l3_agents_per_router,
-        fail_over: listened,
-        reschedule: hub.network.allow_automatic_l3agent_failover,
-    };
-    let wanted = hub.config.dhcp_agents_per_network;
-    let (networks, routers) = hub
-        .store
-        .read(move |snapshot| {
-            Ok::<_, FeedError>((dhcp::unserved(snapshot, wanted, alive_since)?, l3::unserved(snapshot, rules)?))
-        })
-        .await?;
-    // Each in a unit of work of its own: one that cannot be served does not keep the others from it.
-    for id in networks {
-        let work = Arc::clone(hub);
-        let name = id.clone();
-        let done =
-            hub.store.write(move |tx| dhcp::serve(&Work::system(tx, &work.network), &name, wanted, alive_since)).await;
-        note("network", &id, done);
+impl Scheduler {
+    /// Runs for as long as it is polled.
+    pub async fn run(self) {
+        let started = Instant::now();
+        loop {
+            // Agents have had the time to report to this server.
+            let listened = started.elapsed() > Duration::from_secs(self.network.agent_down_time.into());
+            if let Err(error) = self.pass(listened).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "scheduling failed");
+            }
+            // Woken or not makes no difference to what is done next.
+            let _ = tokio::time::timeout(INTERVAL, self.wake.notified()).await;
+        }
     }
-    for id in routers {
-        let work = Arc::clone(hub);
-        let name = id.clone();
-        let done = hub.store.write(move |tx| l3::serve(&Work::system(tx, &work.network), &name, rules)).await;
-        note("router", &id, done);
+
+    async fn pass(&self, listened: bool) -> Result<(), FeedError> {
+        let alive_since = alive_since(&self.network);
+        let rules = l3::Rules {
+            alive_since,
+            most_agents: self.network.max_l3_agents_per_router,
+            fail_over: listened,
+            reschedule: self.network.allow_automatic_l3agent_failover,
+        };
+        let wanted = self.dhcp_agents_per_network;
+        let (networks, routers) = self
+            .store
+            .read(move |snapshot| {
+                Ok::<_, FeedError>((dhcp::unserved(snapshot, wanted, alive_since)?, l3::unserved(snapshot, rules)?))
+            })
+            .await?;
+        // Each in a unit of work of its own: one that cannot be served does not keep the others from it.
+        for id in networks {
+            let (network, name) = (Arc::clone(&self.network), id.clone());
+            let serve = move |tx: &Tx<'_>| dhcp::serve(&Work::system(tx, &network), &name, wanted, alive_since);
+            note("network", &id, self.store.write(serve).await);
+        }
+        for id in routers {
+            let (network, name) = (Arc::clone(&self.network), id.clone());
+            let serve = move |tx: &Tx<'_>| l3::serve(&Work::system(tx, &network), &name, rules);
+            note("router", &id, self.store.write(serve).await);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn note(kind: &str, id: &str, done: Result<(), FeedError>) {
@@ -94,8 +102,8 @@ fn note(kind: &str, id: &str, done: Result<(), FeedError>) {
 }
 
 /// Agents that have reported since then are alive.
-pub(crate) fn alive_since(hub: &Hub) -> Timestamp {
-    let down_time = SignedDuration::from_secs(hub.network.agent_down_time.into());
+pub(crate) fn alive_since(network: &NetworkConfig) -> Timestamp {
+    let down_time = SignedDuration::from_secs(network.agent_down_time.into());
     Timestamp::now().checked_sub(down_time).unwrap_or(Timestamp::MIN)
 }
 

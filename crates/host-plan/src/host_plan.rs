@@ -176,7 +176,7 @@ pub struct Device {
     pub sysctls: BTreeMap<String, String>,
 }
 
-/// A route of a namespace.
+/// A route of a namespace. Several to one destination are used side by side: the kernel chooses among them by connection.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Route {
     /// Where to; the default route is `0.0.0.0/0` or `::/0`.

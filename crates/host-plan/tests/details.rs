@@ -122,6 +122,7 @@ fn extra_routes_go_by_the_device_of_their_next_hop() {
     router.routes =
         [route("172.16.0.0/12", "10.10.0.9"), route("0.0.0.0/0", "198.51.100.2"), route("192.0.2.0/24", "203.0.113.1")]
             .into();
+    router.default_route_ecmp = true;
     let plan = host.settle();
     let namespace = &plan.namespaces[&names::router_namespace(id(ROUTER))];
     let text: Vec<String> = namespace
@@ -132,6 +133,43 @@ fn extra_routes_go_by_the_device_of_their_next_hop() {
     assert_eq!(text, ["0.0.0.0/0 198.51.100.2 qg-3214e3a1-fe", "172.16.0.0/12 10.10.0.9 qr-4ff3a089-76"]);
     let said = format!("router {ROUTER}: next hop 203.0.113.1 of the route to 192.0.2.0/24 is on none of its subnets");
     assert_eq!(plan.errors, [said].into());
+    assert_eq!(namespace.sysctls.get("net.ipv4.fib_multipath_hash_policy"), None, "one way each");
+}
+
+#[test]
+fn with_ecmp_the_default_routes_of_all_gateways_stand_side_by_side() {
+    let mut host = Host::router_with_floating_ip();
+    host.add_gateway();
+    let router = host.view.routers.get_mut(&id(ROUTER)).unwrap();
+    router.default_route_ecmp = true;
+    let route = |destination: &str, by: &str| HostRoute { destination: net(destination), nexthop: ip(by) };
+    router.routes = [route("172.16.0.0/12", "10.10.0.8"), route("172.16.0.0/12", "10.10.0.9")].into();
+    let ways = |host: &mut Host| -> Vec<String> {
+        let plan = host.settle();
+        let namespace = &plan.namespaces[&names::router_namespace(id(ROUTER))];
+        assert_eq!(namespace.sysctls["net.ipv4.fib_multipath_hash_policy"], "1");
+        let text = |route: &host_plan::Route| format!("{} {} {}", route.destination, route.via.unwrap(), route.device);
+        namespace.routes.iter().map(text).collect()
+    };
+    assert_eq!(
+        ways(&mut host),
+        [
+            "0.0.0.0/0 198.51.100.1 qg-3214e3a1-fe",
+            "0.0.0.0/0 203.0.113.1 qg-6214e3a1-fe",
+            "172.16.0.0/12 10.10.0.8 qr-4ff3a089-76",
+            "172.16.0.0/12 10.10.0.9 qr-4ff3a089-76",
+        ]
+    );
+
+    // Two gateways on one network have the same next hop, by two devices.
+    let port = host.view.ports.get_mut(&id(QG2)).unwrap();
+    port.network = id(EXT_NET);
+    port.fixed_ips[0].subnet = id(EXT_SUBNET);
+    port.fixed_ips[0].address = ip("198.51.100.182");
+    assert_eq!(
+        ways(&mut host)[..2],
+        ["0.0.0.0/0 198.51.100.1 qg-3214e3a1-fe", "0.0.0.0/0 198.51.100.1 qg-6214e3a1-fe"]
+    );
 }
 
 #[test]

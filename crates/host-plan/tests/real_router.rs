@@ -12,6 +12,7 @@ use host_view::{
     BandwidthLimits, ConntrackHelper, Direction, FixedIp, FloatingIp, Limit, MeteringRule, PortForwarding,
 };
 use net_types::PortRange;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 use support::*;
@@ -81,9 +82,15 @@ impl Lab {
                 self.ip(&self.router, &format!("neigh add proxy {address} dev {name}"));
             }
         }
+        let mut ways: BTreeMap<_, String> = BTreeMap::new();
         for route in &self.plan.routes {
             let via = route.via.map(|via| format!(" via {via}")).unwrap_or_default();
-            self.ip(&self.router, &format!("route replace {}{via} dev {}", route.destination, route.device));
+            ways.entry(route.destination).or_default().push_str(&format!(" nexthop{via} dev {}", route.device));
+        }
+        for (destination, ways) in ways {
+            let alone = ways.matches("nexthop").count() == 1;
+            let ways = if alone { ways.replace(" nexthop", "") } else { ways };
+            self.ip(&self.router, &format!("route replace {destination}{ways}"));
         }
         self.load();
         for (namespace, addresses, gateway) in [
@@ -442,6 +449,42 @@ fn each_of_several_gateways_has_its_own_address_and_floating_ips() {
     assert_eq!(lab.source_seen(&second, ("203.0.113.7", 7004), &beyond), ip("203.0.113.238"));
     assert_eq!(lab.source_seen(&outside, (FLOATING, 7000), &with_floating), ip(OUTSIDE));
     assert_eq!(lab.source_seen(&beyond, ("203.0.113.238", 7002), &second), ip("203.0.113.7"));
+}
+
+#[test]
+fn with_ecmp_connections_leave_by_all_gateways_each_by_its_own() {
+    let mut host = two_subnets(true);
+    host.add_gateway();
+    host.view.routers.get_mut(&id(ROUTER)).unwrap().default_route_ecmp = true;
+    let lab = Lab::new(&host);
+    let far = "192.0.2.7";
+    // Far away, and by both ways: each end says who it is and whom it saw.
+    for (namespace, gateway) in [(&lab.outside, "198.51.100.1"), (&lab.beyond, "203.0.113.1")] {
+        lab.ip(namespace, &format!("addr add {gateway}/24 dev eth0"));
+        lab.ip(namespace, "link set lo up");
+        lab.ip(namespace, &format!("addr add {far}/32 dev lo"));
+        let socket = lab.socket(namespace, far, 7000);
+        std::thread::spawn(move || {
+            while let Ok((_, source)) = socket.recv_from(&mut [0; 16]) {
+                let _ = socket.send_to(format!("{gateway} {}", source.ip()).as_bytes(), source);
+            }
+        });
+    }
+    let mut seen = BTreeSet::new();
+    for port in 7001..7065 {
+        let client = lab.socket(&lab.inside, "10.10.2.71", port);
+        let answer = || {
+            let mut buffer = [0; 64];
+            client.send_to(b"question", (far, 7000)).unwrap();
+            let (length, _) = client.recv_from(&mut buffer).expect("the answer must arrive");
+            String::from_utf8(buffer[..length].to_vec()).unwrap()
+        };
+        let first = answer();
+        assert_eq!(answer(), first, "a connection keeps to its way");
+        seen.insert(first);
+    }
+    let both = [format!("198.51.100.1 {GATEWAY}"), "203.0.113.1 203.0.113.181".to_owned()];
+    assert_eq!(seen, both.into());
 }
 
 #[test]

@@ -111,6 +111,7 @@ fn connect(
         ha: None,
         flavor_id: None,
         enable_ndp_proxy: None,
+        enable_default_route_ecmp: None,
     };
     let router = router::create(work, request)?;
     for subnet in subnets {

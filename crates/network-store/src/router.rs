@@ -41,6 +41,8 @@ pub struct RouterCreate {
     pub flavor_id: Option<Uuid>,
     #[serde(default)]
     pub enable_ndp_proxy: Option<bool>,
+    #[serde(default)]
+    pub enable_default_route_ecmp: Option<bool>,
 }
 
 /// A checked PUT body: what it does not have stays.
@@ -57,6 +59,7 @@ pub struct RouterUpdate {
     pub distributed: Option<bool>,
     pub ha: Option<bool>,
     pub enable_ndp_proxy: Option<bool>,
+    pub enable_default_route_ecmp: Option<bool>,
 }
 
 /// A router and whose it is.
@@ -135,8 +138,9 @@ pub fn create(work: &Work<'_>, request: RouterCreate) -> Result<RouterId, Networ
     let status = if kind.ha && virtual_id.is_none() { "ERROR" } else { "ACTIVE" };
     work.tx.execute(
         "INSERT INTO routers (id, project_id, name, description, admin_state_up, status, gateway_port_id,
-             distributed, ha, ha_vr_id, flavor_id, availability_zone_hints, revision_number, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?12)",
+             distributed, ha, ha_vr_id, flavor_id, availability_zone_hints, enable_default_route_ecmp,
+             revision_number, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7, ?8, ?9, ?10, ?11, ?12, 1, ?13, ?13)",
         params![
             id.0,
             &request.project_id,
@@ -149,6 +153,7 @@ pub fn create(work: &Work<'_>, request: RouterCreate) -> Result<RouterId, Networ
             virtual_id,
             request.flavor_id,
             Value::from(request.availability_zone_hints).to_string(),
+            request.enable_default_route_ecmp.unwrap_or(false),
             work.now
         ],
     )?;
@@ -180,6 +185,7 @@ pub fn update(work: &Work<'_>, id: RouterId, request: RouterUpdate) -> Result<()
     work.set("routers", id.0, "name", request.name)?;
     work.set("routers", id.0, "description", request.description)?;
     work.set("routers", id.0, "admin_state_up", request.admin_state_up)?;
+    work.set("routers", id.0, "enable_default_route_ecmp", request.enable_default_route_ecmp)?;
     if kind != loaded.kind {
         kind::change(work, &loaded, kind)?;
     }

@@ -145,6 +145,7 @@ pub fn router_request(gateway: Option<NetworkId>) -> RouterCreate {
         ha: None,
         flavor_id: None,
         enable_ndp_proxy: None,
+        enable_default_route_ecmp: None,
     }
 }
 

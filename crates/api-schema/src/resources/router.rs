@@ -189,6 +189,16 @@ pub static ROUTER: Resource = Resource {
         .put()
         .filter()
         .from_extension("l3-ext-ndp-proxy"),
+        Attribute::new(
+            "enable_default_route_ecmp",
+            Kind::Boolean,
+            Stored::Boolean("routers.enable_default_route_ecmp"),
+        )
+        .nullable()
+        .optional()
+        .put()
+        .policy()
+        .from_extension("enable-default-route-ecmp"),
         Attribute::new("conntrack_helpers", Kind::Object, Stored::Children(super::conntrack_helper::OF_ROUTER))
             .from_extension("expose-l3-conntrack-helper"),
         standard::tags(),

@@ -126,7 +126,9 @@ impl Sql {
         let (Some(sharing), false) = (resource.sharing(), policy.sees_all_projects(who)) else { return allowed };
         let project = self.project();
         let mut ways = vec![self.shared_by(sharing, sharing.actions)];
-        ways.extend(resource.column("project_id").map(|column| format!("{column} = {project}")));
+        // What says of everything that it is the caller's says nothing.
+        let owner = resource.column("project_id").filter(|column| !column.contains(CALLER_PROJECT));
+        ways.extend(owner.map(|column| format!("{column} = {project}")));
         // What belongs to an object is its owner's to see too.
         ways.extend(resource.all_parents().filter(|parent| parent.column == sharing.object).map(|parent| {
             format!("{} IN (SELECT id FROM {} WHERE project_id = {project})", parent.column, parent.table)

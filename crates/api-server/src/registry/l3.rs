@@ -9,6 +9,7 @@ use network_store::router::GatewayInfo;
 use network_store::{conntrack_helper, flavor, floating_ip, local_ip, ndp_proxy, port_forwarding, router};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::HashSet;
 
 pub(super) static RULES: &[Rules] = &[
     Rules {
@@ -109,8 +110,12 @@ fn interface(body: &Value, for_removal: bool) -> Result<InterfaceRequest, ApiErr
     Ok(InterfaceRequest::new(port.as_deref(), subnet.as_deref(), for_removal)?)
 }
 
-/// `{"router": {"routes": [...]}}`.
-fn extra_routes(body: Value) -> Result<Vec<Route>, ApiError> {
+/// `{"router": {"routes": [...]}}`; a route that is said twice is said once.
+fn extra_routes(mut body: Value) -> Result<Vec<Route>, ApiError> {
+    if let Some(routes) = body.pointer_mut("/router/routes").and_then(Value::as_array_mut) {
+        let mut seen = HashSet::new();
+        routes.retain(|route| seen.insert(route.to_string()));
+    }
     attribute(body, "routes")
 }
 

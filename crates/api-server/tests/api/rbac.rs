@@ -162,6 +162,40 @@ async fn external_networks_have_entries_of_their_own() {
 }
 
 #[tokio::test]
+async fn pools_are_of_the_external_networks_that_one_sees() {
+    let server = Server::new();
+    let network = server.create(ADMIN, "network", json!({})).await;
+    let subnet = json!({"network_id": id(&network), "ip_version": 4, "cidr": "203.0.113.0/24", "name": "out"});
+    let subnet = server.create(ADMIN, "subnet", subnet).await;
+    let pools = async |token: &str| {
+        let path = format!("/v2.0/floatingip_pools?network_id={}", id(&network));
+        server.get(token, &path).await.expect(200)["floatingip_pools"].clone()
+    };
+    let nothing = json!([]);
+    let pool = |project: &str| {
+        let (subnet, network) = (&subnet["id"], &network["id"]);
+        json!([{"subnet_id": subnet, "subnet_name": "out", "network_id": network, "cidr": "203.0.113.0/24",
+                "project_id": project, "tenant_id": project}])
+    };
+    assert_eq!(pools(ADMIN).await, nothing, "it is not external");
+    let entry = share(&server, ADMIN, &network, EXTERNAL, OTHER_PROJECT).await;
+    assert_eq!(pools(OTHER).await, pool(OTHER_PROJECT));
+    assert_eq!(pools(DEMO).await, nothing);
+    assert_eq!(pools(ADMIN).await, pool(ADMIN_PROJECT));
+    let request =
+        |subnet: &Value| json!({"floatingip": {"floating_network_id": id(&network), "subnet_id": id(subnet)}});
+    let floating = server.post(OTHER, "/v2.0/floatingips", request(&subnet)).await.expect(201);
+    assert!(floating["floatingip"]["floating_ip_address"].as_str().unwrap().starts_with("203.0.113."));
+    server.post(DEMO, "/v2.0/floatingips", request(&subnet)).await.expect(404);
+    server.delete(OTHER, &format!("/v2.0/floatingips/{}", id(&floating["floatingip"]))).await.expect(204);
+
+    share(&server, ADMIN, &network, EXTERNAL, "*").await;
+    assert_eq!(pools(DEMO).await, pool(DEMO_PROJECT));
+    server.delete(ADMIN, &format!("/v2.0/rbac-policies/{}", id(&entry))).await.expect(204);
+    assert_eq!(pools(OTHER).await, pool(OTHER_PROJECT));
+}
+
+#[tokio::test]
 async fn only_external_networks_have_a_default() {
     let server = Server::new();
     let inside = server.create(ADMIN, "network", json!({"is_default": true})).await;

@@ -31,6 +31,27 @@ async fn second(server: &Server) -> Value {
 }
 
 #[tokio::test]
+async fn administrators_say_whether_default_routes_stand_side_by_side() {
+    let server = Server::new();
+    let router = server.create(DEMO, "router", json!({})).await;
+    assert_eq!(router["enable_default_route_ecmp"], false);
+    let both = server.create(ADMIN, "router", json!({"enable_default_route_ecmp": true})).await;
+    assert_eq!(both["enable_default_route_ecmp"], true);
+    let unsaid = server.create(ADMIN, "router", json!({"enable_default_route_ecmp": null})).await;
+    assert_eq!(unsaid["enable_default_route_ecmp"], false);
+    let path = format!("/v2.0/routers/{}", id(&router));
+    let body = json!({"router": {"enable_default_route_ecmp": true}});
+    assert_eq!(server.put(DEMO, &path, body.clone()).await.status, 403);
+    let refused = server.post(DEMO, "/v2.0/routers", body.clone()).await;
+    assert_eq!(refused.status, 403);
+    let changed = server.put(ADMIN, &path, body).await.expect(200);
+    assert_eq!(changed["router"]["enable_default_route_ecmp"], true);
+    let null = json!({"router": {"enable_default_route_ecmp": null}});
+    let kept = server.put(ADMIN, &path, null).await.expect(200);
+    assert_eq!(kept["router"]["enable_default_route_ecmp"], true);
+}
+
+#[tokio::test]
 async fn gateways_come_and_go_and_one_of_them_is_the_first() {
     let server = Server::new();
     let (one, two) = (external(&server).await["network_id"].clone(), second(&server).await["network_id"].clone());

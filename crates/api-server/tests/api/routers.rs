@@ -191,9 +191,30 @@ async fn extra_routes_are_replaced_added_and_removed() {
         "400 InvalidRoutes: Invalid format for routes: [{'destination': '192.168.1.0/24', 'nexthop': '10.9.0.9'}], \
          the nexthop is not connected with router"
     );
-    let malformed = server.put(DEMO, &format!("{path}/add_extraroutes"), body(json!([{"destination": "x"}]))).await;
-    assert_eq!(malformed.status, 400);
-    assert_eq!(server.put(DEMO, &format!("{path}/add_extraroutes"), json!({})).await.status, 400);
+    let twice =
+        server.put(DEMO, &format!("{path}/add_extraroutes"), body(json!([route(4), route(4)]))).await.expect(200);
+    assert_eq!(twice["router"]["routes"], json!([route(2), route(3), route(4)]));
+    let invalid = "400 HTTPBadRequest: Invalid input for routes. Reason: ";
+    for (routes, expected) in [
+        (json!("x"), format!("{invalid}Invalid data format for hostroute: 'x'.")),
+        (
+            json!([{"destination": "192.168.1.0/24"}]),
+            format!(
+                "{invalid}Validation of dictionary's keys failed. Expected keys: {{'destination', 'nexthop'}} Provided keys: {{'destination'}}."
+            ),
+        ),
+        (
+            json!([{"destination": "192.168.1.0/24", "nexthop": "x"}]),
+            format!("{invalid}'x' is not a valid IP address."),
+        ),
+    ] {
+        for action in ["add_extraroutes", "remove_extraroutes"] {
+            let refused = server.put(DEMO, &format!("{path}/{action}"), body(routes.clone())).await;
+            assert_eq!(refused.error(), expected, "{action}");
+        }
+    }
+    let unsaid = server.put(DEMO, &format!("{path}/add_extraroutes"), json!({"router": {}})).await;
+    assert_eq!(unsaid.error(), "400 HTTPBadRequest: Unable to find 'routes' in request body");
     let cleared = server.put(DEMO, &path, body(Value::Null)).await.expect(200);
     assert_eq!(cleared["router"]["routes"], json!([]));
 }

@@ -5,11 +5,12 @@ use crate::AgentError;
 use crate::rooms::difference::{Change, Found, device, routes, stale_devices};
 use crate::rooms::{is_our_table, is_ours};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use host_drivers::links::{Link, Links};
+use host_drivers::links::{Link, Links, Way};
 use host_drivers::listening::listening;
 use host_drivers::{Place, netns, nft, offload, sysctl};
 use host_plan::{Attachment, Device, HostPlan, Namespace, NamespaceServices};
 use host_view::AgentRole;
+use net_types::IpNet;
 use nft_rules::tables_from_json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -158,7 +159,7 @@ fn inner(name: &str, shown: &str, plan: &Device, link: &Link, found: &Found) -> 
             Change::DeleteProxy { address, .. } => {
                 findings.push(Finding::unexpected(Layer::Address, name, format!("proxy for {address} on {shown}")));
             }
-            Change::ReplaceRoute(_) | Change::DeleteRoute(_) => {}
+            Change::ReplaceRoute { .. } | Change::DeleteRoute { .. } => {}
         }
     }
     findings
@@ -212,22 +213,24 @@ fn ways(name: &str, plan: &Namespace, found: &Found) -> Vec<Finding> {
         let named = found.links.iter().find(|(_, link)| link.index == index);
         named.map_or_else(|| index.to_string(), |(name, _)| name.clone())
     };
-    let shown = |route: &host_drivers::links::Route| {
-        let via = route.via.map(|via| format!(" via {via}")).unwrap_or_default();
-        format!("{}{via} dev {}", route.destination, device(route.device))
+    let shown = |destination: IpNet, ways: &BTreeSet<Way>| {
+        let way = |way: &Way| {
+            let via = way.via.map(|via| format!(" via {via}")).unwrap_or_default();
+            format!("{via} dev {}", device(way.device))
+        };
+        format!("{destination}{}", ways.iter().map(way).collect::<Vec<_>>().join(" and"))
     };
     let told = routes(plan, found).into_iter().filter_map(|change| match change {
-        Change::ReplaceRoute(route) => {
-            let same = found.routes.iter().find(|known| known.destination == route.destination);
-            Some(match same {
-                Some(known) => {
-                    let what = format!("route to {}", route.destination);
-                    Finding::different(Layer::Route, name, what, shown(&route), shown(known))
-                }
-                None => Finding::missing(Layer::Route, name, shown(&route)),
-            })
+        Change::ReplaceRoute { destination, ways } => Some(match found.routes.get(&destination) {
+            Some(known) => {
+                let what = format!("route to {destination}");
+                Finding::different(Layer::Route, name, what, shown(destination, &ways), shown(destination, known))
+            }
+            None => Finding::missing(Layer::Route, name, shown(destination, &ways)),
+        }),
+        Change::DeleteRoute { destination, ways } => {
+            Some(Finding::unexpected(Layer::Route, name, shown(destination, &ways)))
         }
-        Change::DeleteRoute(route) => Some(Finding::unexpected(Layer::Route, name, shown(&route))),
         _ => None,
     });
     // A route through a device that is not there is the device's misfortune, and told there.

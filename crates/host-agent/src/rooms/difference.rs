@@ -3,7 +3,7 @@
 //! In: the plan of a namespace and what netlink says is in it. Out: the changes, in the order in which they are safe:
 //! devices up, new addresses before old ones go, routes after the addresses that they lean on.
 
-use host_drivers::links::{Link, LinkChange, Route};
+use host_drivers::links::{Link, LinkChange, Routes, Way};
 use host_plan::{Device, Namespace};
 use net_types::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ pub(crate) struct Found {
     pub links: BTreeMap<String, Link>,
     /// By the device's number.
     pub addresses: BTreeMap<u32, BTreeSet<IpNet>>,
-    pub routes: BTreeSet<Route>,
+    pub routes: Routes,
     /// Addresses that devices answer for on behalf of others, by the device's number.
     pub proxied: BTreeMap<u32, BTreeSet<IpAddr>>,
 }
@@ -28,8 +28,8 @@ pub(crate) enum Change {
     DeleteAddress { index: u32, address: IpNet },
     AddProxy { index: u32, address: IpAddr },
     DeleteProxy { index: u32, address: IpAddr },
-    ReplaceRoute(Route),
-    DeleteRoute(Route),
+    ReplaceRoute { destination: IpNet, ways: BTreeSet<Way> },
+    DeleteRoute { destination: IpNet, ways: BTreeSet<Way> },
 }
 
 /// What must change at one device that is there.
@@ -54,22 +54,22 @@ pub(crate) fn device(plan: &Device, found: &Found, link: &Link) -> Vec<Change> {
 
 /// What must change among the routes; those through a device that is not there have to wait for it.
 pub(crate) fn routes(plan: &Namespace, found: &Found) -> Vec<Change> {
-    let index = |device: &String| found.links.get(device).map(|link| link.index);
-    let wanted: BTreeSet<Route> = plan
-        .routes
-        .iter()
-        .filter_map(|route| {
-            Some(Route { destination: route.destination.trunc(), via: route.via, device: index(&route.device)? })
-        })
-        .collect();
-    let replaced: BTreeSet<IpNet> = wanted.iter().map(|route| route.destination).collect();
+    let mut wanted = Routes::new();
+    for route in &plan.routes {
+        let Some(link) = found.links.get(&route.device) else { continue };
+        let way = Way { via: route.via, device: link.index };
+        wanted.entry(route.destination.trunc()).or_default().insert(way);
+    }
     // Direct routes first: a next hop may lie behind one of them.
-    let missing = wanted.difference(&found.routes);
-    let (direct, by_somebody): (Vec<_>, Vec<_>) = missing.partition(|route| route.via.is_none());
-    let set = direct.into_iter().chain(by_somebody).cloned().map(Change::ReplaceRoute);
-    // A route to the same destination is replaced in one step, so that there is no moment without.
-    let stale = found.routes.difference(&wanted).filter(|route| !replaced.contains(&route.destination));
-    set.chain(stale.cloned().map(Change::DeleteRoute)).collect()
+    let missing = wanted.iter().filter(|(destination, ways)| found.routes.get(*destination) != Some(*ways));
+    let (direct, by_somebody): (Vec<_>, Vec<_>) =
+        missing.partition(|(_, ways)| ways.iter().any(|way| way.via.is_none()));
+    let owned = |(destination, ways): (&IpNet, &BTreeSet<Way>)| (*destination, ways.clone());
+    // Ways to the same destination are replaced in one step, so that there is no moment without.
+    let set = direct.into_iter().chain(by_somebody).map(owned);
+    let set = set.map(|(destination, ways)| Change::ReplaceRoute { destination, ways });
+    let stale = found.routes.iter().filter(|(destination, _)| !wanted.contains_key(*destination)).map(owned);
+    set.chain(stale.map(|(destination, ways)| Change::DeleteRoute { destination, ways })).collect()
 }
 
 /// Devices of ours that nobody wants any more.
@@ -112,13 +112,15 @@ mod tests {
         Link { index, mac: MAC, mtu: 1450, up: true, carrier: true, peer: None }
     }
 
+    fn by(hops: &[&str]) -> BTreeSet<Way> {
+        hops.iter().map(|via| Way { via: Some(via.parse().unwrap()), device: 7 }).collect()
+    }
+
     fn found(addresses: &[&str], routes: &[(&str, &str)]) -> Found {
-        let route =
-            |(to, via): &(&str, &str)| Route { destination: net(to), via: Some(via.parse().unwrap()), device: 7 };
         Found {
             links: [("lo".to_owned(), link(1)), ("qr-1".to_owned(), link(7)), ("qg-old".to_owned(), link(8))].into(),
             addresses: [(7, nets(addresses))].into(),
-            routes: routes.iter().map(route).collect(),
+            routes: routes.iter().map(|(to, via)| (net(to), by(&[via]))).collect(),
             proxied: BTreeMap::new(),
         }
     }
@@ -145,14 +147,19 @@ mod tests {
     }
 
     #[test]
-    fn a_route_that_changes_its_next_hop_is_replaced() {
+    fn a_route_that_changes_its_next_hops_is_replaced() {
         let route = |to: &str, via: &str, device: &str| PlannedRoute {
             destination: net(to),
             via: Some(via.parse().unwrap()),
             device: device.to_owned(),
         };
         let plan = Namespace {
-            routes: [route("0.0.0.0/0", "10.0.0.2", "qr-1"), route("10.9.0.0/16", "10.0.0.9", "absent")].into(),
+            routes: [
+                route("0.0.0.0/0", "10.0.0.2", "qr-1"),
+                route("0.0.0.0/0", "10.0.0.3", "qr-1"),
+                route("10.9.0.0/16", "10.0.0.9", "absent"),
+            ]
+            .into(),
             devices: [("qr-1".to_owned(), planned(&[]))].into(),
             ..Namespace::default()
         };
@@ -166,13 +173,13 @@ mod tests {
         };
         let found = found(&[], &[("0.0.0.0/0", "10.0.0.1"), ("10.5.0.0/16", "10.0.0.5")]);
         let changes = routes(&plan, &found);
-        let kernel = |to: &str, via: &str| Route { destination: net(to), via: Some(via.parse().unwrap()), device: 7 };
+        let direct = [Way { via: None, device: 7 }].into();
         assert_eq!(
             changes,
             [
-                Change::ReplaceRoute(Route { via: None, ..kernel("192.0.2.1/32", "0.0.0.0") }),
-                Change::ReplaceRoute(kernel("0.0.0.0/0", "10.0.0.2")),
-                Change::DeleteRoute(kernel("10.5.0.0/16", "10.0.0.5")),
+                Change::ReplaceRoute { destination: net("192.0.2.1/32"), ways: direct },
+                Change::ReplaceRoute { destination: net("0.0.0.0/0"), ways: by(&["10.0.0.2", "10.0.0.3"]) },
+                Change::DeleteRoute { destination: net("10.5.0.0/16"), ways: by(&["10.0.0.5"]) },
             ]
         );
         assert_eq!(stale_devices(&plan, &found), ["qg-old"]);

@@ -360,8 +360,8 @@ impl Room {
             Change::DeleteAddress { index, address } => self.links.delete_address(index, address).await,
             Change::AddProxy { index, address } => self.links.add_proxied(index, address).await,
             Change::DeleteProxy { index, address } => self.links.delete_proxied(index, address).await,
-            Change::ReplaceRoute(route) => self.links.replace_route(&route).await,
-            Change::DeleteRoute(route) => self.links.delete_route(&route).await,
+            Change::ReplaceRoute { destination, ways } => self.links.replace_route(destination, &ways).await,
+            Change::DeleteRoute { destination, ways } => self.links.delete_route(destination, &ways).await,
         }
     }
 

@@ -11,7 +11,7 @@
 
 use host_drivers::openflow::OpenFlow;
 use host_drivers::{DriverError, tracked};
-use host_plan::{ConnectionRules, HostPlan, TrackedConnection};
+use host_plan::{ConnectionRules, HostPlan};
 use host_view::HostView;
 use openflow::FlowDiff;
 use std::path::PathBuf;
@@ -82,30 +82,17 @@ async fn sweep(rundir: &std::path::Path, bridge: &str, wanted: &Wanted) -> Resul
     }
     // What the datapath still has cached would let refused packets make the connection anew.
     tracked::wait_for_flows(rundir).await?;
-    let mut entries = vec![];
+    let mut connections = vec![];
     if zones.len() <= FEW_ZONES {
         for zone in zones {
-            entries.extend(tracked::list(rundir, Some(zone)).await?);
+            connections.extend(tracked::list(rundir, Some(zone)).await?);
         }
     } else {
-        entries = tracked::list(rundir, None).await?;
+        connections = tracked::list(rundir, None).await?;
     }
-    let stale: Vec<_> =
-        entries.iter().filter(|entry| rules.must_go(&connection(entry))).map(tracked::Entry::flush).collect();
+    let stale: Vec<_> = connections.iter().filter(|known| rules.must_go(known)).map(tracked::flush).collect();
     if !stale.is_empty() {
         OpenFlow::connect(rundir, bridge).await?.forget(&stale).await?;
     }
     Ok(stale.len())
-}
-
-fn connection(entry: &tracked::Entry) -> TrackedConnection {
-    TrackedConnection {
-        zone: entry.zone,
-        protocol: entry.protocol,
-        source: entry.source,
-        target: entry.target,
-        ports: entry.ports,
-        icmp: entry.icmp,
-        mark: entry.mark,
-    }
 }

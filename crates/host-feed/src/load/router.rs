@@ -38,7 +38,8 @@ pub(super) fn routers(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<
             Ok((row.get::<String>(0)?, row.parse(1)?))
         })?;
     let (sql, params) = select(
-        "SELECT id, admin_state_up, project_id, enable_ndp_proxy, gateway_qos_policy_id FROM routers",
+        "SELECT id, admin_state_up, project_id, enable_ndp_proxy, gateway_qos_policy_id, enable_default_route_ecmp
+         FROM routers",
         "id",
         id,
         "",
@@ -52,6 +53,7 @@ pub(super) fn routers(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<
             routes: routes.remove(&key).unwrap_or_default().into_iter().collect(),
             ndp_proxies: row.get::<bool>(3)?.then(|| proxies.remove(&key).unwrap_or_default().into_iter().collect()),
             gateway_policy: row.parse_opt(4)?,
+            default_route_ecmp: row.get(5)?,
             conntrack_helpers: helpers.remove(&key).unwrap_or_default().into_iter().collect(),
         };
         rows.push(RowChange::Router(row.parse(0)?, Some(router)));

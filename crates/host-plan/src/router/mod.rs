@@ -4,7 +4,7 @@
 //! qrouter-<router>
 //!   qr-<port> ...  gateway addresses of the inside subnets           ── br-int, access ports
 //!   qg-<port> ...  outside address, and each floating IP as a /32    ── br-int, access port of the external network
-//!   default route by the first external subnet's gateway; extra routes
+//!   default route by the first external subnet's gateway; extra routes: `routes`
 //!
 //! table ip neutronium
 //!   prerouting (filter, -150)   in by qg-: mark 0x2, "from outside"
@@ -17,8 +17,7 @@
 //!   and what `scopes` (in table ip6 neutronium, too) and `limits` draw; tables of their own: `helpers`, `metering`
 //! ```
 //! A router may have several gateways. Each has its device and says for itself whether what leaves by it takes its address;
-//! a floating IP is on the device whose network it is of. The default route of each family is that of the first gateway
-//! that has one: the others are ways to their own networks, and ways in.
+//! a floating IP is on the device whose network it is of.
 //! In: `routers` and their ports. Out: [`Namespace`]s and what runs in them (see `advertisement`, and `metadata`, which has
 //! tables of its own). The table is replaced as a whole in one transaction, and a packet costs one lookup however many
 //! floating IPs there are. IPv6 is routed, never translated. A router that is administratively down has no namespace.
@@ -30,17 +29,18 @@ mod metering;
 mod nat;
 mod ndp_proxy;
 mod port_forwarding;
+mod routes;
 mod scopes;
 pub(crate) mod standby;
 
-use crate::host_plan::{Namespace, Route};
+use crate::host_plan::Namespace;
 use crate::metadata;
 use crate::names;
-use crate::namespaces::{default_routes, device, on_link, subnets_of, sysctls};
+use crate::namespaces::{device, sysctls};
 use crate::services::{MetadataProxy, NamespaceServices};
 use crate::wiring::Wiring;
 pub use helpers::is_optional;
-use host_view::{Gateway, HostRoute, Port, Router, RouterState};
+use host_view::{Gateway, Port, Router, RouterState};
 pub use nat::NAT_TABLE;
 pub(crate) use nat::floating_ips_in;
 use net_types::{IpNet, PortId};
@@ -73,11 +73,8 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
         let ways = planner.gateways(router);
         let said = planner.tables(router, &ways);
         planned.errors.extend(said.into_iter().map(|reason| format!("router {id}: {reason}")));
-        for route in &router.routes {
-            if let Err(reason) = planner.extra_route(route) {
-                planned.errors.insert(format!("router {id}: {reason}"));
-            }
-        }
+        let unreachable = routes::finish(&mut planner.namespace, &router.routes);
+        planned.errors.extend(unreachable.into_iter().map(|reason| format!("router {id}: {reason}")));
         let name = names::router_namespace(*id);
         if let Some(proxy) = planner.metadata(&id.to_string(), router) {
             planned.services.entry(name.clone()).or_default().metadata = Some(proxy);
@@ -153,7 +150,7 @@ impl<'a> Planner<'_, 'a> {
     fn gateways(&mut self, router: &Router) -> Vec<Way<'a>> {
         let mut ways: Vec<Way<'_>> = Vec::new();
         for gateway in router.gateways() {
-            ways.extend(self.gateway(gateway));
+            ways.extend(self.gateway(gateway, router.default_route_ecmp));
         }
         let Some(first) = ways.first() else { return ways };
         if router.ndp_proxies.is_some()
@@ -200,16 +197,11 @@ impl<'a> Planner<'_, 'a> {
     }
 
     /// Device and routes of one gateway; none while its port is not there.
-    fn gateway(&mut self, gateway: &Gateway) -> Option<Way<'a>> {
+    fn gateway(&mut self, gateway: &Gateway, side_by_side: bool) -> Option<Way<'a>> {
         let view = self.wiring.view;
         let device = names::router_gateway(gateway.port);
         let port = view.ports.get(&gateway.port).filter(|_| self.device(device.clone(), gateway.port))?;
-        let mut routes = default_routes(subnets_of(view, port), &device);
-        routes.extend(on_link(self.wiring, port, &device));
-        // What leads somewhere already goes on doing so: the kernel has room for one way.
-        let known: BTreeSet<IpNet> = self.namespace.routes.iter().map(|route| route.destination).collect();
-        routes.retain(|route| !known.contains(&route.destination));
-        self.namespace.routes.extend(routes);
+        routes::add_gateway(&mut self.namespace, self.wiring, port, &device, side_by_side);
         let own = port.fixed_ips.iter().map(|fixed| fixed.address).find(IpAddr::is_ipv4);
         Some(Way { id: gateway.port, port, device, snat_to: own.filter(|_| gateway.enable_snat) })
     }
@@ -218,19 +210,5 @@ impl<'a> Planner<'_, 'a> {
     fn leads_to(&self, port: &Port, address: &IpAddr) -> bool {
         let mut subnets = self.wiring.view.subnets.values();
         subnets.any(|subnet| subnet.network == port.network && subnet.cidr.contains(address))
-    }
-
-    /// By the device that has the next hop's subnet.
-    fn extra_route(&mut self, route: &HostRoute) -> Result<(), String> {
-        let reaches = |addresses: &BTreeSet<IpNet>| addresses.iter().any(|net| net.trunc().contains(&route.nexthop));
-        let found = self.namespace.devices.iter().find(|(_, device)| reaches(&device.addresses));
-        let (device, _) = found.ok_or_else(|| {
-            format!("next hop {} of the route to {} is on none of its subnets", route.nexthop, route.destination)
-        })?;
-        let (destination, device) = (route.destination.trunc(), device.clone());
-        // An extra default route takes the place of the gateway's: the kernel has room for one.
-        self.namespace.routes.retain(|known| known.destination != destination);
-        self.namespace.routes.insert(Route { destination, via: Some(route.nexthop), device });
-        Ok(())
     }
 }

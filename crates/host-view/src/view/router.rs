@@ -21,6 +21,9 @@ pub struct Router {
     /// More ways out (`external_gateways` behind the first).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further_gateways: Vec<Gateway>,
+    /// The default routes of all gateways are used side by side (`enable_default_route_ecmp`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default_route_ecmp: bool,
     /// `routes` (extra routes).
     pub routes: BTreeSet<HostRoute>,
     /// Floating IPs that it realises.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use host_drivers::links::{Link, LinkChange, Links, Route};
+use host_drivers::links::{Link, LinkChange, Links, Way};
 use host_drivers::{DriverError, Place, attach, netns, offload, sysctl};
 use ipnet::{IpNet, Ipv4Net};
 use net_types::MacAddr;
@@ -181,8 +181,8 @@ async fn attempt(probe: &mut Probe, patience: Duration) -> Result<(), PlugError>
             inside.add_address(device.index, *address).await?;
         }
         if let Some(gateway) = probe.gateway {
-            let route = Route { destination: IpNet::V4(Ipv4Net::default()), via: Some(gateway), device: device.index };
-            inside.replace_route(&route).await?;
+            let way = Way { via: Some(gateway), device: device.index };
+            inside.replace_route(IpNet::V4(Ipv4Net::default()), &[way].into()).await?;
         }
     }
     probe.addressed_after_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -229,7 +229,7 @@ async fn configure(inside: &Links, device: &Link, lease: &Lease) -> Result<(), P
     routes.sort_by_key(|(_, via)| !via.is_unspecified());
     for (destination, via) in routes {
         let via = (!via.is_unspecified()).then_some(IpAddr::V4(via));
-        inside.replace_route(&Route { destination: IpNet::V4(destination), via, device: device.index }).await?;
+        inside.replace_route(IpNet::V4(destination), &[Way { via, device: device.index }].into()).await?;
     }
     Ok(())
 }

@@ -141,10 +141,20 @@ impl<'a> Rooms<'a> {
             say(trace, "it forwards nothing: dropped".to_owned());
             return None;
         }
-        let Some((oif, via)) = route(room, destination) else {
+        let ways = routes(room, destination);
+        let Some((oif, via)) = ways.first().cloned() else {
             say(trace, format!("no route to {destination}: dropped"));
             return None;
         };
+        if ways.len() > 1 {
+            say(
+                trace,
+                format!(
+                    "{} ways side by side to {destination}, of which this connection takes one: {oif}, say",
+                    ways.len()
+                ),
+            );
+        }
         passing.oif.clone_from(&oif);
         if self.hook(name, &room.nft, Hook::Forward, &mut passing, trace) == Fate::Dropped
             || self.hook(name, &room.nft, Hook::Postrouting, &mut passing, trace) == Fate::Dropped
@@ -209,15 +219,20 @@ fn turned((protocol, source, destination, low, high): Ends) -> Ends {
     (protocol, destination, source, high, low)
 }
 
-/// Device and next hop of the longest prefix that holds the address; no next hop: directly.
-fn route(room: &Namespace, to: IpAddr) -> Option<(String, Option<IpAddr>)> {
+/// Devices and next hops of the longest prefix that holds the address; no next hop: directly.
+fn routes(room: &Namespace, to: IpAddr) -> Vec<(String, Option<IpAddr>)> {
     let connected = room
         .devices
         .iter()
         .flat_map(|(name, device)| device.addresses.iter().map(move |net| (net.trunc(), name, None)));
     let planned = room.routes.iter().map(|route| (route.destination, &route.device, route.via));
-    let best = connected.chain(planned).filter(|(net, ..)| net.contains(&to)).max_by_key(|(net, ..)| net.prefix_len());
-    best.map(|(_, device, via)| (device.clone(), via))
+    let known: Vec<_> = connected.chain(planned).filter(|(net, ..)| net.contains(&to)).collect();
+    let longest = known.iter().map(|(net, ..)| net.prefix_len()).max();
+    let ways = known.into_iter().filter(|(net, ..)| Some(net.prefix_len()) == longest);
+    let ways: Vec<_> = ways.map(|(_, device, via)| (device.clone(), via)).collect();
+    // A device on whose wire the address is comes before next hops, and alone.
+    let direct = ways.iter().find(|(_, via)| via.is_none()).cloned();
+    direct.map_or(ways, |direct| vec![direct])
 }
 
 /// The packet as the device sends it.
