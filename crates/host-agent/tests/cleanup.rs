@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::view::{add_network, add_port, id, ip, mac, serve_dhcp};
+use common::view::{add_network, add_port, add_router, mac};
 use common::{Host, on_a_host};
 use host_agent::{Layer, ViewFrom, audit, remove_everything};
 use host_view::{Gateway, Router, Segment, TunnelPeer};
@@ -73,32 +73,17 @@ fn what_is_of_others_stays_and_all_of_ours_goes() {
              endpoint = { bridge = 'br-phys', prefix_len = 24 }",
         );
         let agent = host.agent_with(config.clone());
-        let mut ports = vec![];
+        let mut made = None;
         host.server.change(|view| {
-            let vni = net_types::Vni::new(77).unwrap();
-            let net = add_network(view, Segment::Vxlan { vni }, "10.0.0.0/24", Some("10.0.0.1"));
-            let flat = Segment::Flat { physical_network: "physnet1".to_owned() };
-            let outside = add_network(view, flat, "203.0.113.0/24", Some("203.0.113.1"));
-            ports.push(serve_dhcp(view, net, mac(0xd), "10.0.0.2"));
-            ports.push(add_port(view, net, "network:router_interface", mac(0xa), "10.0.0.1"));
-            ports.push(add_port(view, outside, "network:router_gateway", mac(0xb), "203.0.113.10"));
-            ports.push(add_port(view, net, "compute:nova", mac(1), "10.0.0.11"));
-            let router = Router {
-                admin_state_up: true,
-                interfaces: [ports[1]].into(),
-                gateway: Some(Gateway { port: ports[2], enable_snat: true }),
-                ..Router::default()
-            };
-            view.routers.insert(id(), router);
-            let types = [net_types::NetworkType::Vxlan].into();
-            let peer = TunnelPeer { address: ip("192.0.2.12"), mac: Some(mac(0x12)), types, watched: false };
-            view.tunnel_peers.insert("other".to_owned(), peer);
+            let routed = add_router(view);
+            made = Some((routed, add_port(view, routed.net, "compute:nova", mac(1), "10.0.0.11")));
         });
-        for port in &ports[..3] {
-            host.server.until_up(*port).await;
+        let (routed, instance) = made.unwrap();
+        for port in routed.ports() {
+            host.server.until_up(port).await;
         }
         // A hypervisor's port on our bridge, and one that nobody knows.
-        let interface = format!("external_ids:iface-id={}", ports[3]);
+        let interface = format!("external_ids:iface-id={instance}");
         host.switch.vsctl(&["add-port", "br-int", "mine1", "--", "set", "Interface", "mine1", &interface]).unwrap();
         host.switch.vsctl(&["add-port", "br-int", "plain1", "tag=5"]).unwrap();
         host.switch.ofctl(&["add-flow", "br-int", "cookie=0x98,table=7,priority=7,actions=drop"]).unwrap();
@@ -106,7 +91,7 @@ fn what_is_of_others_stays_and_all_of_ours_goes() {
         let quiet = "add chain netdev neutronium-quiet in_probe0 \
                      { type filter hook ingress device \"probe0\" priority -500; policy drop; }";
         host.switch.run(&["nft", quiet]).unwrap();
-        host.server.until_up(ports[3]).await;
+        host.server.until_up(instance).await;
 
         // Nothing is removed under a running agent.
         let refused = remove_everything(&config).await.unwrap_err();

@@ -46,6 +46,30 @@ fn add_grouped(
     (port, group)
 }
 
+/// A server 10.0.0.1 in a group, and a client 10.0.0.2 that may do anything.
+struct Pair {
+    server: Instance,
+    client: Instance,
+    client_port: PortId,
+    group: SecurityGroupId,
+}
+
+/// A pair that is plugged, the server in a group with these rules.
+async fn pair(host: &Host, rules: &[(SecurityGroupRuleId, SecurityGroupRule)]) -> Pair {
+    let mut made = None;
+    host.server.change(|view| {
+        let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
+        let (server, group) = add_grouped(view, net, 1, rules);
+        made = Some((server, add_port(view, net, "compute:nova", mac(2), "10.0.0.2"), group));
+    });
+    let (server_port, client_port, group) = made.unwrap();
+    let server = host.plug(server_port, mac(1), &["10.0.0.1/24"]);
+    let client = host.plug(client_port, mac(2), &["10.0.0.2/24"]);
+    host.server.until_up(server_port).await;
+    host.server.until_up(client_port).await;
+    Pair { server, client, client_port, group }
+}
+
 fn at<T: Send + 'static>(instance: &Instance, work: impl FnOnce() -> T + Send + 'static) -> T {
     Place::named(&instance.namespace).run_blocking(work).unwrap()
 }
@@ -79,18 +103,8 @@ fn answers_alone_do_not_keep_a_connection_alive() {
     on_a_host(|host| async move {
         let _agent = host.agent();
         let (gone, stays): (SecurityGroupRuleId, SecurityGroupRuleId) = (id(), id());
-        let mut made = None;
-        host.server.change(|view| {
-            let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
-            let rules = [(gone, ports(Direction::Ingress, 17, 5000)), (stays, ports(Direction::Ingress, 17, 5001))];
-            let (server, group) = add_grouped(view, net, 1, &rules);
-            made = Some((server, add_port(view, net, "compute:nova", mac(2), "10.0.0.2"), group));
-        });
-        let (server, client, group) = made.unwrap();
-        let a = host.plug(server, mac(1), &["10.0.0.1/24"]);
-        let b = host.plug(client, mac(2), &["10.0.0.2/24"]);
-        host.server.until_up(server).await;
-        host.server.until_up(client).await;
+        let rules = [(gone, ports(Direction::Ingress, 17, 5000)), (stays, ports(Direction::Ingress, 17, 5001))];
+        let Pair { server: a, client: b, client_port, group } = pair(&host, &rules).await;
 
         let mut buffer = [0; 16];
         let mut streams = vec![];
@@ -106,7 +120,7 @@ fn answers_alone_do_not_keep_a_connection_alive() {
             streams.push((server, client, asker));
         }
         assert_eq!((tracked(&host, 5000), tracked(&host, 5001)), (1, 1));
-        explained(&host, client, &a, gone).await;
+        explained(&host, client_port, &a, gone).await;
 
         host.server.change(|view| {
             view.security_groups.get_mut(&group).unwrap().rules.remove(&gone);
@@ -164,20 +178,10 @@ fn a_connection_ends_with_its_rule_and_goes_on_with_it() {
     on_a_host(|host| async move {
         let _agent = host.agent();
         let rule: SecurityGroupRuleId = id();
-        let mut made = None;
-        host.server.change(|view| {
-            let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
-            // Outwards everything: an answer would be allowed by itself, so the connection may not simply be forgotten.
-            let out = SecurityGroupRule { protocol: None, matching: RuleMatch::Any, ..ports(Direction::Egress, 6, 1) };
-            let rules = [(rule, ports(Direction::Ingress, 6, 22)), (id(), out)];
-            let (server, group) = add_grouped(view, net, 1, &rules);
-            made = Some((server, add_port(view, net, "compute:nova", mac(2), "10.0.0.2"), group));
-        });
-        let (server, client, group) = made.unwrap();
-        let a = host.plug(server, mac(1), &["10.0.0.1/24"]);
-        let b = host.plug(client, mac(2), &["10.0.0.2/24"]);
-        host.server.until_up(server).await;
-        host.server.until_up(client).await;
+        // Outwards everything: an answer would be allowed by itself, so the connection may not simply be forgotten.
+        let out = SecurityGroupRule { protocol: None, matching: RuleMatch::Any, ..ports(Direction::Egress, 6, 1) };
+        let rules = [(rule, ports(Direction::Ingress, 6, 22)), (id(), out)];
+        let Pair { server: a, client: b, group, .. } = pair(&host, &rules).await;
 
         let listener = at(&a, || TcpListener::bind("10.0.0.1:22")).unwrap();
         let mut client = at(&b, || TcpStream::connect_timeout(&"10.0.0.1:22".parse().unwrap(), PATIENCE)).unwrap();

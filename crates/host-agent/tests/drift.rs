@@ -5,10 +5,10 @@
 
 mod common;
 
-use common::view::{add_network, add_port, id, ip, mac, serve_dhcp};
+use common::view::{add_router, id, ip};
 use common::{Agent, Host, on_a_host};
 use host_agent::{AgentConfig, ViewFrom, audit};
-use host_view::{FloatingIp, Gateway, Router, Segment, TunnelPeer};
+use host_view::FloatingIp;
 use std::time::Duration;
 
 const OVS: &str = "bridge_mappings = { physnet1 = 'br-ex' }\nlocal_ip = '192.0.2.11'\n\
@@ -33,39 +33,24 @@ impl Scene {
         let mut config = host.config(OVS);
         config.agent.audit_interval = audit_interval;
         let agent = host.agent_with(config.clone());
-        let (router, mut ports, mut network) = (id(), vec![], None);
+        let mut made = None;
         host.server.change(|view| {
-            let vni = net_types::Vni::new(77).unwrap();
-            let net = add_network(view, Segment::Vxlan { vni }, "10.0.0.0/24", Some("10.0.0.1"));
-            let flat = Segment::Flat { physical_network: "physnet1".to_owned() };
-            let outside = add_network(view, flat, "203.0.113.0/24", Some("203.0.113.1"));
-            ports.push(serve_dhcp(view, net, mac(0xd), "10.0.0.2"));
-            ports.push(add_port(view, net, "network:router_interface", mac(0xa), "10.0.0.1"));
-            ports.push(add_port(view, outside, "network:router_gateway", mac(0xb), "203.0.113.10"));
+            let routed = add_router(view);
             let floating = FloatingIp { floating_address: ip("203.0.113.20"), fixed_address: ip("10.0.0.11") };
-            let value = Router {
-                admin_state_up: true,
-                interfaces: [ports[1]].into(),
-                gateway: Some(Gateway { port: ports[2], enable_snat: true }),
-                floating_ips: [(id(), floating)].into(),
-                ..Router::default()
-            };
-            view.routers.insert(router, value);
-            let types = [net_types::NetworkType::Vxlan].into();
-            let peer = TunnelPeer { address: ip("192.0.2.12"), mac: Some(mac(0x12)), types, watched: false };
-            view.tunnel_peers.insert("other".to_owned(), peer);
-            network = Some(net.network);
+            view.routers.get_mut(&routed.router).unwrap().floating_ips.insert(id(), floating);
+            made = Some(routed);
         });
-        for port in &ports {
-            host.server.until_up(*port).await;
+        let routed = made.unwrap();
+        for port in routed.ports() {
+            host.server.until_up(port).await;
         }
         let scene = Self {
             config,
             agent,
-            router: format!("qrouter-{router}"),
-            dhcp: format!("qdhcp-{}", network.unwrap()),
-            inner: format!("qr-{}", ports[1].short()),
-            tap: format!("tap{}", ports[0].short()),
+            router: format!("qrouter-{}", routed.router),
+            dhcp: format!("qdhcp-{}", routed.net.network),
+            inner: format!("qr-{}", routed.inner.short()),
+            tap: format!("tap{}", routed.dhcp.short()),
         };
         scene.becomes_whole("at first").await;
         scene

@@ -36,6 +36,17 @@ struct Lab {
     plan: Namespace,
 }
 
+/// Who talks, on ports 7000 to 7003.
+struct Ends {
+    /// Inside, and it has a floating IP.
+    with_floating: UdpSocket,
+    /// Inside.
+    without: UdpSocket,
+    /// On the second subnet.
+    second: UdpSocket,
+    outside: UdpSocket,
+}
+
 impl Lab {
     fn new(host: &Host) -> Self {
         let place = PrivateSwitch::start().unwrap();
@@ -116,6 +127,15 @@ impl Lab {
         }
     }
 
+    fn ends(&self) -> Ends {
+        Ends {
+            with_floating: self.socket(&self.inside, "10.10.2.144", 7000),
+            without: self.socket(&self.inside, "10.10.2.71", 7001),
+            second: self.socket(&self.second, "10.30.0.5", 7002),
+            outside: self.socket(&self.outside, OUTSIDE, 7003),
+        }
+    }
+
     fn socket(&self, namespace: &str, address: &str, port: u16) -> UdpSocket {
         let address = SocketAddr::new(ip(address), port);
         let socket = Place::named(namespace).run_blocking(move || UdpSocket::bind(address)).unwrap().unwrap();
@@ -181,10 +201,7 @@ fn the_packet_filter_is_read_back_equal() {
 #[test]
 fn every_connection_gets_the_right_addresses() {
     let lab = Lab::new(&two_subnets(true));
-    let with_floating = lab.socket(&lab.inside, "10.10.2.144", 7000);
-    let without = lab.socket(&lab.inside, "10.10.2.71", 7001);
-    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
-    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    let Ends { with_floating, without, second, outside } = lab.ends();
     // Out: by its floating IP, or by the router's address.
     assert_eq!(lab.source_seen(&with_floating, (OUTSIDE, 7003), &outside), ip(FLOATING));
     assert_eq!(lab.source_seen(&without, (OUTSIDE, 7003), &outside), ip(GATEWAY));
@@ -202,10 +219,7 @@ fn every_connection_gets_the_right_addresses() {
 #[test]
 fn forwarded_ports_lead_in_from_both_sides() {
     let lab = Lab::new(&two_subnets(true));
-    let with_floating = lab.socket(&lab.inside, "10.10.2.144", 7000);
-    let first = lab.socket(&lab.inside, "10.10.2.71", 7001);
-    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
-    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    let Ends { with_floating, without: first, second, outside } = lab.ends();
     for port in [8000, 7001, 8201] {
         assert_eq!(lab.source_seen(&outside, (FORWARDED, port), &first), ip(OUTSIDE), "{port}");
     }
@@ -256,10 +270,7 @@ fn between_address_scopes_only_translation_leads() {
     let lab = Lab::new(&two_scopes(true));
     let listed = lab.run(&lab.router, "nft --json list ruleset");
     assert_eq!(nft_rules::tables_from_json(&listed).unwrap().into_values().collect::<Vec<_>>(), lab.plan.nft);
-    let with_floating = lab.socket(&lab.inside, "10.10.2.144", 7000);
-    let first = lab.socket(&lab.inside, "10.10.2.71", 7001);
-    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
-    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    let Ends { with_floating, without: first, second, outside } = lab.ends();
     lab.ip(&lab.outside, "route add 10.10.0.0/16 via 198.51.100.181");
     lab.ip(&lab.outside, "route add 10.30.0.0/24 via 198.51.100.181");
     // Inside, from one scope to the other: only by a floating IP, in either direction.
@@ -354,10 +365,7 @@ fn beyond_its_limit_an_address_gets_and_sends_nothing() {
     let lab = Lab::new(&host);
     let listed = lab.run(&lab.router, "nft --json list ruleset");
     assert_eq!(nft_rules::tables_from_json(&listed).unwrap().into_values().collect::<Vec<_>>(), lab.plan.nft);
-    let with_floating = lab.socket(&lab.inside, "10.10.2.144", 7000);
-    let first = lab.socket(&lab.inside, "10.10.2.71", 7001);
-    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
-    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    let Ends { with_floating, without: first, second, outside } = lab.ends();
     // 100,000 octets are 70 such datagrams.
     let is_about = |seen: usize, expected: usize| (expected - 10..=expected + 10).contains(&seen);
     let seen = arrive(&outside, (FLOATING, 7000), &with_floating, 200);
@@ -396,10 +404,7 @@ fn helpers_follow_and_labels_count() {
     let listed = |lab: &Lab| nft_rules::tables_from_json(&lab.run(&lab.router, "nft --json list ruleset")).unwrap();
     assert_eq!(listed(&lab).into_values().collect::<Vec<_>>(), lab.plan.nft);
 
-    let excluded = lab.socket(&lab.inside, "10.10.2.144", 7000);
-    let counted = lab.socket(&lab.inside, "10.10.2.71", 7001);
-    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
-    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    let Ends { with_floating: excluded, without: counted, second, outside } = lab.ends();
     for from in [&excluded, &counted, &second] {
         lab.source_seen(from, (OUTSIDE, 7003), &outside);
     }
@@ -427,9 +432,7 @@ fn helpers_follow_and_labels_count() {
 #[test]
 fn without_snat_only_floating_ips_are_translated() {
     let lab = Lab::new(&two_subnets(false));
-    let with_floating = lab.socket(&lab.inside, "10.10.2.144", 7000);
-    let without = lab.socket(&lab.inside, "10.10.2.71", 7001);
-    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    let Ends { with_floating, without, outside, .. } = lab.ends();
     assert_eq!(lab.source_seen(&with_floating, (OUTSIDE, 7003), &outside), ip(FLOATING));
     assert_eq!(lab.source_seen(&without, (OUTSIDE, 7003), &outside), ip("10.10.2.71"));
 }
@@ -439,10 +442,7 @@ fn each_of_several_gateways_has_its_own_address_and_floating_ips() {
     let mut host = two_subnets(true);
     host.add_gateway();
     let lab = Lab::new(&host);
-    let with_floating = lab.socket(&lab.inside, "10.10.2.144", 7000);
-    let without = lab.socket(&lab.inside, "10.10.2.71", 7001);
-    let second = lab.socket(&lab.second, "10.30.0.5", 7002);
-    let outside = lab.socket(&lab.outside, OUTSIDE, 7003);
+    let Ends { with_floating, without, second, outside } = lab.ends();
     let beyond = lab.socket(&lab.beyond, "203.0.113.7", 7004);
     assert_eq!(lab.source_seen(&without, (OUTSIDE, 7003), &outside), ip(GATEWAY));
     assert_eq!(lab.source_seen(&without, ("203.0.113.7", 7004), &beyond), ip("203.0.113.181"));

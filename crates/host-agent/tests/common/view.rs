@@ -1,10 +1,10 @@
 //! Views, piece by piece.
 
 use host_view::{
-    Dhcp, DhcpClient, Direction, EtherType, FixedIp, HostView, Network, Port, Remote, RuleMatch, SecurityGroup,
-    SecurityGroupRule, Segment, Subnet,
+    Dhcp, DhcpClient, Direction, EtherType, FixedIp, Gateway, HostView, Network, Port, Remote, Router, RuleMatch,
+    SecurityGroup, SecurityGroupRule, Segment, Subnet, TunnelPeer,
 };
-use net_types::{MacAddr, NetworkId, PortId, SecurityGroupId, SubnetId};
+use net_types::{MacAddr, NetworkId, NetworkType, PortId, RouterId, SecurityGroupId, SubnetId, Vni};
 use std::net::IpAddr;
 use uuid::Uuid;
 
@@ -96,6 +96,50 @@ pub fn serve_dhcp(view: &mut HostView, net: Net, mac: MacAddr, address: &str) ->
         Dhcp { port, domain: "openstacklocal".to_owned(), lease_seconds: 600, routers: [].into(), servers: [].into() };
     view.dhcp.insert(net.network, dhcp);
     port
+}
+
+/// What [`add_router`] has added.
+#[derive(Debug, Clone, Copy)]
+pub struct Routed {
+    /// The network inside.
+    pub net: Net,
+    pub router: RouterId,
+    /// The port of its DHCP server.
+    pub dhcp: PortId,
+    /// The router's port inside.
+    pub inner: PortId,
+    /// Its gateway's.
+    pub outer: PortId,
+}
+
+impl Routed {
+    /// The ports that the agent makes.
+    pub fn ports(&self) -> [PortId; 3] {
+        [self.dhcp, self.inner, self.outer]
+    }
+}
+
+/// Adds a router from 10.0.0.0/24, tunnelled to another host and served with DHCP, to 203.0.113.0/24 on `physnet1`.
+pub fn add_router(view: &mut HostView) -> Routed {
+    let vni = Vni::new(77).unwrap();
+    let net = add_network(view, Segment::Vxlan { vni }, "10.0.0.0/24", Some("10.0.0.1"));
+    let flat = Segment::Flat { physical_network: "physnet1".to_owned() };
+    let outside = add_network(view, flat, "203.0.113.0/24", Some("203.0.113.1"));
+    let dhcp = serve_dhcp(view, net, mac(0xd), "10.0.0.2");
+    let inner = add_port(view, net, "network:router_interface", mac(0xa), "10.0.0.1");
+    let outer = add_port(view, outside, "network:router_gateway", mac(0xb), "203.0.113.10");
+    let value = Router {
+        admin_state_up: true,
+        interfaces: [inner].into(),
+        gateway: Some(Gateway { port: outer, enable_snat: true }),
+        ..Router::default()
+    };
+    let router = id();
+    view.routers.insert(router, value);
+    let types = [NetworkType::Vxlan].into();
+    let peer = TunnelPeer { address: ip("192.0.2.12"), mac: Some(mac(0x12)), types, watched: false };
+    view.tunnel_peers.insert("other".to_owned(), peer);
+    Routed { net, router, dhcp, inner, outer }
 }
 
 /// Lets DHCP answer a port.
