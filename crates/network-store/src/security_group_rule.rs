@@ -1,6 +1,6 @@
 //! What requests on security group rules do.
 
-use crate::{NetworkError, Work, address_group};
+use crate::{NetworkError, Work, address_group, rbac};
 use net_types::{SecurityGroupId, SecurityGroupRuleId};
 use network_model::ModelError;
 use network_model::security_group::{Direction, Ethertype, Rule, check_duplicates, check_single_group};
@@ -72,11 +72,11 @@ fn checked(work: &Work<'_>, request: &SecurityGroupRuleCreate) -> Result<Rule, N
 fn group_of(work: &Work<'_>, id: &str) -> Result<SecurityGroupId, NetworkError> {
     let missing = || ModelError::SecurityGroupNotFound { id: id.to_owned() };
     let group: SecurityGroupId = id.parse().map_err(|_| missing())?;
-    let known = work.tx.exists(
-        "SELECT 1 FROM security_groups WHERE id = ?1 AND (project_id = ?2 OR ?3 = 1)",
-        params![group.0, work.caller.project_id, work.caller.is_admin],
-    )?;
-    if known { Ok(group) } else { Err(missing().into()) }
+    let owner = "SELECT project_id FROM security_groups WHERE id = ?1";
+    match work.tx.query_opt(owner, params![group.0], |row| row.get::<String>(0))? {
+        Some(owner) if rbac::may_use(work, group.0, &owner)? => Ok(group),
+        _ => Err(missing().into()),
+    }
 }
 
 /// Refuses a rule that the group has already.

@@ -1,6 +1,6 @@
 //! Floating IPs as clients see them.
 
-use crate::routers::{external, subnet};
+use crate::routers::{self, subnet};
 use crate::server::{ADMIN, DEMO, OTHER, Server, id};
 use serde_json::{Value, json};
 
@@ -14,12 +14,7 @@ struct Behind {
 
 async fn behind() -> Behind {
     let server = Server::new();
-    let outside = external(&server).await;
-    let inside = subnet(&server, DEMO, json!({}), "10.0.0.0/24").await;
-    let info = json!({"network_id": outside["network_id"]});
-    let router = server.create(DEMO, "router", json!({"external_gateway_info": info})).await;
-    let add = format!("/v2.0/routers/{}/add_router_interface", id(&router));
-    server.put(DEMO, &add, json!({"subnet_id": id(&inside)})).await.expect(200);
+    let (outside, inside, router) = routers::behind(&server).await;
     let port = server.create(DEMO, "port", json!({"network_id": inside["network_id"], "name": "vm"})).await;
     Behind { server, outside, router, port }
 }

@@ -246,6 +246,14 @@ async fn security_groups_are_shared_too() {
     assert_eq!(server.get(DEMO, &path).await.expect(200)["security_group"]["shared"], true);
     assert_eq!(ids(&server, DEMO, "/v2.0/security-groups?shared=True").await, [id(&group)]);
     server.get(OTHER, &path).await.expect(404);
+    // Whom it is shared with may name it in rules of its own groups, and adds nothing to it.
+    let own = server.create(DEMO, "security_group", json!({"name": "own"})).await;
+    let rule = |group: &Value, remote: &Value| json!({"security_group_rule": {"security_group_id": id(group), "direction": "ingress", "remote_group_id": id(remote)}});
+    let named = server.post(DEMO, "/v2.0/security-group-rules", rule(&own, &group)).await.expect(201);
+    assert_eq!(named["security_group_rule"]["remote_group_id"], group["id"]);
+    server.post(DEMO, "/v2.0/security-group-rules", rule(&group, &own)).await.expect(403);
+    let theirs = server.create(OTHER, "security_group", json!({"name": "theirs"})).await;
+    server.post(OTHER, "/v2.0/security-group-rules", rule(&theirs, &group)).await.expect(404);
     let port = server.post(DEMO, "/v2.0/ports", port).await.expect(201)["port"].clone();
     assert!(server.delete(ADMIN, &entry).await.error().ends_with(&format!("Details: project_id={DEMO_PROJECT}")));
     server.delete(DEMO, &format!("/v2.0/ports/{}", id(&port))).await.expect(204);

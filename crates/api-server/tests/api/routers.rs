@@ -15,6 +15,17 @@ pub async fn external(server: &Server) -> Value {
     subnet(server, ADMIN, json!({"router:external": true}), "203.0.113.0/24").await
 }
 
+/// A subnet 10.0.0.0/24 behind a router to an external network: that one's subnet, the one inside, and the router.
+pub async fn behind(server: &Server) -> (Value, Value, Value) {
+    let outside = external(server).await;
+    let inside = subnet(server, DEMO, json!({}), "10.0.0.0/24").await;
+    let info = json!({"network_id": outside["network_id"]});
+    let router = server.create(DEMO, "router", json!({"external_gateway_info": info})).await;
+    let add = format!("/v2.0/routers/{}/add_router_interface", id(&router));
+    server.put(DEMO, &add, json!({"subnet_id": id(&inside)})).await.expect(200);
+    (outside, inside, router)
+}
+
 #[tokio::test]
 async fn a_gateway_is_an_address_outside() {
     let server = Server::new();

@@ -1,6 +1,6 @@
 //! One request after the other: the model says what is due.
 
-use super::clients::{Call, Known, addresses, object, string};
+use super::clients::{Call, Known, addresses, string};
 use super::rules::Model;
 use super::{CLIENTS, Request, request, server};
 use crate::server::{ADMIN, Server};
@@ -45,14 +45,7 @@ async fn play(requests: &[(usize, Request)]) {
             continue;
         }
         assert!(due.is_empty(), "{due:?} was due: {context}");
-        match request {
-            Request::CreateNetwork => known.networks.push(string(object(&answer), "id")),
-            Request::CreateSubnet { .. } => known.subnets.push(string(object(&answer), "id")),
-            Request::CreatePort { .. } => known.ports.push(string(object(&answer), "id")),
-            Request::CreateRouter => known.routers.push(string(object(&answer), "id")),
-            Request::AddInterface { .. } => known.ports.push(string(&answer.body, "port_id")),
-            _ => {}
-        }
+        known.learn(*request, &answer);
         model.apply(*request, &call, project, &answer.body);
     }
     compare(&server, &model).await;

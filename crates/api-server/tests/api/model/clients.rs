@@ -13,6 +13,20 @@ pub struct Known {
     pub routers: Vec<String>,
 }
 
+impl Known {
+    /// What the answer to a request that was granted tells.
+    pub fn learn(&mut self, request: Request, answer: &Answer) {
+        match request {
+            Request::CreateNetwork => self.networks.push(string(object(answer), "id")),
+            Request::CreateSubnet { .. } => self.subnets.push(string(object(answer), "id")),
+            Request::CreatePort { .. } => self.ports.push(string(object(answer), "id")),
+            Request::CreateRouter => self.routers.push(string(object(answer), "id")),
+            Request::AddInterface { .. } => self.ports.push(string(&answer.body, "port_id")),
+            _ => {}
+        }
+    }
+}
+
 /// One of the ids; while there is none, one that nobody has.
 fn pick(ids: &[String], index: usize) -> String {
     match ids.len() {

@@ -93,15 +93,7 @@ async fn client(server: Arc<Server>, number: usize, shared: Arc<(Mutex<Known>, A
         if answer.status >= 300 {
             continue;
         }
-        let mut known = known.lock().unwrap();
-        match request {
-            Request::CreateNetwork => known.networks.push(string(object(&answer), "id")),
-            Request::CreateSubnet { .. } => known.subnets.push(string(object(&answer), "id")),
-            Request::CreatePort { .. } => known.ports.push(string(object(&answer), "id")),
-            Request::CreateRouter => known.routers.push(string(object(&answer), "id")),
-            Request::AddInterface { .. } => known.ports.push(string(&answer.body, "port_id")),
-            _ => {}
-        }
+        known.lock().unwrap().learn(request, &answer);
         done.push(Done { sent, answered, project, request, call, body: answer.body });
     }
     done
