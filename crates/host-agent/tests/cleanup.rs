@@ -5,10 +5,9 @@
 
 mod common;
 
-use common::view::{add_network, add_port, add_router, mac};
+use common::view::{add_port, add_router, mac};
 use common::{Host, on_a_host};
 use host_agent::{Layer, ViewFrom, audit, remove_everything};
-use host_view::{Gateway, Router, Segment, TunnelPeer};
 use std::time::Duration;
 
 /// What others have on the host, in words that do not change by themselves.
@@ -142,7 +141,7 @@ fn what_is_of_others_stays_and_all_of_ours_goes() {
 
         // And an agent that comes again makes it whole.
         let agent = host.agent_with(config.clone());
-        host.server.until_up(ports[0]).await;
+        host.server.until_up(routed.dhcp).await;
         for _ in 0..100 {
             findings = audit(&config, ViewFrom::Kept).await.unwrap().findings;
             if findings.is_empty() && host.state_dir().join("view.json").exists() {

@@ -1,7 +1,7 @@
 //! Several clients at once. Which of two requests came first nobody can say while both were under way; what holds whatever
 //! the order is checked from what each client was told and when.
 
-use super::clients::{Call, Known, addresses, object, string};
+use super::clients::{Call, Known, addresses, string};
 use super::{CLIENTS, LIMITS, Request, request, server};
 use crate::server::{ADMIN, Server};
 use proptest::strategy::{Strategy, ValueTree};
