@@ -1,4 +1,4 @@
-//! Hears that something was changed in a namespace, by whomever: links, addresses, routes and forwarding (rtnetlink(7)),
+//! Hears that something was changed in a namespace, by whomever: links, addresses, routes, their rules and forwarding (rtnetlink(7)),
 //! packet filters (nfnetlink).
 //!
 //! What was changed is not read: whoever hears looks at all of it. Messages that were lost because too many came at once
@@ -17,6 +17,8 @@ const ROUTE_GROUPS: u32 = group(libc::RTNLGRP_LINK)
     | group(libc::RTNLGRP_IPV6_IFADDR)
     | group(libc::RTNLGRP_IPV4_ROUTE)
     | group(libc::RTNLGRP_IPV6_ROUTE)
+    | group(libc::RTNLGRP_IPV4_RULE)
+    | group(libc::RTNLGRP_IPV6_RULE)
     | group(libc::RTNLGRP_IPV4_NETCONF)
     | group(libc::RTNLGRP_IPV6_NETCONF);
 /// `NFNLGRP_NFTABLES` (linux/netfilter/nfnetlink.h).

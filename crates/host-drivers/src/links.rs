@@ -13,7 +13,8 @@ use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, Neig
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope, RouteType,
 };
-use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use rtnetlink::{Handle, IpVersion, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
@@ -35,6 +36,42 @@ pub struct Link {
     pub peer: Option<u32>,
 }
 
+/// Where to, and for which packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Destination {
+    /// Only for packets with this mark, by a [`PolicyRule`]: the number of the routing table. None: for all, the main table.
+    pub mark: Option<u32>,
+    /// Where to.
+    pub net: IpNet,
+}
+
+impl From<IpNet> for Destination {
+    fn from(net: IpNet) -> Self {
+        Self { mark: None, net }
+    }
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}", self.net)?;
+        self.mark.map_or(Ok(()), |mark| write!(out, " of packets with mark {mark:#x}"))
+    }
+}
+
+/// A rule that says in which table the kernel looks first (ip-rule(8)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicyRule {
+    /// Of IPv6 packets.
+    pub v6: bool,
+    /// For packets that have this mark in the bits of [`Route::MARK_MASK`](host_plan::Route::MARK_MASK): the table of that number.
+    /// None: before those, the main table without its default routes, for all packets.
+    pub mark: Option<u32>,
+}
+
+/// Priorities of both kinds.
+const BEFORE_MARKS: u32 = 100;
+const BY_MARK: u32 = 101;
+
 /// One way to a destination.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Way {
@@ -45,7 +82,7 @@ pub struct Way {
 }
 
 /// Routes as the kernel has them: the ways to each destination. Several stand side by side.
-pub type Routes = BTreeMap<IpNet, BTreeSet<Way>>;
+pub type Routes = BTreeMap<Destination, BTreeSet<Way>>;
 
 /// A netlink socket in a namespace.
 #[derive(Debug)]
@@ -233,7 +270,8 @@ impl Links {
         }
     }
 
-    /// Unicast routes of the main table that somebody set (those that the kernel adds for addresses are left out).
+    /// Unicast routes that somebody set, of the main table and of those for marks (those that the kernel adds for addresses are
+    /// left out).
     pub async fn routes(&self) -> Result<Routes, DriverError> {
         let mut found = Routes::new();
         for family in [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()] {
@@ -247,18 +285,54 @@ impl Links {
     }
 
     /// Sets the ways to a destination in one step; those that are there are replaced.
-    pub async fn replace_route(&self, destination: IpNet, ways: &BTreeSet<Way>) -> Result<(), DriverError> {
+    pub async fn replace_route(&self, destination: Destination, ways: &BTreeSet<Way>) -> Result<(), DriverError> {
         let message = route_message(destination, ways, RouteProtocol::Static);
         let done = self.handle.route().add(message).replace().execute().await;
         done.map_err(|error| self.refused(format!("route {destination} by {ways:?}"), error))
     }
 
     /// Removes these ways to a destination, whoever set them; fine when they are gone.
-    pub async fn delete_route(&self, destination: IpNet, ways: &BTreeSet<Way>) -> Result<(), DriverError> {
+    pub async fn delete_route(&self, destination: Destination, ways: &BTreeSet<Way>) -> Result<(), DriverError> {
         let message = route_message(destination, ways, RouteProtocol::Unspec);
         match self.handle.route().del(message).execute().await {
             Err(error) if errno(&error) != Some(nix::libc::ESRCH) => {
                 Err(self.refused(format!("remove the route to {destination}"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Rules with the priorities of ours.
+    pub async fn policy_rules(&self) -> Result<BTreeSet<PolicyRule>, DriverError> {
+        let mut found = BTreeSet::new();
+        for version in [IpVersion::V4, IpVersion::V6] {
+            match self.handle.rule().get(version).execute().try_collect::<Vec<_>>().await {
+                Ok(messages) => found.extend(messages.iter().filter_map(policy_rule)),
+                // A kernel without routing rules, or without that family, has none.
+                Err(error) if matches!(errno(&error), Some(nix::libc::EOPNOTSUPP | nix::libc::EAFNOSUPPORT)) => {}
+                Err(error) => return Err(self.refused("list routing rules", error)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Adds a rule; fine when it is there.
+    pub async fn add_policy_rule(&self, rule: PolicyRule) -> Result<(), DriverError> {
+        let mut request = self.handle.rule().add();
+        *request.message_mut() = policy_message(rule);
+        match request.execute().await {
+            Err(error) if errno(&error) != Some(nix::libc::EEXIST) => {
+                Err(self.refused(format!("add the routing rule {rule:?}"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a rule; fine when it is gone.
+    pub async fn delete_policy_rule(&self, rule: PolicyRule) -> Result<(), DriverError> {
+        match self.handle.rule().del(policy_message(rule)).execute().await {
+            Err(error) if errno(&error) != Some(nix::libc::ENOENT) => {
+                Err(self.refused(format!("remove the routing rule {rule:?}"), error))
             }
             _ => Ok(()),
         }
@@ -342,14 +416,12 @@ fn rtnetlink_address(index: u32, address: IpNet) -> netlink_packet_route::addres
 }
 
 /// Destination and ways of a route; none when it is not one of [`Links::routes`].
-fn ways(message: &RouteMessage) -> Option<(IpNet, Vec<Way>)> {
+fn ways(message: &RouteMessage) -> Option<(Destination, Vec<Way>)> {
     let header = &message.header;
-    let ours = header.table == RouteHeader::RT_TABLE_MAIN
-        && header.kind == RouteType::Unicast
-        && header.protocol != RouteProtocol::Kernel;
-    if !ours {
+    if header.kind != RouteType::Unicast || header.protocol == RouteProtocol::Kernel {
         return None;
     }
+    let mut table = u32::from(header.table);
     let mut destination = match header.address_family {
         AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -361,6 +433,7 @@ fn ways(message: &RouteMessage) -> Option<(IpNet, Vec<Way>)> {
             RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = IpAddr::V4(*address),
             RouteAttribute::Destination(RouteAddress::Inet6(address)) => destination = IpAddr::V6(*address),
             RouteAttribute::Oif(index) => device = Some(*index),
+            RouteAttribute::Table(number) => table = *number,
             RouteAttribute::MultiPath(hops) => several = Some(hops),
             _ => {}
         }
@@ -372,7 +445,57 @@ fn ways(message: &RouteMessage) -> Option<(IpNet, Vec<Way>)> {
         }
         None => vec![Way { via: next_hop(&message.attributes), device: device? }],
     };
-    Some((IpNet::new(destination, header.destination_prefix_length).ok()?, ways))
+    let mark = match table {
+        MAIN => None,
+        mark if is_mark(mark) => Some(mark),
+        _ => return None,
+    };
+    let net = IpNet::new(destination, header.destination_prefix_length).ok()?;
+    Some((Destination { mark, net }, ways))
+}
+
+const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
+
+/// Whether it is a mark, and so the number of a table of ours: all bits are of the mask.
+fn is_mark(number: u32) -> bool {
+    number != 0 && number & !host_plan::Route::MARK_MASK == 0
+}
+
+/// None when it is not one of [`Links::policy_rules`].
+fn policy_rule(message: &RuleMessage) -> Option<PolicyRule> {
+    let v6 = message.header.family == AddressFamily::Inet6;
+    let number = |of: fn(&RuleAttribute) -> Option<u32>| message.attributes.iter().find_map(of);
+    let priority = number(|attribute| match attribute {
+        RuleAttribute::Priority(priority) => Some(*priority),
+        _ => None,
+    });
+    let mark = number(|attribute| match attribute {
+        RuleAttribute::FwMark(mark) => Some(*mark),
+        _ => None,
+    });
+    match (priority?, mark) {
+        (BEFORE_MARKS, None) => Some(PolicyRule { v6, mark: None }),
+        (BY_MARK, Some(mark)) => Some(PolicyRule { v6, mark: Some(mark) }),
+        _ => None,
+    }
+}
+
+fn policy_message(rule: PolicyRule) -> RuleMessage {
+    let mut message = RuleMessage::default();
+    message.header.family = if rule.v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    message.header.action = RuleAction::ToTable;
+    message.attributes = match rule.mark {
+        None => {
+            vec![RuleAttribute::Priority(BEFORE_MARKS), RuleAttribute::Table(MAIN), RuleAttribute::SuppressPrefixLen(0)]
+        }
+        Some(mark) => vec![
+            RuleAttribute::Priority(BY_MARK),
+            RuleAttribute::Table(mark),
+            RuleAttribute::FwMark(mark),
+            RuleAttribute::FwMask(host_plan::Route::MARK_MASK),
+        ],
+    };
+    message
 }
 
 fn next_hop(attributes: &[RouteAttribute]) -> Option<IpAddr> {
@@ -383,8 +506,8 @@ fn next_hop(attributes: &[RouteAttribute]) -> Option<IpAddr> {
     })
 }
 
-fn route_message(destination: IpNet, ways: &BTreeSet<Way>, protocol: RouteProtocol) -> RouteMessage {
-    let mut message = match destination {
+fn route_message(destination: Destination, ways: &BTreeSet<Way>, protocol: RouteProtocol) -> RouteMessage {
+    let mut message = match destination.net {
         IpNet::V4(net) => {
             RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(net.network(), net.prefix_len()).build()
         }
@@ -393,8 +516,13 @@ fn route_message(destination: IpNet, ways: &BTreeSet<Way>, protocol: RouteProtoc
         }
     };
     message.header.protocol = protocol;
+    if let Some(mark) = destination.mark {
+        // The header's field is too small for its number.
+        message.header.table = RouteHeader::RT_TABLE_UNSPEC;
+        message.attributes.push(RouteAttribute::Table(mark));
+    }
     // The kernel wants to hear that nobody stands between.
-    if matches!(destination, IpNet::V4(_)) && ways.iter().all(|way| way.via.is_none()) {
+    if matches!(destination.net, IpNet::V4(_)) && ways.iter().all(|way| way.via.is_none()) {
         message.header.scope = RouteScope::Link;
     }
     let gateway = |way: &Way| way.via.map(|via| RouteAttribute::Gateway(via.into()));

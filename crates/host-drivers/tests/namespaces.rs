@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use host_drivers::attach::{self, Attached};
-use host_drivers::links::{Links, Way};
+use host_drivers::links::{Destination, Links, PolicyRule, Way};
 use host_drivers::testing::in_a_host_of_its_own;
 use host_drivers::{Place, announce, conntrack, netns, nft, sysctl};
+use net_types::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[test]
@@ -129,7 +130,7 @@ fn addresses_routes_and_parameters_are_set_read_and_removed() {
 
         let route = |destination: &str, hops: &[&str]| {
             let way = |hop: &&str| Way { via: Some(hop.parse().unwrap()), device: index };
-            (destination.parse().unwrap(), hops.iter().map(way).collect::<BTreeSet<_>>())
+            (Destination::from(destination.parse::<IpNet>().unwrap()), hops.iter().map(way).collect::<BTreeSet<_>>())
         };
         let (out, out6) = ("0.0.0.0/0", "::/0");
         // One way, several side by side in its place, and one again.
@@ -156,6 +157,23 @@ fn addresses_routes_and_parameters_are_set_read_and_removed() {
             links.delete_route(destination, &ways).await.unwrap();
         }
         assert_eq!(links.routes().await.unwrap(), BTreeMap::from([route("192.0.2.0/24", &["10.10.0.9"])]));
+
+        // For packets with a mark.
+        let marked = |(destination, ways): (Destination, _)| (Destination { mark: Some(0xc100), ..destination }, ways);
+        for (destination, ways) in [marked(route(out, &["10.10.0.7"])), marked(route(out6, &["2001:db8::7"]))] {
+            links.replace_route(destination, &ways).await.unwrap();
+            assert_eq!(links.routes().await.unwrap().get(&destination), Some(&ways));
+            let rules = [None, Some(0xc100)].map(|mark| PolicyRule { v6: destination.net.addr().is_ipv6(), mark });
+            for rule in rules.into_iter().chain(rules) {
+                links.add_policy_rule(rule).await.unwrap();
+            }
+            assert_eq!(links.policy_rules().await.unwrap(), rules.into());
+            for rule in rules.into_iter().chain(rules) {
+                links.delete_policy_rule(rule).await.unwrap();
+            }
+            links.delete_route(destination, &ways).await.unwrap();
+        }
+        assert_eq!((links.routes().await.unwrap().len(), links.policy_rules().await.unwrap()), (1, BTreeSet::new()));
 
         let forwarding = BTreeMap::from([("net.ipv4.ip_forward".to_owned(), "1".to_owned())]);
         sysctl::set(&place, &forwarding).await.unwrap();

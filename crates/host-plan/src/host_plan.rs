@@ -185,6 +185,14 @@ pub struct Route {
     pub via: Option<IpAddr>,
     /// Through which device.
     pub device: String,
+    /// Only for packets whose mark is such in [`Route::MARK_MASK`], where no other route but a default one leads. None: for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
+}
+
+impl Route {
+    /// The bits of a packet's mark that choose among default routes.
+    pub const MARK_MASK: u32 = 0xff00;
 }
 
 /// Where a tunnel endpoint's address is set in the host's own namespace.

@@ -53,6 +53,7 @@ pub(crate) fn on_link<'a>(wiring: &'a Wiring<'_>, port: &'a Port, device: &'a st
         destination: subnet.cidr.trunc(),
         via: None,
         device: device.to_owned(),
+        mark: None,
     })
 }
 
@@ -64,10 +65,11 @@ pub(crate) fn default_routes<'a>(subnets: impl Iterator<Item = &'a Subnet>, devi
     for subnet in subnets {
         let Some(gateway) = subnet.gateway else { continue };
         if done.insert(EtherType::of(&gateway)) {
+            let route = |destination, via| Route { destination, via, device: device.to_owned(), mark: None };
             if !subnet.cidr.contains(&gateway) && !is_link_local(&gateway) {
-                routes.insert(Route { destination: gateway.into(), via: None, device: device.to_owned() });
+                routes.insert(route(gateway.into(), None));
             }
-            routes.insert(Route { destination: everything(&gateway), via: Some(gateway), device: device.to_owned() });
+            routes.insert(route(everything(&gateway), Some(gateway)));
         }
     }
     routes

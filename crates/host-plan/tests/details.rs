@@ -149,7 +149,7 @@ fn with_ecmp_the_default_routes_of_all_gateways_stand_side_by_side() {
         let namespace = &plan.namespaces[&names::router_namespace(id(ROUTER))];
         assert_eq!(namespace.sysctls["net.ipv4.fib_multipath_hash_policy"], "1");
         let text = |route: &host_plan::Route| format!("{} {} {}", route.destination, route.via.unwrap(), route.device);
-        namespace.routes.iter().map(text).collect()
+        namespace.routes.iter().filter(|route| route.mark.is_none()).map(text).collect()
     };
     assert_eq!(
         ways(&mut host),
@@ -276,8 +276,16 @@ fn every_gateway_has_a_device_and_the_first_one_the_default_route() {
     };
     assert_eq!(addresses(QG), ["198.51.100.181/24", "198.51.100.238/32"]);
     assert_eq!(addresses(QG2), ["203.0.113.181/24", "203.0.113.238/32"]);
-    let routes: Vec<_> = namespace.routes.iter().map(|route| (route.destination.to_string(), &*route.device)).collect();
-    assert_eq!(routes, [("0.0.0.0/0".to_owned(), "qg-3214e3a1-fe")]);
+    let routes = |marked: bool| -> Vec<_> {
+        let such = namespace.routes.iter().filter(|route| route.mark.is_some() == marked);
+        such.map(|route| (route.destination.to_string(), &*route.device)).collect()
+    };
+    assert_eq!(routes(false), [("0.0.0.0/0".to_owned(), "qg-3214e3a1-fe")]);
+    // Each for what keeps to it.
+    let mut marked = routes(true);
+    marked.sort();
+    let all = "0.0.0.0/0".to_owned();
+    assert_eq!(marked, [(all.clone(), "qg-3214e3a1-fe"), (all, "qg-6214e3a1-fe")]);
     let script = namespace.nft[0].install_script();
     let said = |text: &str| assert!(script.contains(text), "{text} in\n{script}");
     for (device, address) in [("qg-3214e3a1-fe", "198.51.100.181"), ("qg-6214e3a1-fe", "203.0.113.181")] {
@@ -295,7 +303,7 @@ fn every_gateway_has_a_device_and_the_first_one_the_default_route() {
     port.fixed_ips[0].address = ip("198.51.100.182");
     let plan = host.settle();
     let namespace = &plan.namespaces[&names::router_namespace(id(ROUTER))];
-    assert_eq!(namespace.routes.len(), 1);
+    assert_eq!(namespace.routes.iter().filter(|route| route.mark.is_none()).count(), 1);
     assert!(!namespace.nft[0].install_script().contains("snat to 198.51.100.182"));
     let ports: Vec<_> = plan.bridges["br-int"].ports.keys().filter(|name| name.starts_with("qg-")).collect();
     assert_eq!(ports, ["qg-3214e3a1-fe", "qg-6214e3a1-fe"]);

@@ -96,12 +96,22 @@ impl Lab {
         let mut ways: BTreeMap<_, String> = BTreeMap::new();
         for route in &self.plan.routes {
             let via = route.via.map(|via| format!(" via {via}")).unwrap_or_default();
-            ways.entry(route.destination).or_default().push_str(&format!(" nexthop{via} dev {}", route.device));
+            ways.entry((route.mark, route.destination))
+                .or_default()
+                .push_str(&format!(" nexthop{via} dev {}", route.device));
         }
-        for (destination, ways) in ways {
+        for ((mark, destination), ways) in ways {
             let alone = ways.matches("nexthop").count() == 1;
             let ways = if alone { ways.replace(" nexthop", "") } else { ways };
-            self.ip(&self.router, &format!("route replace {destination}{ways}"));
+            let table = mark.map(|mark| format!(" table {mark}")).unwrap_or_default();
+            self.ip(&self.router, &format!("route replace {destination}{table}{ways}"));
+            if let Some(mark) = mark {
+                let mask = host_plan::Route::MARK_MASK;
+                self.ip(&self.router, &format!("rule add priority 101 fwmark {mark}/{mask} lookup {mark}"));
+            }
+        }
+        if self.plan.routes.iter().any(|route| route.mark.is_some()) {
+            self.ip(&self.router, "rule add priority 100 lookup main suppress_prefixlength 0");
         }
         self.load();
         for (namespace, addresses, gateway) in [
@@ -485,6 +495,35 @@ fn with_ecmp_connections_leave_by_all_gateways_each_by_its_own() {
     }
     let both = [format!("198.51.100.1 {GATEWAY}"), "203.0.113.1 203.0.113.181".to_owned()];
     assert_eq!(seen, both.into());
+}
+
+#[test]
+fn what_comes_in_by_a_gateway_is_answered_by_it() {
+    let mut host = two_subnets(true);
+    host.add_gateway();
+    let lab = Lab::new(&host);
+    let listed = lab.run(&lab.router, "nft --json list ruleset");
+    let tables = nft_rules::tables_from_json(&listed).unwrap();
+    assert_eq!(tables.into_values().collect::<Vec<_>>(), lab.plan.nft, "it is read back equal");
+    let (far, elsewhere) = ("192.0.2.8", "192.0.2.9");
+    for (namespace, gateway, address) in [(&lab.outside, "198.51.100.1", elsewhere), (&lab.beyond, "203.0.113.1", far)]
+    {
+        lab.ip(namespace, &format!("addr add {gateway}/24 dev eth0"));
+        lab.ip(namespace, "link set lo up");
+        lab.ip(namespace, &format!("addr add {address}/32 dev lo"));
+    }
+    let Ends { with_floating, without, second, .. } = lab.ends();
+    let by_second = lab.socket(&lab.beyond, far, 7005);
+    let by_first = lab.socket(&lab.outside, elsewhere, 7006);
+    // To a floating IP of the second gateway from beyond its network, and to the gateway itself.
+    assert_eq!(lab.source_seen(&by_second, ("203.0.113.238", 7002), &second), ip(far));
+    lab.run(&lab.beyond, &format!("ping -c 1 -W 5 -I {far} 203.0.113.181"));
+    // Out: by the network that its floating IP is of, and everybody else by the first gateway.
+    assert_eq!(lab.source_seen(&second, (far, 7005), &by_second), ip("203.0.113.238"));
+    assert_eq!(lab.source_seen(&with_floating, (elsewhere, 7006), &by_first), ip(FLOATING));
+    assert_eq!(lab.source_seen(&without, (elsewhere, 7006), &by_first), ip(GATEWAY));
+    // What leads elsewhere goes there.
+    assert_eq!(lab.source_seen(&second, ("10.10.2.71", 7001), &without), ip("10.30.0.5"));
 }
 
 #[test]

@@ -242,27 +242,37 @@ fn statement(kind: &str, inner: &Json) -> Option<Statement> {
         "snat" => Statement::Snat(nat(inner)?),
         "dnat" => Statement::Dnat(nat(inner)?),
         "redirect" => Statement::Redirect(number(&inner["port"])?.try_into().ok()?),
-        "mangle" if field(&inner["key"]) == Some(Field::MetaMark) => set_mark(&inner["value"])?,
+        "mangle" => match field(&inner["key"])? {
+            Field::MetaMark => set_mark(&inner["value"])?,
+            Field::CtMark => {
+                let (value, mask) = masked(&inner["value"], Field::CtMark)?;
+                Statement::SetCtMark { value, mask }
+            }
+            _ => return None,
+        },
         _ => return None,
     })
 }
 
-/// `meta mark set N`, or `meta mark & keep | N`, whose `keep` the kernel reports with the bits of N added.
 fn set_mark(json: &Json) -> Option<Statement> {
-    if let Some(value) = number(json) {
-        return Some(Statement::SetMark { value, mask: u32::MAX });
-    }
     if let Some((key, map)) = look_up(json) {
         return Some(Statement::SetMarkByMap { key, map });
+    }
+    let (value, mask) = masked(json, Field::MetaMark)?;
+    Some(Statement::SetMark { value, mask })
+}
+
+/// Value and mask of `N`, or of `FIELD & keep | N`, whose `keep` the kernel reports with the bits of N added.
+fn masked(json: &Json, of: Field) -> Option<(u32, u32)> {
+    if let Some(value) = number(json) {
+        return Some((value, u32::MAX));
     }
     let (masked, value) = match json["|"].as_array().map(Vec::as_slice) {
         Some([masked, value]) => (masked, number(value)?),
         _ => (json, 0),
     };
     match masked["&"].as_array().map(Vec::as_slice) {
-        Some([inner, keep]) if field(inner) == Some(Field::MetaMark) => {
-            Some(Statement::SetMark { value, mask: !(number(keep)? & !value) })
-        }
+        Some([inner, keep]) if field(inner) == Some(of) => Some((value, !(number(keep)? & !value))),
         _ => None,
     }
 }

@@ -221,6 +221,11 @@ pub enum Statement {
         value: u32,
         mask: u32,
     },
+    /// Sets the connection's mark: those bits of `mask` to `value`.
+    SetCtMark {
+        value: u32,
+        mask: u32,
+    },
     /// Sets the packet's mark to what a named map has for this key, if it has something.
     SetMarkByMap {
         key: Key,

@@ -241,6 +241,8 @@ impl Display for Statement {
             Self::Goto(chain) => write!(out, "goto {chain}"),
             Self::SetMark { value, mask: u32::MAX } => write!(out, "meta mark set {value:#x}"),
             Self::SetMark { value, mask } => write!(out, "meta mark set meta mark & {:#x} | {value:#x}", !mask),
+            Self::SetCtMark { value, mask: u32::MAX } => write!(out, "ct mark set {value:#x}"),
+            Self::SetCtMark { value, mask } => write!(out, "ct mark set ct mark & {:#x} | {value:#x}", !mask),
             Self::SetMarkByMap { key, map } => write!(out, "meta mark set {key} map @{map}"),
             Self::Count(counter) => write!(out, "counter name \"{counter}\""),
             Self::LimitByMap { key, map } => write!(out, "limit name {key} map @{map}"),

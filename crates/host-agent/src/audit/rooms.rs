@@ -5,12 +5,11 @@ use crate::AgentError;
 use crate::rooms::difference::{Change, Found, device, routes, stale_devices};
 use crate::rooms::{is_our_table, is_ours};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use host_drivers::links::{Link, Links, Way};
+use host_drivers::links::{Destination, Link, Links, PolicyRule, Way};
 use host_drivers::listening::listening;
 use host_drivers::{Place, netns, nft, offload, sysctl};
 use host_plan::{Attachment, Device, HostPlan, Namespace, NamespaceServices};
 use host_view::AgentRole;
-use net_types::IpNet;
 use nft_rules::tables_from_json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,6 +62,7 @@ async fn one(
         links: links.list().await?,
         addresses: links.addresses().await?,
         routes: links.routes().await?,
+        rules: links.policy_rules().await?,
         proxied: links.proxied().await?,
     };
     let mut findings = vec![];
@@ -159,7 +159,7 @@ fn inner(name: &str, shown: &str, plan: &Device, link: &Link, found: &Found) -> 
             Change::DeleteProxy { address, .. } => {
                 findings.push(Finding::unexpected(Layer::Address, name, format!("proxy for {address} on {shown}")));
             }
-            Change::ReplaceRoute { .. } | Change::DeleteRoute { .. } => {}
+            Change::ReplaceRoute { .. } | Change::DeleteRoute { .. } | Change::AddRule(_) | Change::DeleteRule(_) => {}
         }
     }
     findings
@@ -213,12 +213,19 @@ fn ways(name: &str, plan: &Namespace, found: &Found) -> Vec<Finding> {
         let named = found.links.iter().find(|(_, link)| link.index == index);
         named.map_or_else(|| index.to_string(), |(name, _)| name.clone())
     };
-    let shown = |destination: IpNet, ways: &BTreeSet<Way>| {
+    let shown = |destination: Destination, ways: &BTreeSet<Way>| {
         let way = |way: &Way| {
             let via = way.via.map(|via| format!(" via {via}")).unwrap_or_default();
             format!("{via} dev {}", device(way.device))
         };
         format!("{destination}{}", ways.iter().map(way).collect::<Vec<_>>().join(" and"))
+    };
+    let said = |rule: PolicyRule| {
+        let which = if rule.v6 { "IPv6" } else { "IPv4" };
+        match rule.mark {
+            Some(mark) => format!("rule for {which} packets with mark {mark:#x}"),
+            None => format!("rule that {which} packets with marks go by what is no default route first"),
+        }
     };
     let told = routes(plan, found).into_iter().filter_map(|change| match change {
         Change::ReplaceRoute { destination, ways } => Some(match found.routes.get(&destination) {
@@ -231,6 +238,8 @@ fn ways(name: &str, plan: &Namespace, found: &Found) -> Vec<Finding> {
         Change::DeleteRoute { destination, ways } => {
             Some(Finding::unexpected(Layer::Route, name, shown(destination, &ways)))
         }
+        Change::AddRule(rule) => Some(Finding::missing(Layer::Route, name, said(rule))),
+        Change::DeleteRule(rule) => Some(Finding::unexpected(Layer::Route, name, said(rule))),
         _ => None,
     });
     // A route through a device that is not there is the device's misfortune, and told there.

@@ -3,7 +3,7 @@
 //! In: the plan of a namespace and what netlink says is in it. Out: the changes, in the order in which they are safe:
 //! devices up, new addresses before old ones go, routes after the addresses that they lean on.
 
-use host_drivers::links::{Link, LinkChange, Routes, Way};
+use host_drivers::links::{Destination, Link, LinkChange, PolicyRule, Routes, Way};
 use host_plan::{Device, Namespace};
 use net_types::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,7 @@ pub(crate) struct Found {
     /// By the device's number.
     pub addresses: BTreeMap<u32, BTreeSet<IpNet>>,
     pub routes: Routes,
+    pub rules: BTreeSet<PolicyRule>,
     /// Addresses that devices answer for on behalf of others, by the device's number.
     pub proxied: BTreeMap<u32, BTreeSet<IpAddr>>,
 }
@@ -28,8 +29,10 @@ pub(crate) enum Change {
     DeleteAddress { index: u32, address: IpNet },
     AddProxy { index: u32, address: IpAddr },
     DeleteProxy { index: u32, address: IpAddr },
-    ReplaceRoute { destination: IpNet, ways: BTreeSet<Way> },
-    DeleteRoute { destination: IpNet, ways: BTreeSet<Way> },
+    ReplaceRoute { destination: Destination, ways: BTreeSet<Way> },
+    DeleteRoute { destination: Destination, ways: BTreeSet<Way> },
+    AddRule(PolicyRule),
+    DeleteRule(PolicyRule),
 }
 
 /// What must change at one device that is there.
@@ -52,24 +55,35 @@ pub(crate) fn device(plan: &Device, found: &Found, link: &Link) -> Vec<Change> {
     set.into_iter().chain(add).chain(delete).chain(stand_in).chain(stand_back).collect()
 }
 
-/// What must change among the routes; those through a device that is not there have to wait for it.
+/// What must change among the routes and the rules that choose among them; routes through a device that is not there have to
+/// wait for it.
 pub(crate) fn routes(plan: &Namespace, found: &Found) -> Vec<Change> {
     let mut wanted = Routes::new();
+    let mut rules = BTreeSet::new();
     for route in &plan.routes {
         let Some(link) = found.links.get(&route.device) else { continue };
         let way = Way { via: route.via, device: link.index };
-        wanted.entry(route.destination.trunc()).or_default().insert(way);
+        let destination = Destination { mark: route.mark, net: route.destination.trunc() };
+        wanted.entry(destination).or_default().insert(way);
+        if route.mark.is_some() {
+            let v6 = destination.net.addr().is_ipv6();
+            rules.extend([None, route.mark].map(|mark| PolicyRule { v6, mark }));
+        }
     }
     // Direct routes first: a next hop may lie behind one of them.
     let missing = wanted.iter().filter(|(destination, ways)| found.routes.get(*destination) != Some(*ways));
     let (direct, by_somebody): (Vec<_>, Vec<_>) =
         missing.partition(|(_, ways)| ways.iter().any(|way| way.via.is_none()));
-    let owned = |(destination, ways): (&IpNet, &BTreeSet<Way>)| (*destination, ways.clone());
+    let owned = |(destination, ways): (&Destination, &BTreeSet<Way>)| (*destination, ways.clone());
     // Ways to the same destination are replaced in one step, so that there is no moment without.
     let set = direct.into_iter().chain(by_somebody).map(owned);
     let set = set.map(|(destination, ways)| Change::ReplaceRoute { destination, ways });
     let stale = found.routes.iter().filter(|(destination, _)| !wanted.contains_key(*destination)).map(owned);
-    set.chain(stale.map(|(destination, ways)| Change::DeleteRoute { destination, ways })).collect()
+    let stale = stale.map(|(destination, ways)| Change::DeleteRoute { destination, ways });
+    // Nothing is looked up in a table that is not filled.
+    let add = rules.difference(&found.rules).copied().map(Change::AddRule).collect::<Vec<_>>();
+    let delete = found.rules.difference(&rules).copied().map(Change::DeleteRule).collect::<Vec<_>>();
+    set.chain(add).chain(delete).chain(stale).collect()
 }
 
 /// Devices of ours that nobody wants any more.
@@ -112,6 +126,10 @@ mod tests {
         Link { index, mac: MAC, mtu: 1450, up: true, carrier: true, peer: None }
     }
 
+    fn to_net(text: &str) -> Destination {
+        net(text).into()
+    }
+
     fn by(hops: &[&str]) -> BTreeSet<Way> {
         hops.iter().map(|via| Way { via: Some(via.parse().unwrap()), device: 7 }).collect()
     }
@@ -120,7 +138,8 @@ mod tests {
         Found {
             links: [("lo".to_owned(), link(1)), ("qr-1".to_owned(), link(7)), ("qg-old".to_owned(), link(8))].into(),
             addresses: [(7, nets(addresses))].into(),
-            routes: routes.iter().map(|(to, via)| (net(to), by(&[via]))).collect(),
+            routes: routes.iter().map(|(to, via)| (to_net(to), by(&[via]))).collect(),
+            rules: BTreeSet::new(),
             proxied: BTreeMap::new(),
         }
     }
@@ -152,6 +171,7 @@ mod tests {
             destination: net(to),
             via: Some(via.parse().unwrap()),
             device: device.to_owned(),
+            mark: None,
         };
         let plan = Namespace {
             routes: [
@@ -167,7 +187,12 @@ mod tests {
             routes: plan
                 .routes
                 .into_iter()
-                .chain([PlannedRoute { destination: net("192.0.2.1/32"), via: None, device: "qr-1".to_owned() }])
+                .chain([PlannedRoute {
+                    destination: net("192.0.2.1/32"),
+                    via: None,
+                    device: "qr-1".to_owned(),
+                    mark: None,
+                }])
                 .collect(),
             ..plan
         };
@@ -177,11 +202,35 @@ mod tests {
         assert_eq!(
             changes,
             [
-                Change::ReplaceRoute { destination: net("192.0.2.1/32"), ways: direct },
-                Change::ReplaceRoute { destination: net("0.0.0.0/0"), ways: by(&["10.0.0.2", "10.0.0.3"]) },
-                Change::DeleteRoute { destination: net("10.5.0.0/16"), ways: by(&["10.0.0.5"]) },
+                Change::ReplaceRoute { destination: to_net("192.0.2.1/32"), ways: direct },
+                Change::ReplaceRoute { destination: to_net("0.0.0.0/0"), ways: by(&["10.0.0.2", "10.0.0.3"]) },
+                Change::DeleteRoute { destination: to_net("10.5.0.0/16"), ways: by(&["10.0.0.5"]) },
             ]
         );
         assert_eq!(stale_devices(&plan, &found), ["qg-old"]);
+    }
+
+    #[test]
+    fn rules_follow_the_routes_of_marked_packets() {
+        let route = |mark| PlannedRoute {
+            destination: net("0.0.0.0/0"),
+            via: Some("10.0.0.2".parse().unwrap()),
+            device: "qr-1".to_owned(),
+            mark,
+        };
+        let plan = Namespace { routes: [route(None), route(Some(0x300))].into(), ..Namespace::default() };
+        let old = PolicyRule { v6: false, mark: Some(0x200) };
+        let mut found = found(&[], &[("0.0.0.0/0", "10.0.0.2")]);
+        found.rules = [old].into();
+        let marked = Destination { mark: Some(0x300), net: net("0.0.0.0/0") };
+        assert_eq!(
+            routes(&plan, &found),
+            [
+                Change::ReplaceRoute { destination: marked, ways: by(&["10.0.0.2"]) },
+                Change::AddRule(PolicyRule { v6: false, mark: None }),
+                Change::AddRule(PolicyRule { v6: false, mark: Some(0x300) }),
+                Change::DeleteRule(old),
+            ]
+        );
     }
 }

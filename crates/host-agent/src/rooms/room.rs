@@ -218,6 +218,11 @@ impl Room {
             links: self.links.list().await?,
             addresses: self.links.addresses().await?,
             routes: self.links.routes().await?,
+            // Only routers ever have any.
+            rules: match self.name.starts_with("qrouter-") {
+                true => self.links.policy_rules().await?,
+                false => BTreeSet::new(),
+            },
             proxied: self.links.proxied().await?,
         })
     }
@@ -362,6 +367,8 @@ impl Room {
             Change::DeleteProxy { index, address } => self.links.delete_proxied(index, address).await,
             Change::ReplaceRoute { destination, ways } => self.links.replace_route(destination, &ways).await,
             Change::DeleteRoute { destination, ways } => self.links.delete_route(destination, &ways).await,
+            Change::AddRule(rule) => self.links.add_policy_rule(rule).await,
+            Change::DeleteRule(rule) => self.links.delete_policy_rule(rule).await,
         }
     }
 

@@ -17,7 +17,7 @@
 //!   and what `scopes` (in table ip6 neutronium, too) and `limits` draw; tables of their own: `helpers`, `metering`
 //! ```
 //! A router may have several gateways. Each has its device and says for itself whether what leaves by it takes its address;
-//! a floating IP is on the device whose network it is of.
+//! a floating IP is on the device whose network it is of, and a connection keeps to the gateway that it began by (`ways`).
 //! In: `routers` and their ports. Out: [`Namespace`]s and what runs in them (see `advertisement`, and `metadata`, which has
 //! tables of its own). The table is replaced as a whole in one transaction, and a packet costs one lookup however many
 //! floating IPs there are. IPv6 is routed, never translated. A router that is administratively down has no namespace.
@@ -32,6 +32,7 @@ mod port_forwarding;
 mod routes;
 mod scopes;
 pub(crate) mod standby;
+mod ways;
 
 use crate::host_plan::Namespace;
 use crate::metadata;
@@ -74,6 +75,7 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
         let said = planner.tables(router, &ways);
         planned.errors.extend(said.into_iter().map(|reason| format!("router {id}: {reason}")));
         let unreachable = routes::finish(&mut planner.namespace, &router.routes);
+        planner.namespace.routes.extend(ways::routes(wiring.view, &ways));
         planned.errors.extend(unreachable.into_iter().map(|reason| format!("router {id}: {reason}")));
         let name = names::router_namespace(*id);
         if let Some(proxy) = planner.metadata(&id.to_string(), router) {
@@ -108,6 +110,8 @@ struct Way<'a> {
     id: PortId,
     port: &'a Port,
     device: String,
+    /// Fixed addresses whose floating IPs are on it.
+    floating: BTreeSet<IpAddr>,
     /// What leaves by it takes this address.
     snat_to: Option<IpAddr>,
 }
@@ -162,7 +166,9 @@ impl<'a> Planner<'_, 'a> {
         self.namespace.floating_ips = nat::floating_ips(router);
         let shared = port_forwarding::addresses(router);
         for floating in self.namespace.floating_ips.keys().copied().chain(shared) {
-            let way = ways.iter().find(|way| self.leads_to(way.port, &floating)).unwrap_or(first);
+            let index = ways.iter().position(|way| self.leads_to(way.port, &floating)).unwrap_or(0);
+            let Some(way) = ways.get_mut(index) else { continue };
+            way.floating.extend(self.namespace.floating_ips.get(&floating));
             if let Some(device) = self.namespace.devices.get_mut(&way.device) {
                 device.addresses.insert(IpNet::from(floating));
             }
@@ -188,6 +194,8 @@ impl<'a> Planner<'_, 'a> {
         v6.add(&mut table_v6, &BTreeSet::new(), std::iter::empty());
         let gateways: Vec<_> = ways.iter().map(|way| (way.device.as_str(), way.id)).collect();
         ndp_proxy::add(&mut table_v6, self.wiring.view, router, &gateways);
+        ways::add(&mut table, self.wiring.view, ways);
+        ways::add(&mut table_v6, self.wiring.view, ways);
         let (helpers, mut errors) = helpers::tables(&router.conntrack_helpers);
         let tables = [table, table_v6].into_iter().filter(|table| !table.chains.is_empty());
         self.namespace.nft = tables.chain(helpers).chain(metering::tables(&devices, &router.metering)).collect();
@@ -203,7 +211,13 @@ impl<'a> Planner<'_, 'a> {
         let port = view.ports.get(&gateway.port).filter(|_| self.device(device.clone(), gateway.port))?;
         routes::add_gateway(&mut self.namespace, self.wiring, port, &device, side_by_side);
         let own = port.fixed_ips.iter().map(|fixed| fixed.address).find(IpAddr::is_ipv4);
-        Some(Way { id: gateway.port, port, device, snat_to: own.filter(|_| gateway.enable_snat) })
+        Some(Way {
+            id: gateway.port,
+            port,
+            device,
+            floating: BTreeSet::new(),
+            snat_to: own.filter(|_| gateway.enable_snat),
+        })
     }
 
     /// Whether an address is of the network that a port is on.

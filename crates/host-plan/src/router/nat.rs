@@ -17,7 +17,7 @@ const FIXED_TO_FLOATING: &str = "fixed_to_floating";
 const SOURCE_NAT: &str = "source_nat";
 
 /// Bits of the packet mark that say where a packet is from (Neutron's `ROUTER_MARK_MASK`).
-const MARK_MASK: u32 = 0xffff;
+pub(super) const MARK_MASK: u32 = 0xffff;
 /// In by the gateway device (Neutron's `external_ingress_mark`).
 const FROM_OUTSIDE: u32 = 0x2;
 

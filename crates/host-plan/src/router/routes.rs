@@ -48,7 +48,7 @@ pub(super) fn finish(namespace: &mut Namespace, extra: &BTreeSet<HostRoute>) -> 
         match namespace.devices.iter().find(|(_, device)| reaches(&device.addresses)) {
             Some((device, _)) => {
                 let device = device.clone();
-                routes.insert(Route { destination: destination.trunc(), via: Some(*nexthop), device });
+                routes.insert(Route { destination: destination.trunc(), via: Some(*nexthop), device, mark: None });
             }
             None => errors.push(format!("next hop {nexthop} of the route to {destination} is on none of its subnets")),
         }

@@ -182,7 +182,7 @@ async fn attempt(probe: &mut Probe, patience: Duration) -> Result<(), PlugError>
         }
         if let Some(gateway) = probe.gateway {
             let way = Way { via: Some(gateway), device: device.index };
-            inside.replace_route(IpNet::V4(Ipv4Net::default()), &[way].into()).await?;
+            inside.replace_route(IpNet::V4(Ipv4Net::default()).into(), &[way].into()).await?;
         }
     }
     probe.addressed_after_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -229,7 +229,7 @@ async fn configure(inside: &Links, device: &Link, lease: &Lease) -> Result<(), P
     routes.sort_by_key(|(_, via)| !via.is_unspecified());
     for (destination, via) in routes {
         let via = (!via.is_unspecified()).then_some(IpAddr::V4(via));
-        inside.replace_route(IpNet::V4(destination), &[Way { via, device: device.index }].into()).await?;
+        inside.replace_route(IpNet::V4(destination).into(), &[Way { via, device: device.index }].into()).await?;
     }
     Ok(())
 }

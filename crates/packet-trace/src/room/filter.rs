@@ -127,6 +127,9 @@ impl<'a> Rooms<'a> {
                         };
                     }
                     Statement::SetMark { value, mask } => passing.mark = passing.mark & !mask | value,
+                    Statement::SetCtMark { value, mask } => {
+                        passing.connection_mark = passing.connection_mark & !mask | value;
+                    }
                     Statement::Snat(nat) | Statement::Dnat(nat) => {
                         let source = matches!(statement, Statement::Snat(_));
                         if let Some((to, port)) = translated(nat, table, passing) {

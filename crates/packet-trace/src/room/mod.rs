@@ -14,7 +14,7 @@ mod filter;
 use crate::trace::{Exit, Step, Trace};
 use crate::{Connections, Packet, Switch};
 use filter::{Fate, Passing, set_address};
-use host_plan::{Device, HostPlan, Namespace};
+use host_plan::{Device, HostPlan, Namespace, Route};
 use net_types::{IpNet, MacAddr};
 use nft_rules::Hook;
 use openflow::{Field, Masked};
@@ -141,7 +141,7 @@ impl<'a> Rooms<'a> {
             say(trace, "it forwards nothing: dropped".to_owned());
             return None;
         }
-        let ways = routes(room, destination);
+        let ways = routes(room, destination, passing.mark);
         let Some((oif, via)) = ways.first().cloned() else {
             say(trace, format!("no route to {destination}: dropped"));
             return None;
@@ -220,12 +220,18 @@ fn turned((protocol, source, destination, low, high): Ends) -> Ends {
 }
 
 /// Devices and next hops of the longest prefix that holds the address; no next hop: directly.
-fn routes(room: &Namespace, to: IpAddr) -> Vec<(String, Option<IpAddr>)> {
+fn routes(room: &Namespace, to: IpAddr, mark: u32) -> Vec<(String, Option<IpAddr>)> {
     let connected = room
         .devices
         .iter()
         .flat_map(|(name, device)| device.addresses.iter().map(move |net| (net.trunc(), name, None)));
-    let planned = room.routes.iter().map(|route| (route.destination, &route.device, route.via));
+    let marked = |route: &Route| route.mark.map(|wanted| wanted == mark & Route::MARK_MASK);
+    let chosen = room.routes.iter().any(|route| marked(route) == Some(true));
+    let applies = |route: &&Route| match marked(route) {
+        None => !chosen || route.destination.prefix_len() > 0,
+        Some(holds) => holds,
+    };
+    let planned = room.routes.iter().filter(applies).map(|route| (route.destination, &route.device, route.via));
     let known: Vec<_> = connected.chain(planned).filter(|(net, ..)| net.contains(&to)).collect();
     let longest = known.iter().map(|(net, ..)| net.prefix_len()).max();
     let ways = known.into_iter().filter(|(net, ..)| Some(net.prefix_len()) == longest);
