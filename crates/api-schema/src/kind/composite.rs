@@ -1,9 +1,10 @@
-//! Lists and lists of objects.
+//! Lists and lists of objects. Whatever must be said once only is looked for in a set: a body may have as many as it likes.
 
 use super::addresses::{parse_cidr, parse_ip, parse_mac};
 use super::{Refusal, python_display, scalars};
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 
 type Parsed = Result<Value, Refusal>;
 
@@ -14,16 +15,12 @@ fn check(reason: String) -> Refusal {
 fn list(value: Value) -> Result<Vec<Value>, Refusal> {
     match value {
         Value::Array(items) => {
-            let mut duplicates: Vec<&Value> = Vec::new();
-            for (position, item) in items.iter().enumerate() {
-                if items.iter().take(position).any(|earlier| earlier == item) && !duplicates.contains(&item) {
-                    duplicates.push(item);
-                }
-            }
-            if duplicates.is_empty() {
+            let (mut seen, mut told) = (HashSet::new(), HashSet::new());
+            let duplicates = items.iter().filter(|item| !seen.insert(*item) && told.insert(*item));
+            let shown: Vec<String> = duplicates.map(python_display).collect();
+            if shown.is_empty() {
                 return Ok(items);
             }
-            let shown: Vec<String> = duplicates.into_iter().map(python_display).collect();
             Err(check(format!("Duplicate items in the list: '{}'", shown.join(", "))))
         }
         other => Err(check(format!("'{}' is not a list", python_display(&other)))),
@@ -81,14 +78,14 @@ pub(super) fn nameservers(value: Value) -> Parsed {
         return Err(check(format!("Invalid data format for nameserver: '{}'", python_display(&value))));
     };
     let mut hosts: Vec<Value> = Vec::with_capacity(items.len());
+    let mut seen = HashSet::new();
     for item in items {
         let ip = parse_ip(&item)
             .map_err(|reason| check(format!("'{}' is not a valid nameserver. {reason}", python_display(&item))))?;
-        let host = Value::String(ip.to_string());
-        if hosts.contains(&host) {
+        if !seen.insert(ip) {
             return Err(check(format!("Duplicate nameserver '{}'", python_display(&item))));
         }
-        hosts.push(host);
+        hosts.push(Value::String(ip.to_string()));
     }
     Ok(Value::Array(hosts))
 }
@@ -98,16 +95,16 @@ pub(super) fn host_routes(value: Value) -> Parsed {
         return Err(check(format!("Invalid data format for hostroute: '{}'", python_display(&value))));
     };
     let mut routes: Vec<Value> = Vec::with_capacity(items.len());
+    let mut seen = HashSet::new();
     for item in items {
         let shown = python_display(&item);
         let members = exact(item, &["destination", "nexthop"])?;
         let destination = route_destination(members.get("destination").unwrap_or(&Value::Null))?;
         let nexthop = parse_ip(members.get("nexthop").unwrap_or(&Value::Null)).map_err(check)?;
-        let route = json!({"destination": destination.to_string(), "nexthop": nexthop.to_string()});
-        if routes.contains(&route) {
+        if !seen.insert((destination, nexthop)) {
             return Err(check(format!("Duplicate hostroute '{shown}'")));
         }
-        routes.push(route);
+        routes.push(json!({"destination": destination.to_string(), "nexthop": nexthop.to_string()}));
     }
     Ok(Value::Array(routes))
 }
@@ -129,16 +126,15 @@ pub(super) fn fixed_ips(value: Value) -> Parsed {
     let refuse = |value: &Value| check(format!("Invalid data format for fixed IP: '{}'", python_display(value)));
     let Value::Array(items) = value else { return Err(refuse(&value)) };
     let mut requests = Vec::with_capacity(items.len());
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for item in items {
         let Value::Object(mut members) = item else { return Err(refuse(&item)) };
         let mut request = Map::new();
         if let Some(given) = members.remove("ip_address") {
             let ip = parse_ip(&given).map_err(check)?;
-            if seen.contains(&ip) {
+            if !seen.insert(ip) {
                 return Err(check(format!("Duplicate IP address '{}'", python_display(&given))));
             }
-            seen.push(ip);
             request.insert("ip_address".into(), Value::String(ip.to_string()));
         }
         if let Some(given) = members.remove("subnet_id") {
@@ -155,6 +151,7 @@ pub(super) fn address_pairs(value: Value) -> Parsed {
         return Err(plain("Allowed address pairs must be a list.".into()));
     };
     let mut pairs: Vec<Value> = Vec::with_capacity(items.len());
+    let mut seen = HashSet::new();
     for item in items {
         let Value::Object(members) = item else {
             return Err(check(format!("'{}' is not a dictionary", python_display(&item))));
@@ -181,7 +178,7 @@ pub(super) fn address_pairs(value: Value) -> Parsed {
         let address = pair_address(given).map_err(plain)?;
         pair.insert("ip_address".into(), Value::String(address));
         let pair = Value::Object(pair);
-        if pairs.contains(&pair) {
+        if !seen.insert(pair.clone()) {
             let mac = members.get("mac_address").unwrap_or(&Value::Null);
             return Err(Refusal::Named(
                 "DuplicateAddressPairInRequest",

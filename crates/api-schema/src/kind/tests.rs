@@ -107,3 +107,19 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_long_lists_say_twice_is_found_in_one_pass() {
+    let numbers = 0..60_000_u32;
+    let addresses: Vec<Value> = numbers.map(|n| std::net::Ipv4Addr::from(0x0a00_0000 + n).to_string().into()).collect();
+    let routes = addresses.iter().map(|address| json!({"destination": "192.0.2.0/24", "nexthop": address})).collect();
+    for (kind, mut items) in
+        [(Kind::TextList(255), addresses.clone()), (Kind::Nameservers, addresses), (Kind::HostRoutes, routes)]
+    {
+        assert_eq!(kind.parse(Value::Array(items.clone())), Ok(Value::Array(items.clone())));
+        items.push(items[0].clone());
+        assert!(
+            matches!(kind.parse(Value::Array(items)), Err(Refusal::Check(reason)) if reason.starts_with("Duplicate "))
+        );
+    }
+}

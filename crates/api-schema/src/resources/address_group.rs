@@ -6,6 +6,7 @@ use crate::{
     python_display,
 };
 use serde_json::Value;
+use std::collections::HashSet;
 
 const ADDRESSES: Children = Children {
     table: "address_group_addresses",
@@ -50,12 +51,13 @@ fn addresses(value: Value) -> Result<Value, Refusal> {
     let shown = python_display(&value);
     let Value::Array(items) = value else { return Err(Refusal::Check(format!("'{shown}' is not a list"))) };
     let mut addresses = Vec::with_capacity(items.len());
+    let mut seen = HashSet::new();
     for item in items {
         let refuse = || Refusal::Check(format!("'{}' is not a valid IP subnet", python_display(&item)));
         // An address alone is none: its length must be said.
         let address = item.as_str().filter(|text| text.contains('/')).ok_or_else(refuse)?;
         let address = Kind::Cidr.parse(address.into()).map_err(|_| refuse())?;
-        if addresses.contains(&address) {
+        if !seen.insert(address.clone()) {
             return Err(Refusal::Check(format!("Duplicate items in the list: '{}'", python_display(&item))));
         }
         addresses.push(address);

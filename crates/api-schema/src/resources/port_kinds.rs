@@ -2,6 +2,7 @@
 
 use crate::{Custom, JsonType, Kind, Refusal, python_display};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// `[{"opt_name", "opt_value", "ip_version"}]`, the last optional; a null value takes the option away.
 pub(super) const DHCP_OPTIONS: Custom =
@@ -25,10 +26,11 @@ fn dhcp_options(value: Value) -> Result<Value, Refusal> {
         return Err(refuse(format!("'{}' is not a list", python_display(&value))));
     };
     let mut options: Vec<Value> = Vec::with_capacity(items.len());
+    let mut seen = HashSet::new();
     for item in items {
         let option = dhcp_option(&item)?
             .ok_or_else(|| refuse(format!("No valid key specs matched for: {}", python_display(&item))))?;
-        if options.contains(&option) {
+        if !seen.insert(option.clone()) {
             return Err(refuse(format!("Duplicate items in the list: '{}'", python_display(&item))));
         }
         options.push(option);

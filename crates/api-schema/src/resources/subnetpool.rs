@@ -6,6 +6,7 @@ use crate::{
     python_display,
 };
 use serde_json::Value;
+use std::collections::HashSet;
 
 const PREFIXES: Children =
     Children { table: "subnetpool_prefixes", owner: "subnetpool_id", fields: &[("", "cidr")], order: "position" };
@@ -84,10 +85,11 @@ fn prefixes(value: Value) -> Result<Value, Refusal> {
     let shown = python_display(&value);
     let Value::Array(items) = value else { return Err(Refusal::Check(format!("'{shown}' is not a list"))) };
     let mut prefixes = Vec::with_capacity(items.len());
+    let mut seen = HashSet::new();
     for item in items {
         let refuse = |_| Refusal::Check(format!("'{}' is not a valid IP subnet", python_display(&item)));
         let prefix = Kind::Cidr.parse(item.clone()).map_err(refuse)?;
-        if prefixes.contains(&prefix) {
+        if !seen.insert(prefix.clone()) {
             return Err(Refusal::Check(format!("Duplicate items in the list: '{}'", python_display(&item))));
         }
         prefixes.push(prefix);

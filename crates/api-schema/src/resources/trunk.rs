@@ -6,6 +6,7 @@ use crate::{
     python_display,
 };
 use serde_json::Value;
+use std::collections::HashSet;
 
 const SUB_PORTS: Children = Children {
     table: "trunk_subports",
@@ -27,8 +28,8 @@ fn subports(value: Value) -> Result<Value, Refusal> {
     let Value::Array(items) = &value else {
         return refuse(format!("Invalid data format for subports: '{}' is not a list", python_display(&value)));
     };
-    let mut ports: Vec<String> = Vec::with_capacity(items.len());
-    let mut tags: Vec<(&Value, &Value)> = Vec::with_capacity(items.len());
+    let mut ports: HashSet<String> = HashSet::with_capacity(items.len());
+    let mut tags: HashSet<(&Value, &Value)> = HashSet::with_capacity(items.len());
     let mut canonical = Vec::with_capacity(items.len());
     for item in items {
         let Value::Object(members) = item else {
@@ -40,13 +41,12 @@ fn subports(value: Value) -> Result<Value, Refusal> {
         let Ok(Value::String(port)) = Kind::Uuid.parse(given.clone()) else {
             return refuse(format!("Invalid UUID for subport: '{}'", python_display(given)));
         };
-        if ports.contains(&port) {
+        if !ports.insert(port.clone()) {
             return refuse(format!("Non unique UUID for subport: '{}'", python_display(given)));
         }
         let mut subport = members.clone();
-        subport.insert("port_id".into(), port.clone().into());
+        subport.insert("port_id".into(), port.into());
         canonical.push(Value::Object(subport));
-        ports.push(port);
         let known = |name: &str| members.get(name).unwrap_or(&Value::Null);
         let (kind, tag) = (known("segmentation_type"), known("segmentation_id"));
         if kind == "inherit" {
@@ -60,11 +60,10 @@ fn subports(value: Value) -> Result<Value, Refusal> {
             ));
         }
         if !tag.is_null() {
-            if tags.contains(&(kind, tag)) {
+            if !tags.insert((kind, tag)) {
                 let (tag, port) = (python_display(tag), python_display(given));
                 return refuse(format!("Segmentation ID '{tag}' for '{port}' is not unique"));
             }
-            tags.push((kind, tag));
         }
     }
     Ok(Value::Array(canonical))

@@ -36,7 +36,7 @@ fn marks(ways: &[Way<'_>]) -> BTreeMap<PortId, u32> {
     let numbers = ids::assign(several.map(|way| (way.id, 1 + ids::hash(way.id.0.as_bytes()) % SPREAD)));
     numbers
         .into_iter()
-        .map(|(id, number)| (id, number << 8 & Route::MARK_MASK))
+        .map(|(id, number)| (id, (number << 8) & Route::MARK_MASK))
         .filter(|(_, mark)| *mark != 0)
         .collect()
 }
