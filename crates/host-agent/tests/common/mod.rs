@@ -128,6 +128,8 @@ impl Host {
             "external_ids:iface-status=active",
         ];
         let words = ["--may-exist", "add-port", "br-int", &device, "--", "set", "Interface", &device];
+        // The agent may have only just begun.
+        self.switch.vsctl(&["wait-until", "Bridge", "br-int"]).unwrap();
         self.switch.vsctl(&[&words[..], &interface[..]].concat()).unwrap();
         Instance { namespace, device, mac }
     }
