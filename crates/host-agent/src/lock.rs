@@ -38,6 +38,13 @@ impl Lock {
     }
 }
 
+/// Whether an agent holds it.
+pub(crate) fn is_held(state_dir: &Path) -> bool {
+    let Ok(file) = File::open(state_dir.join("agent.lock")) else { return false };
+    // Let go of at once: an agent that starts just now tries for a while.
+    matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, nix::Error::EWOULDBLOCK)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,10 +52,13 @@ mod tests {
     #[test]
     fn only_one_holds_it() {
         let folder = tempfile::tempdir().unwrap();
+        assert!(!is_held(folder.path()));
         let first = Lock::take(folder.path()).unwrap();
+        assert!(is_held(folder.path()));
         let refused = Lock::take(folder.path()).unwrap_err();
         assert!(matches!(refused, AgentError::AnotherRuns { .. }), "{refused}");
         drop(first);
+        assert!(!is_held(folder.path()));
         Lock::take(folder.path()).unwrap();
     }
 }

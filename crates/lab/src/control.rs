@@ -22,6 +22,16 @@ pub(crate) enum Order {
         /// By SIGKILL instead of SIGTERM.
         kill: bool,
     },
+    /// End a process; it is not started again until that is ordered.
+    Stop {
+        /// Its name.
+        process: String,
+    },
+    /// Start a process that was stopped.
+    Start {
+        /// Its name.
+        process: String,
+    },
 }
 
 /// The answer: nothing more to say, or what went wrong.
@@ -74,4 +84,16 @@ pub fn restart(paths: &Paths, wish: &Restart) -> Result<()> {
     lab.node(paths, &wish.host)?;
     let wanted = Order::Restart { process: wish.process.clone(), kill: wish.kill };
     order(paths, &wish.host, &wanted, Duration::from_secs(30))
+}
+
+/// Ends a process of a host, which stays down. Returns when it is gone.
+pub fn stop(paths: &Paths, host: &str, process: &str) -> Result<()> {
+    Lab::read(paths)?.node(paths, host)?;
+    order(paths, host, &Order::Stop { process: process.to_owned() }, Duration::from_secs(30))
+}
+
+/// Starts a process of a host that was stopped; nothing happens when it runs.
+pub fn start(paths: &Paths, host: &str, process: &str) -> Result<()> {
+    Lab::read(paths)?.node(paths, host)?;
+    order(paths, host, &Order::Start { process: process.to_owned() }, Duration::from_secs(30))
 }

@@ -37,7 +37,7 @@ mod topology;
 mod up;
 mod world;
 
-pub use control::{Restart, restart};
+pub use control::{Restart, restart, start, stop};
 pub use credentials::{Credentials, OpenRc, open_rc};
 pub use down::{Removed, down};
 pub use drawing::drawing;

@@ -4,7 +4,7 @@
 //! ```text
 //! events:  Order (control socket) | Exited (a process ended) | Due (its pause is over) | SIGTERM
 //!            Go                       restart after a pause    start                      end all, leave
-//!            Restart
+//!            Restart, Stop, Start
 //! ```
 //! One thread runs the loop; what waits for Open vSwitch runs beside it, so that orders are heard meanwhile.
 
@@ -50,6 +50,8 @@ struct Supervisor {
     listener: Option<TcpListener>,
     /// Those who asked for a restart and wait for the process to be back.
     waiting: Vec<(&'static str, UnixStream)>,
+    /// Those who asked for a process to be stopped and wait for its end.
+    stopping: Vec<(&'static str, UnixStream)>,
 }
 
 /// Supervises `node` until SIGTERM. The calling process must have one thread only.
@@ -76,8 +78,16 @@ pub fn run(paths: &Paths, node: &str) -> Result<()> {
     runtime.block_on(async move {
         let (events, inbox) = mpsc::unbounded_channel();
         let children = Children::new(events.clone());
-        let supervisor =
-            Supervisor { lab, node: node.to_owned(), record, credentials, children, listener, waiting: Vec::new() };
+        let supervisor = Supervisor {
+            lab,
+            node: node.to_owned(),
+            record,
+            credentials,
+            children,
+            listener,
+            waiting: Vec::new(),
+            stopping: Vec::new(),
+        };
         supervisor.live(events, inbox).await
     })
 }
@@ -143,36 +153,64 @@ impl Supervisor {
             }
             Event::Order(Order::Restart { process, kill }, stream) => match self.children.end(&process, kill) {
                 Some(name) => self.waiting.push((name, stream)),
-                None => {
-                    let known: Vec<&str> = self.children.names().collect();
-                    let reason = format!("no process \"{process}\" runs here (there are: {})", known.join(", "));
-                    respond(stream, Answer::Failed(reason)).await;
+                None => self.strange(&process, stream).await,
+            },
+            Event::Order(Order::Stop { process }, stream) => match self.children.stop(&process) {
+                Some((name, true)) => self.stopping.push((name, stream)),
+                Some((_, false)) => respond(stream, Answer::Done).await,
+                None => self.strange(&process, stream).await,
+            },
+            Event::Order(Order::Start { process }, stream) => match self.children.is_down(&process) {
+                Some((_, false)) => respond(stream, Answer::Done).await,
+                Some((name, true)) => {
+                    self.waiting.push((name, stream));
+                    self.start_again(name, events).await;
                 }
+                None => self.strange(&process, stream).await,
             },
             Event::Exited { name, id, how } => {
                 tracing::warn!(process = name, pid = id.pid, how, "ended");
                 self.children.ended(name, id, how);
-            }
-            Event::Due(name) => {
-                let outcome = self.start(name);
-                if let Err(error) = &outcome {
-                    tracing::error!(process = name, error = describe(error), "cannot start");
-                }
-                if name == "ovs-vswitchd" && outcome.is_ok() {
-                    let (topology, node, events) = (self.lab.topology.clone(), self.node.clone(), events.clone());
-                    tokio::task::spawn_blocking(move || {
-                        let _ = events.send(Event::SwitchBack(setup::after_switch_start(&topology, &node)));
-                    });
-                } else {
-                    self.tell(name, &outcome).await;
+                // Who is answered may look at once.
+                self.save();
+                let (told, rest) =
+                    std::mem::take(&mut self.stopping).into_iter().partition(|(waits, _)| *waits == name);
+                self.stopping = rest;
+                for (_, stream) in told {
+                    respond(stream, Answer::Done).await;
                 }
             }
+            Event::Due(name) if self.children.is_held(name) => {}
+            Event::Due(name) => self.start_again(name, events).await,
             Event::SwitchBack(outcome) => {
                 if let Err(error) = &outcome {
                     tracing::error!(error = describe(error), "the host's bridges are not set up again");
                 }
                 self.tell("ovs-vswitchd", &outcome).await;
             }
+        }
+    }
+
+    /// Somebody wants something of a process that is not there.
+    async fn strange(&self, process: &str, stream: UnixStream) {
+        let known: Vec<&str> = self.children.names().collect();
+        let reason = format!("no process \"{process}\" runs here (there are: {})", known.join(", "));
+        respond(stream, Answer::Failed(reason)).await;
+    }
+
+    /// A new incarnation of a process that has ended.
+    async fn start_again(&mut self, name: &'static str, events: &mpsc::UnboundedSender<Event>) {
+        let outcome = self.start(name);
+        if let Err(error) = &outcome {
+            tracing::error!(process = name, error = describe(error), "cannot start");
+        }
+        if name == "ovs-vswitchd" && outcome.is_ok() {
+            let (topology, node, events) = (self.lab.topology.clone(), self.node.clone(), events.clone());
+            tokio::task::spawn_blocking(move || {
+                let _ = events.send(Event::SwitchBack(setup::after_switch_start(&topology, &node)));
+            });
+        } else {
+            self.tell(name, &outcome).await;
         }
     }
 

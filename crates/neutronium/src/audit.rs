@@ -23,6 +23,7 @@ const WIDEST: usize = 100;
 #[command(
     after_help = "Compares in every layer: OVSDB, flows, tunnel endpoint and neighbours; namespaces with their devices,
 addresses, routes, kernel parameters, nftables and listening sockets. Reads only, and needs no running agent.
+What is wrong is said first by network, router and port, a sentence each, then in every layer's own language.
 
 Exit code: 0 the host is what its plan says, 1 it is not, 2 the configuration cannot be used.
 
@@ -77,7 +78,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     })?;
     if arguments.look.json {
         print::json(&json!({
-            "host": audit.host, "view": audit.view, "clean": audit.is_clean(), "findings": audit.findings,
+            "host": audit.host, "view": audit.view, "clean": audit.is_clean(), "diagnosis": audit.diagnosis,
+            "findings": audit.findings,
         }))?;
     } else {
         show(&audit, arguments.look.all);
@@ -117,7 +119,13 @@ fn show(audit: &Audit, all: bool) {
         styled(print::BOLD, &audit.host),
         if count == 1 { "thing is" } else { "things are" }
     ));
+    print::line(diagnosis(&audit.diagnosis));
     print::line(findings(&audit.findings, all, word));
+}
+
+/// What is wrong, in sentences, before it is told in every layer's own language.
+pub fn diagnosis(sentences: &[String]) -> String {
+    sentences.iter().map(|sentence| format!("  {} {sentence}", styled(print::RED, "▸"))).collect::<Vec<_>>().join("\n")
 }
 
 /// What a plan has, in a few words.
@@ -205,6 +213,7 @@ mod tests {
             what,
             planned: None,
             found: None,
+            about: None,
         };
         let many: Vec<Finding> = (0..20).map(|number| finding(format!("flow {number}"))).collect();
         let shown = findings(&many, false, |_| "gone".to_owned());

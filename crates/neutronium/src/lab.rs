@@ -30,6 +30,7 @@ const AGENTS_PATIENCE: Duration = Duration::from_secs(60);
   neutronium lab exec network -- ip netns
   neutronium lab exec underlay -- tcpdump -ni switch udp port 4789
   neutronium lab restart compute1 agent --kill
+  neutronium lab stop network agent             and start: what goes on without it
   neutronium lab audit --wait 30                whether every host is what its plan says
   neutronium lab down"
 )]
@@ -87,6 +88,20 @@ enum Command {
         #[arg(long)]
         kill: bool,
     },
+    /// Ends a process of a host, which stays down until `start`.
+    Stop {
+        /// The host.
+        host: String,
+        /// agent, server, ovs-vswitchd, ovsdb-server or world.
+        process: String,
+    },
+    /// Starts a process of a host that was stopped.
+    Start {
+        /// The host.
+        host: String,
+        /// Its name, as for `stop`.
+        process: String,
+    },
     /// Whether the hosts are what their plans say, in every layer.
     Audit(audit::Arguments),
     /// Removes the lab and every trace of it, also after a crash.
@@ -126,6 +141,16 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
             let start = Instant::now();
             lab::restart(&paths, &Restart { host: host.clone(), process: process.clone(), kill })?;
             print::note(format!("{process} of {host} runs again after {:.2} s", start.elapsed().as_secs_f64()));
+            Ok(Exit::DONE)
+        }
+        Command::Stop { host, process } => {
+            lab::stop(&paths, &host, &process)?;
+            print::note(format!("{process} of {host} is stopped"));
+            Ok(Exit::DONE)
+        }
+        Command::Start { host, process } => {
+            lab::start(&paths, &host, &process)?;
+            print::note(format!("{process} of {host} runs"));
             Ok(Exit::DONE)
         }
         Command::Audit(arguments) => audit::run(&paths, &arguments),

@@ -75,6 +75,9 @@ pub struct Finding {
     /// How it is, where `what` does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
+    /// Whose it is, where that is known: `network ID`, `port ID of network ID`, `router ID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
 }
 
 impl Finding {
@@ -98,6 +101,11 @@ impl Finding {
     }
 
     pub(super) fn new(layer: Layer, place: &str, how: How, what: impl ToString) -> Self {
-        Self { layer, place: place.to_owned(), how, what: what.to_string(), planned: None, found: None }
+        Self { layer, place: place.to_owned(), how, what: what.to_string(), planned: None, found: None, about: None }
+    }
+
+    /// The same, with whose it is.
+    pub(super) fn about(self, about: Option<String>) -> Self {
+        Self { about, ..self }
     }
 }

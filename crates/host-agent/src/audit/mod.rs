@@ -10,6 +10,7 @@
 //! agent would mend: the same findings are the difference of a dry run. It needs no running agent; while one is at work, a
 //! finding may be of the moment, so whoever asks may ask again.
 
+mod diagnosis;
 mod finding;
 mod rooms;
 mod switch;
@@ -79,6 +80,8 @@ pub struct Audit {
     pub view: Source,
     /// Where host and plan differ; sorted.
     pub findings: Vec<Finding>,
+    /// What that means for networks, routers and ports, a sentence each.
+    pub diagnosis: Vec<String>,
     /// Everything that the host must look like.
     #[serde(skip)]
     pub plan: HostPlan,
@@ -96,13 +99,19 @@ pub async fn audit(config: &AgentConfig, from: ViewFrom) -> Result<Audit, AgentE
     let (view, source) = view(config, from).await?;
     let mut database = Database::new(&config.ovs.db());
     let cache = database.cache().await?;
-    let plan = plan(&view, &config.host_config(), &local_state(&cache, None, &std::collections::BTreeSet::new()));
+    let state = local_state(&cache, None, &std::collections::BTreeSet::new());
+    let plan = plan(&view, &config.host_config(), &state);
     let mut findings = switch::database(&plan, &cache);
-    findings.extend(switch::flows(&plan, &config.ovs.rundir).await?);
+    findings.extend(switch::flows(&plan, &view, &state, &config.ovs.rundir).await?);
     findings.extend(switch::endpoint(&plan, &config.ovs.rundir).await?);
-    findings.extend(rooms::all(&plan, &config.agent.roles).await?);
+    let rooms = rooms::all(&plan, &config.agent.roles).await?.into_iter();
+    findings.extend(rooms.map(|finding| {
+        let about = diagnosis::of_place(&finding.place);
+        finding.about(about)
+    }));
     findings.sort();
-    Ok(Audit { host: config.agent.host.clone(), view: source, findings, plan })
+    let diagnosis = diagnosis::sentences(&findings, crate::lock::is_held(&config.agent.state_dir));
+    Ok(Audit { host: config.agent.host.clone(), view: source, findings, diagnosis, plan })
 }
 
 /// What a host is known to have to realise.

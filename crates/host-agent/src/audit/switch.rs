@@ -3,13 +3,14 @@
 //! OVSDB's part is the transaction that the agent would write, told row by row: what would be inserted is missing, what would be
 //! taken out is unexpected, what would be changed is different.
 
-use super::{Finding, How, Layer};
+use super::{Finding, How, Layer, diagnosis};
 use crate::AgentError;
 use crate::switch::database::desired;
 use host_drivers::links::Links;
 use host_drivers::openflow::OpenFlow;
 use host_drivers::{DriverError, Place, unixctl};
-use host_plan::{FLOW_OWNER, HostPlan, PortKind};
+use host_plan::{FLOW_OWNER, HostPlan, LocalState, PortKind};
+use host_view::HostView;
 use net_types::MacAddr;
 use openflow::{Flow, diff};
 use ovsdb::{Cache, Condition, Mutator, Operation, Row, Value};
@@ -108,7 +109,12 @@ fn words(row: &Row) -> String {
 }
 
 /// Flows of ours, bridge by bridge.
-pub(super) async fn flows(plan: &HostPlan, rundir: &Path) -> Result<Vec<Finding>, AgentError> {
+pub(super) async fn flows(
+    plan: &HostPlan,
+    view: &HostView,
+    state: &LocalState,
+    rundir: &Path,
+) -> Result<Vec<Finding>, AgentError> {
     let mut findings = vec![];
     for (bridge, wanted) in &plan.flows {
         // A bridge that is not there yet has no flows, and is told by itself.
@@ -123,13 +129,16 @@ pub(super) async fn flows(plan: &HostPlan, rundir: &Path) -> Result<Vec<Finding>
         } else {
             installed.iter().map(|flow| (key(flow), flow)).collect()
         };
-        findings.extend(change.add.iter().map(|flow| Finding::missing(Layer::Flow, bridge, flow)));
-        findings.extend(change.delete.iter().map(|flow| Finding::unexpected(Layer::Flow, bridge, flow)));
+        let about = |flow: &Flow| diagnosis::of_flow(bridge, flow, view, plan, state);
+        findings.extend(change.add.iter().map(|flow| Finding::missing(Layer::Flow, bridge, flow).about(about(flow))));
+        let unexpected = change.delete.iter();
+        findings.extend(unexpected.map(|flow| Finding::unexpected(Layer::Flow, bridge, flow).about(about(flow))));
         findings.extend(change.modify.iter().map(|flow| {
             let found = as_it_is.get(&key(flow)).map(ToString::to_string);
             Finding {
                 found,
                 planned: Some(flow.to_string()),
+                about: about(flow),
                 ..Finding::new(Layer::Flow, bridge, How::Different, key(flow))
             }
         }));

@@ -26,6 +26,8 @@ struct Child {
     state: Process,
     since: Instant,
     pause: Duration,
+    /// Was stopped, and is not to be started again by itself.
+    held: bool,
 }
 
 pub(super) struct Children {
@@ -54,9 +56,11 @@ impl Children {
                 state: Process { id: None, restarts: 0, last_exit: None },
                 since: Instant::now(),
                 pause: SHORTEST_PAUSE,
+                held: false,
             }
         });
         entry.since = Instant::now();
+        entry.held = false;
         entry.state.id = id;
         let events = self.events.clone();
         tokio::spawn(async move {
@@ -82,6 +86,9 @@ impl Children {
         if child.since.elapsed() >= HEALTHY {
             child.pause = SHORTEST_PAUSE;
         }
+        if child.held {
+            return;
+        }
         let pause = child.pause;
         child.pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         let events = self.events.clone();
@@ -99,6 +106,25 @@ impl Children {
             id.signal(if kill { Signal::SIGKILL } else { Signal::SIGTERM });
         }
         Some(name)
+    }
+
+    /// Tells a process to end and to stay so; its name, and whether it still runs.
+    pub(super) fn stop(&mut self, name: &str) -> Option<(&'static str, bool)> {
+        let name = self.end(name, false)?;
+        let child = self.children.get_mut(name)?;
+        child.held = true;
+        Some((name, child.state.id.is_some()))
+    }
+
+    /// The name of such a process, and whether it is to be started by whoever asks.
+    pub(super) fn is_down(&self, name: &str) -> Option<(&'static str, bool)> {
+        let (name, child) = self.children.iter().find(|(known, _)| **known == name)?;
+        Some((name, child.state.id.is_none()))
+    }
+
+    /// Whether it was stopped.
+    pub(super) fn is_held(&self, name: &str) -> bool {
+        self.children.get(name).is_some_and(|child| child.held)
     }
 
     /// Ends all, the last started first, each with time to do it well.

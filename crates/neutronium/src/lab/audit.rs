@@ -2,10 +2,14 @@
 
 use std::process::{Command, Stdio};
 
-use lab::{Lab, Paths};
+use std::time::Duration;
+
+use hyper::Method;
+use lab::{Lab, OpenRc, Paths};
 use serde_json::{Value, json};
 
-use crate::audit::{Look, findings};
+use crate::audit::{Look, diagnosis, findings};
+use crate::cloud::{Cloud, CloudError};
 use crate::exit::{Exit, Failure};
 use crate::print::{self, styled};
 
@@ -45,7 +49,8 @@ pub fn run(paths: &Paths, arguments: &Arguments) -> Result<Exit, Failure> {
         });
         print::json(&json!({ "clean": clean, "hosts": told.collect::<Vec<_>>() }))?;
     } else {
-        answers.iter().for_each(|(host, answer)| show(host, answer, arguments.look.all));
+        let names = if clean { Names::default() } else { Names::ask(paths) };
+        answers.iter().for_each(|(host, answer)| show(host, answer, &names, arguments.look.all));
     }
     Ok(if clean { Exit::DONE } else { Exit::FAILED })
 }
@@ -66,7 +71,50 @@ fn look(paths: &Paths, host: &str, arguments: &Arguments) -> Result<Value, Strin
     })
 }
 
-fn show(host: &str, answer: &Result<Value, String>, all: bool) {
+/// How long the server may take to say what things are called.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What networks, routers and ports are called, by id, as far as the server says so.
+#[derive(Default)]
+struct Names(Vec<(String, String)>);
+
+impl Names {
+    fn ask(paths: &Paths) -> Self {
+        let wish = OpenRc { project: "admin".to_owned(), user: "admin".to_owned(), password: None };
+        let Ok(environment) = lab::open_rc(paths, &wish) else { return Self::default() };
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let Ok(runtime) = crate::audit::runtime() else { return Self::default() };
+        let asked = runtime.block_on(async {
+            tokio::time::timeout(PATIENCE, async {
+                let cloud = Cloud::sign_in(&environment).await?;
+                let mut names = vec![];
+                for kind in ["networks", "routers", "ports"] {
+                    let answer = cloud.networking(Method::GET, &format!("{kind}?fields=id&fields=name"), None).await?;
+                    for one in answer.get(kind).and_then(Value::as_array).into_iter().flatten() {
+                        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+                        names.push((text("id"), text("name")));
+                    }
+                }
+                Ok::<_, CloudError>(names)
+            })
+            .await
+        });
+        // Without the server things are called by their ids.
+        Self(asked.ok().and_then(Result::ok).unwrap_or_default())
+    }
+
+    /// A sentence with names beside the ids that it speaks of.
+    fn told(&self, sentence: &str) -> String {
+        let named = self.0.iter().filter(|(id, name)| !name.is_empty() && sentence.contains(id.as_str()));
+        named.fold(sentence.to_owned(), |text, (id, name)| {
+            ["network ", "router ", "port "]
+                .iter()
+                .fold(text, |text, kind| text.replace(&format!("{kind}{id}"), &format!("{kind}{name} ({id})")))
+        })
+    }
+}
+
+fn show(host: &str, answer: &Result<Value, String>, names: &Names, all: bool) {
     let name = styled(print::BOLD, host);
     match answer {
         Err(error) => print::line(format!("{} {name}: {error}", styled(print::RED, "✗"))),
@@ -76,6 +124,8 @@ fn show(host: &str, answer: &Result<Value, String>, all: bool) {
         Ok(audit) => {
             let found: Vec<host_agent::Finding> = serde_json::from_value(audit["findings"].clone()).unwrap_or_default();
             print::line(format!("{} {name}: {} not as planned", styled(print::RED, "✗"), found.len()));
+            let sentences: Vec<String> = serde_json::from_value(audit["diagnosis"].clone()).unwrap_or_default();
+            print::line(diagnosis(&sentences.iter().map(|sentence| names.told(sentence)).collect::<Vec<_>>()));
             print::line(findings(&found, all, crate::audit::word));
         }
     }

@@ -1,0 +1,146 @@
+//! What findings mean to somebody who knows networks, routers and ports, and not yet flows: one sentence for each of these.
+//!
+//! ```text
+//! finding ── about: network N │ port P of network N │ router R      (place, or the flow's registers, tags and keys)
+//! all findings about one ──▶ "network N: nobody answers DHCP in qdhcp-N; br-int lacks 2 flows ..."
+//! the agent does not run ──▶ said first, for it may be the cause of all
+//! ```
+//! In: findings, the plan, what OVSDB says of the host. Out: sentences. Pure.
+
+use super::{Finding, How, Layer};
+use host_plan::{HostPlan, LocalState};
+use host_view::{HostView, Segment};
+use net_types::NetworkId;
+use openflow::{Field, Flow};
+use std::collections::BTreeMap;
+
+/// What a namespace belongs to.
+pub(super) fn of_place(place: &str) -> Option<String> {
+    let kinds = [("qdhcp-", "network"), ("qrouter-", "router")];
+    kinds.iter().find_map(|(prefix, kind)| Some(format!("{kind} {}", place.strip_prefix(prefix)?)))
+}
+
+/// What a flow of a bridge is for, as far as its match says so.
+pub(super) fn of_flow(
+    bridge: &str,
+    flow: &Flow,
+    view: &HostView,
+    plan: &HostPlan,
+    state: &LocalState,
+) -> Option<String> {
+    let exact = |field| flow.matches.exact(field).and_then(|value| u32::try_from(value).ok());
+    let number = exact(Field::Reg5).or_else(|| exact(Field::InPort));
+    let port = number.and_then(|number| {
+        let plugged = state.interfaces.values().find(|known| known.bridge == bridge && known.ofport == Some(number));
+        let id = plugged?.iface_id?;
+        Some(format!("port {id} of network {}", view.ports.get(&id)?.network))
+    });
+    port.or_else(|| of_network(flow, view, plan).map(|network| format!("network {network}")))
+}
+
+fn of_network(flow: &Flow, view: &HostView, plan: &HostPlan) -> Option<NetworkId> {
+    let tag = flow.matches.get(Field::VlanTci).map(|tag| tag.value() & 0xfff);
+    let local = flow.matches.exact(Field::Reg6).or(tag);
+    let by_tag = || plan.local_vlans.iter().find(|(_, vlan)| Some(u128::from(vlan.get())) == local).map(|(id, _)| *id);
+    let Some(key) = flow.matches.exact(Field::TunId) else { return by_tag() };
+    let has_key = |segment: &Segment| match segment {
+        Segment::Vxlan { vni } | Segment::Geneve { vni } => u128::from(vni.get()) == key,
+        Segment::Gre { key: own } => u128::from(*own) == key,
+        _ => false,
+    };
+    view.networks.iter().find(|(_, network)| has_key(&network.segment)).map(|(id, _)| *id)
+}
+
+/// One sentence for each network, port and router that something is wrong with.
+pub(super) fn sentences(findings: &[Finding], agent_runs: bool) -> Vec<String> {
+    let mut said = vec![];
+    if !findings.is_empty() && !agent_runs {
+        said.push(
+            "the agent of this host does not run: nobody answers DHCP, DNS and metadata here, and nothing is mended"
+                .into(),
+        );
+    }
+    let mut subjects: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for finding in findings {
+        if let Some(about) = &finding.about {
+            subjects.entry(about).or_default().push(finding);
+        }
+    }
+    said.extend(subjects.into_iter().map(|(about, findings)| format!("{about}: {}", clauses(&findings).join("; "))));
+    said
+}
+
+/// What is wrong, layer by layer and place by place.
+fn clauses(findings: &[&Finding]) -> Vec<String> {
+    let mut kinds: BTreeMap<(Layer, &str, How), Vec<&str>> = BTreeMap::new();
+    for finding in findings {
+        kinds.entry((finding.layer, &finding.place, finding.how)).or_default().push(&finding.what);
+    }
+    kinds.into_iter().map(|((layer, place, how), what)| clause(layer, place, how, &what)).collect()
+}
+
+fn clause(layer: Layer, place: &str, how: How, what: &[&str]) -> String {
+    let first = what.first().copied().unwrap_or_default();
+    let more = match what.len() {
+        0 | 1 => String::new(),
+        many => format!(" (and {} more)", many - 1),
+    };
+    match (layer, how) {
+        (Layer::Service, _) => {
+            // "DHCP: a socket on UDP port 67"
+            let mut services: Vec<&str> = what.iter().filter_map(|what| what.split(':').next()).collect();
+            services.dedup();
+            format!("nobody answers {} in {place}", services.join(", "))
+        }
+        (Layer::Namespace, How::Missing) => format!("namespace {place} is missing"),
+        (Layer::Flow, How::Missing) => format!("{place} lacks the flow {first}{more}"),
+        (Layer::Flow, How::Unexpected) => format!("{place} has the flow {first}, which nobody planned{more}"),
+        (_, How::Missing) => format!("{} {first} is missing in {place}{more}", layer.as_str()),
+        (_, How::Unexpected) => format!("{} {first} in {place} is not planned{more}", layer.as_str()),
+        (_, How::Different) => format!("{} {first} in {place} is not as planned{more}", layer.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openflow::Match;
+
+    const NETWORK: &str = "00000000-0000-0000-0000-0000000000a1";
+    const PORT: &str = "00000000-0000-0000-0000-0000000000b1";
+
+    #[test]
+    fn a_dead_agent_is_said_first_and_its_networks_by_name() {
+        let place = format!("qdhcp-{NETWORK}");
+        let socket = |what: &str| Finding::missing(Layer::Service, &place, what).about(of_place(&place));
+        let findings = [socket("DHCP: a socket on UDP port 67"), socket("DNS: a socket on TCP port 53")];
+        let said = sentences(&findings, false);
+        assert!(said[0].starts_with("the agent of this host does not run"), "{said:?}");
+        assert_eq!(said[1], format!("network {NETWORK}: nobody answers DHCP, DNS in qdhcp-{NETWORK}"));
+        assert_eq!(sentences(&findings, true).len(), 1);
+        assert!(sentences(&[], false).is_empty());
+    }
+
+    #[test]
+    fn a_flow_is_of_a_port_or_of_a_network() {
+        let view: HostView = serde_json::from_value(serde_json::json!({
+            "networks": { NETWORK: { "segment": { "type": "vxlan", "vni": 7 }, "mtu": 1450, "admin_state_up": true,
+                                     "external": false } },
+        }))
+        .unwrap();
+        let state: LocalState = serde_json::from_value(serde_json::json!({
+            "interfaces": { "tap1": { "bridge": "br-int", "ofport": 5, "iface_id": PORT } },
+        }))
+        .unwrap();
+        let mut plan = HostPlan::default();
+        plan.local_vlans.insert(NETWORK.parse().unwrap(), net_types::VlanId::new(3).unwrap());
+        let about = |bridge: &str, matches| of_flow(bridge, &Flow::table(0).matching(matches), &view, &plan, &state);
+        let network = Some(format!("network {NETWORK}"));
+        assert_eq!(about("br-tun", Match::new().tun_id(7u32)), network);
+        assert_eq!(about("br-tun", Match::new().vlan(3u16)), network);
+        assert_eq!(about("br-int", Match::new().reg(Field::Reg6, 3)), network);
+        // A port that the view does not know is nobody's.
+        assert_eq!(about("br-int", Match::new().reg(Field::Reg5, 5)), None);
+        assert_eq!(about("br-int", Match::new()), None);
+    }
+}
