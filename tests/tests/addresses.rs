@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
-use system_tests::lab::{Probe, Seen};
+use system_tests::lab::{DISCOVER, Probe, Seen};
 use system_tests::{Client, Failure, Lab};
 
 struct Guard {
@@ -54,6 +54,13 @@ fn dhclient(probe: &Probe, version: &str) -> Result<BTreeMap<String, String>, Fa
     let _ = std::fs::remove_file(&pid);
     // The last word counts: that of the bound lease.
     Ok(said?.lines().filter_map(|line| line.split_once('=')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect())
+}
+
+/// Asks for an address, as the MAC `as_if` or as its own, and says which one is offered.
+fn discover(probe: &Probe, as_if: &str) -> Result<Option<String>, Failure> {
+    let output = system_tests::command::output(&mut probe.command(&["python3", "-c", DISCOVER, as_if]))?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(output.status.success().then_some(said))
 }
 
 /// The port's addresses by subnet's name.
@@ -120,6 +127,15 @@ fn instances_get_their_addresses_and_names() -> Result<(), Failure> {
     assert_eq!((told["new_host_name"].as_str(), told["new_domain_name"].as_str()), ("vm-a", "cloud.example"));
     assert_eq!(told["new_ntp_servers"], "192.0.2.123");
     assert!(told["new_domain_name_servers"].starts_with("10.0.0."), "{told:?}");
+    let plain =
+        ["new_subnet_mask", "new_broadcast_address", "new_routers", "new_interface_mtu"].map(|name| &told[name]);
+    assert_eq!(plain, ["255.255.255.0", "10.0.0.255", "10.0.0.1", &mtu]);
+    // 169.254.169.254/32, and the default route, as dhclient writes octets.
+    let routes = &told["new_rfc3442_classless_static_routes"];
+    assert!(routes.contains("32 169 254 169 254 10 0 0 1") && routes.contains(" 0 10 0 0 1"), "{routes}");
+    // A MAC that no port has is not answered. (On vm-a dhclient keeps the client's port.)
+    assert_eq!(discover(&b, "")?.as_ref(), Some(b_four));
+    assert_eq!(discover(&b, "02:00:00:00:00:99")?, None);
     let told = dhclient(&a, "-6")?;
     assert_eq!(&told["new_ip6_address"], stateful);
     assert_eq!(told["new_dhcp6_domain_search"].trim_end_matches('.'), "cloud.example");
@@ -135,5 +151,13 @@ fn instances_get_their_addresses_and_names() -> Result<(), Failure> {
     let dashed = format!("host-{}", b_four.replace('.', "-"));
     assert!(resolved("ahostsv4", &dashed)?.starts_with(b_four.as_str()));
     assert!(resolved("ahostsv4", "www.example.org")?.starts_with("192.0.2.80"));
+    // `hosts` says what the host calls itself and what stands in its /etc/hosts; getent ends with an error for each.
+    let own = lab.exec("node1", &["sh", "-c", "hostname; grep -v '^#' /etc/hosts | tr '\\t' '\\n' | tr ' ' '\\n'"])?;
+    let names: Vec<&str> =
+        own.lines().filter(|name| name.contains(char::is_alphabetic) && !name.contains(':')).collect();
+    assert!(names.contains(&"node1"), "{own}");
+    for name in names.into_iter().filter(|name| !name.contains("localhost")) {
+        assert!(resolved("ahosts", &format!("{name}.")).is_err(), "the host's own name {name} is told");
+    }
     Ok(())
 }

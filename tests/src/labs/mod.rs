@@ -111,6 +111,23 @@ fn reaches(
     })
 }
 
+/// A try: what, why, whether it must go through, and the attempt.
+type Try<'a> = (&'a str, &'a str, bool, Box<dyn FnOnce() -> Result<Seen, Failure> + Send + 'a>);
+
+/// Tries that do not disturb each other, at once: what is blocked takes seconds to be believed.
+fn all_at_once(story: &mut Story, tries: Vec<Try<'_>>) -> Result<(), Failure> {
+    let seen: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            tries.into_iter().map(|(what, why, wanted, attempt)| (what, why, wanted, scope.spawn(attempt))).collect();
+        let broken = || Failure::Unexpected { command: "a try".into(), what: "broke off".into() };
+        let ended = threads
+            .into_iter()
+            .map(|(what, why, wanted, thread)| (what, why, wanted, thread.join().unwrap_or_else(|_| Err(broken()))));
+        ended.collect()
+    });
+    seen.into_iter().try_for_each(|(what, why, wanted, seen)| reaches(story, what, why, wanted, || seen))
+}
+
 /// Pings from a host's own namespace, or from one of the namespaces on it.
 fn ping_from(lab: &Lab, node: &str, namespace: Option<&str>, address: &str) -> Result<Seen, Failure> {
     let within: Vec<&str> = namespace.map(|name| vec!["ip", "netns", "exec", name]).unwrap_or_default();

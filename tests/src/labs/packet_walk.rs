@@ -9,7 +9,6 @@
 use super::building::{instances, network, outside, router};
 use super::{admin, flows, made, reaches, short, shows, tag, tagged, text, user, within};
 use crate::capture::Capture;
-use crate::lab::Seen;
 use crate::story::Story;
 use crate::{Failure, Lab};
 
@@ -60,6 +59,9 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
     let routes = crate::command::run(&mut demo1.command(&["ip", "route"]))?;
     shows(story, "the lease", "leads to metadata, too", &["default via 172.24.0.1", "169.254.169.254 via "], || {
         Ok(routes)
+    })?;
+    shows(story, "demo1's resolv.conf", "the subnet's DNS server", &["nameserver 8.8.8.8"], || {
+        demo1.run(&["cat", "/etc/resolv.conf"])
     })?;
     let link = crate::command::run(&mut demo1.command(&["ip", "link"]))?;
     shows(story, "demo1's device", "has the network's MTU", &["mtu 1450"], || Ok(link))?;
@@ -156,6 +158,19 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
     story.sees("tags outside", "none", || Ok((!at_nic.contains("802.1Q"), "untagged".to_owned())))?;
     let left = within(lab, "network", &namespace, &["ip", "-br", "address"])?;
     shows(story, "the router's devices", "", &["172.24.0.1/24", &outside], || Ok(left))?;
-    let _: Seen = demo1.ping("172.24.0.1")?;
-    Ok(())
+
+    story.chapter("Probes, all of them");
+    shows(
+        story,
+        "probe ping-all --also 10.0.0.1",
+        "a matrix of who reaches whom",
+        &["demo1", "10.0.0.1", " ms"],
+        || lab.run(&["probe", "ping-all", "--also", WORLD]),
+    )?;
+    story.does("probe clear", || lab.clear_probes(), |()| "gone".into())?;
+    story.sees("probe list, port list", "nothing is left of them", || {
+        let list = lab.run(&["probe", "list"])?;
+        let ports = demo.json(&["port", "list", "--network", "demo-net", "--device-owner", "compute:probe"])?;
+        Ok((!list.contains("demo1") && ports == serde_json::json!([]), format!("ports {ports}")))
+    })
 }

@@ -7,9 +7,9 @@
 
 use super::building::{instances, lets_in, network, outside, router};
 use super::{admin, made, ping_from, reaches, short, shows, tag, text, user, within};
-use crate::lab::Probe;
+use crate::lab::{DISCOVER, Probe, Seen};
 use crate::story::Story;
-use crate::{Client, Failure, Lab};
+use crate::{Client, Failure, Lab, command};
 
 const HOST: &str = "dev01";
 const GATEWAY: &str = "192.168.0.1";
@@ -43,7 +43,46 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
             one.ping("10.101.1.193")
         })?;
     }
-    Ok(())
+    broken_dhcp(lab, &first, story)
+}
+
+/// What DHCP offers an instance.
+fn offered(probe: &Probe) -> Result<Seen, Failure> {
+    let output = command::output(&mut probe.command(&["python3", "-c", DISCOVER, ""]))?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(if output.status.success() { Seen::Answer(said) } else { Seen::Silence })
+}
+
+/// The agent is stopped, and then a flow is taken away: the diagnosis names both.
+fn broken_dhcp(lab: &Lab, tenant: &Tenant, story: &mut Story) -> Result<(), Failure> {
+    story.chapter("DHCP, broken on purpose");
+    let vm1 = &tenant.probes[0];
+    reaches(story, "DHCP for vm1", "an offer", true, || offered(vm1))?;
+    let audit = |story: &mut Story, what: &str, why: &str, wanted: &[&str]| {
+        shows(story, what, why, wanted, || {
+            let output = command::output(&mut lab.command(&["lab", "audit"]))?;
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        })
+    };
+    story.does("lab stop dev01 agent", || lab.run(&["lab", "stop", HOST, "agent"]), |_| "stopped".into())?;
+    reaches(story, "DHCP for vm1", "nobody answers", false, || offered(vm1))?;
+    reaches(story, "ping vm1 -> 10.101.1.193", "what is there goes on", true, || vm1.ping("10.101.1.193"))?;
+    let network = format!("network net1 ({}): nobody answers DHCP", tenant.network);
+    audit(story, "lab audit", "names the cause, and the network", &["the agent of this host does not run", &network])?;
+    let number = lab.exec(HOST, &["ovs-vsctl", "get", "interface", &vm1.device, "ofport"])?;
+    let flow = format!("table=71,udp,reg5={},tp_src=68,tp_dst=67", number.trim());
+    story.does(
+        "ovs-ofctl del-flows br-int: what lets vm1 ask for its first address",
+        || lab.exec(HOST, &["ovs-ofctl", "-O", "OpenFlow14", "del-flows", "br-int", &flow]),
+        |_| flow.clone(),
+    )?;
+    let port = format!("port vm1 ({}) of network net1 ({}): br-int lacks the flow", vm1.port, tenant.network);
+    audit(story, "lab audit", "names port and network, and the flow", &[&port, "tp_src=68,tp_dst=67"])?;
+    story.does("lab start dev01 agent", || lab.run(&["lab", "start", HOST, "agent"]), |_| "runs".into())?;
+    shows(story, "lab audit --wait 30", "the agent mends it", &["is what its plan says"], || {
+        lab.run(&["lab", "audit", "--wait", "30"])
+    })?;
+    reaches(story, "DHCP for vm1", "an offer again", true, || offered(vm1))
 }
 
 /// A tenant's network, router and instances.

@@ -7,6 +7,7 @@
 //!  ── vxlan 192.168.99.0/24 ── underlay                              x1 (compute1)  x2 (compute2)
 //! ```
 
+use super::building::{instances, lets_in};
 use super::{admin, flows, made, ping_from, reaches, short, shows, tag, tagged, text, user, within};
 use crate::capture::Capture;
 use crate::lab::{Probe, Seen};
@@ -25,22 +26,6 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
     vxlan(lab, &admin, &demo, story)
 }
 
-/// An instance of demo's, told.
-fn probe(
-    lab: &Lab,
-    client: &Client,
-    story: &mut Story,
-    name: &str,
-    network: &str,
-    host: &str,
-) -> Result<Probe, Failure> {
-    story.does(
-        &format!("instance {name} on {network} at {host}"),
-        || lab.create_probe(client, name, network, host, &[]),
-        |probe| format!("lease {}", probe.address),
-    )
-}
-
 fn flat(lab: &Lab, admin: &Client, demo: &Client, story: &mut Story) -> Result<[Probe; 2], Failure> {
     story.chapter("Labs 5 and 6: a flat network");
     made(
@@ -53,9 +38,9 @@ fn flat(lab: &Lab, admin: &Client, demo: &Client, story: &mut Story) -> Result<[
              --allocation-pool start=172.16.0.2,end=172.16.0.10",
         ],
     )?;
-    made(story, "rule for ping", demo, &["security group rule create default --protocol icmp"])?;
-    let f1 = probe(lab, demo, story, "f1", "flat-network", "compute1")?;
-    let f2 = probe(lab, demo, story, "f2", "flat-network", "compute2")?;
+    made(story, "rule for ping", demo, &lets_in("default", &["--protocol icmp"]))?;
+    let wanted = [("f1", "flat-network", "compute1", &[][..]), ("f2", "flat-network", "compute2", &[])];
+    let [f1, f2] = instances(lab, demo, story, wanted)?;
     let in_pool = |probe: &Probe| {
         let last = probe.address.strip_prefix("172.16.0.").and_then(|last| last.parse::<u8>().ok());
         last.is_some_and(|last| (2..=10).contains(&last))
@@ -63,9 +48,25 @@ fn flat(lab: &Lab, admin: &Client, demo: &Client, story: &mut Story) -> Result<[
     story.sees("addresses", "from the pool", || {
         Ok((in_pool(&f1) && in_pool(&f2), format!("{} and {}", f1.address, f2.address)))
     })?;
+    let wire = Capture::start(lab, "provider", "switch", "icmp")?;
     reaches(story, "ping f1 -> f2", "across the provider wire", true, || f1.ping(&f2.address))?;
-    let neighbours = command::run(&mut f1.command(&["ip", "neigh"]))?;
-    shows(story, "ARP cache of f1", "has f2", &[&format!("{} dev", f2.address)], || Ok(neighbours))?;
+    let wire = wire.stop()?;
+    story.sees("the same packets on the wire", "untagged", || {
+        Ok((wire.contains("ICMP echo request") && !wire.contains("vlan "), "untagged".into()))
+    })?;
+    for (here, there) in [(&f1, &f2), (&f2, &f1)] {
+        let neighbour = format!("{} dev", there.address);
+        shows(story, &format!("ARP cache of {}", here.name), &format!("has {}", there.name), &[&neighbour], || {
+            here.run(&["ip", "neigh"])
+        })?;
+    }
+    shows(
+        story,
+        "routes of f1",
+        "metadata by the DHCP server: no router is there",
+        &["169.254.169.254 via 172.16.0."],
+        || f1.run(&["ip", "route"]),
+    )?;
     story.sees(
         "br-int of compute1",
         "the tap is an access port of local VLAN 1; fail_mode secure; patches to br-phys",
@@ -155,8 +156,8 @@ fn vlan(lab: &Lab, admin: &Client, demo: &Client, flat: &[Probe; 2], story: &mut
         demo,
         &["subnet create vlan-subnet --network vlan-network --subnet-range 192.168.100.0/24"],
     )?;
-    let v1 = probe(lab, demo, story, "v1", "vlan-network", "compute1")?;
-    let v2 = probe(lab, demo, story, "v2", "vlan-network", "compute2")?;
+    let wanted = [("v1", "vlan-network", "compute1", &[][..]), ("v2", "vlan-network", "compute2", &[])];
+    let [v1, v2] = instances(lab, demo, story, wanted)?;
     let local = tag(lab, "compute1", &v1.device)?;
     shows(
         story,
@@ -216,6 +217,13 @@ fn router(lab: &Lab, admin: &Client, demo: &Client, vlan: &[Probe; 2], story: &m
     shows(story, "qg- of the router", "two addresses", &[&format!("{own}/24"), &format!("{floating}/32")], || {
         within(lab, "controller", &namespace, &["ip", "-4", "address", "show", "dev", &qg])
     })?;
+    shows(
+        story,
+        "nft list ruleset in qrouter-",
+        "marks packets with their address scope",
+        &["device_scopes", "meta mark set"],
+        || within(lab, "controller", &namespace, &["nft", "list", "ruleset"]),
+    )?;
     story.does(
         "a port of its own in VLAN 100 on br-phys of compute2",
         || {
@@ -257,8 +265,19 @@ fn vxlan(lab: &Lab, admin: &Client, demo: &Client, story: &mut Story) -> Result<
         ],
     )?;
     let id = text(&answers[0], "id")?.to_owned();
-    let x1 = probe(lab, demo, story, "x1", "vxlan-network", "compute1")?;
-    let x2 = probe(lab, demo, story, "x2", "vxlan-network", "compute2")?;
+    let flood = |host: &str| flows(lab, host, "br-tun", "table=22");
+    story.sees("table 22 of compute1's br-tun", "nothing is flooded while there is no port", || {
+        let flows = flood("compute1")?;
+        Ok((flows.contains("priority=0 actions=drop") && !flows.contains("output:"), "drop".into()))
+    })?;
+    let [x1] = instances(lab, demo, story, [("x1", "vxlan-network", "compute1", &[])])?;
+    let one = flood("compute1")?.matches("output:").count();
+    let [x2] = instances(lab, demo, story, [("x2", "vxlan-network", "compute2", &[])])?;
+    lab.wait_until("compute1 knows of x2", || Ok(flood("compute1")?.matches("output:").count() != one))?;
+    story.sees("table 22 of compute1, before and after x2", "floods only to hosts that have the network", || {
+        let two = flood("compute1")?.matches("output:").count();
+        Ok(((one, two) == (1, 2), format!("{one} and {two} tunnels")))
+    })?;
     let shown = admin.session(&[
         format!("network show {id} -f json"),
         format!("port show {} -f json", x2.port),
