@@ -83,6 +83,37 @@ fn a_plugged_port_is_up_and_an_unplugged_one_down() {
     });
 }
 
+/// How often OVSDB was changed by those who count that.
+fn changes(host: &Host) -> u32 {
+    host.switch.vsctl(&["get", "Open_vSwitch", ".", "next_cfg"]).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn a_port_costs_one_change_of_the_database_and_its_flows_come_first() {
+    on_a_host(|host| async move {
+        let agent = host.agent();
+        let mut ports = vec![];
+        host.server.change(|view| {
+            let net = add_network(view, LOCAL, "10.0.0.0/24", None);
+            ports.push(add_port(view, net, "compute:nova", mac(1), "10.0.0.1"));
+            ports.push(add_secured_port(view, net, mac(2), "10.0.0.2", true));
+        });
+        host.server.until_down(ports[1]).await;
+        host.plug(ports[0], mac(1), &["10.0.0.1/24"]);
+        host.server.until_up(ports[0]).await;
+        settled(&host).await;
+
+        let before = changes(&host);
+        let second = host.plug(ports[1], mac(2), &["10.0.0.2/24"]);
+        host.server.until_up(ports[1]).await;
+        settled(&host).await;
+        // Who plugs counts one; the other one is the tag.
+        assert_eq!(changes(&host) - before, 2);
+        assert_ne!(host.switch.vsctl(&["get", "Port", &second.device, "tag"]).unwrap().trim(), "4095");
+        agent.stop().await;
+    });
+}
+
 #[test]
 fn security_groups_hold() {
     on_a_host(|host| async move {

@@ -12,7 +12,8 @@
 //! that two instances have behind one router is nobody's.
 
 use crate::services::{MetadataInstance, MetadataProxy};
-use host_view::{Dhcp, HostView, MetadataClient, Subnet};
+use crate::wiring::Wiring;
+use host_view::{Dhcp, MetadataClient, Subnet};
 use net_types::{IpNet, MacAddr, NetworkId};
 use nft_rules::{Chain, Family, Field, Hook, Kind, Rule, Statement, Table, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,34 +42,34 @@ pub(crate) fn is_isolated(dhcp: &Dhcp, subnet: &Subnet) -> bool {
 
 /// The proxy of a network that this host serves with DHCP on `device`, and the addresses that the device needs for it.
 pub(crate) fn of_network(
-    view: &HostView,
-    config: &crate::MetadataConfig,
+    wiring: &Wiring<'_>,
     id: NetworkId,
     dhcp: &Dhcp,
     device: &str,
 ) -> Option<(MetadataProxy, BTreeSet<IpNet>)> {
-    let mut served = view.subnets.values().filter(|subnet| subnet.network == id && subnet.enable_dhcp);
+    let config = &wiring.config.metadata;
+    let mut served = wiring.subnets_of(id).filter(|subnet| subnet.enable_dhcp);
     let wanted = config.proxy && (config.force || config.isolated && served.any(|subnet| is_isolated(dhcp, subnet)));
     if !wanted {
         return None;
     }
     let mut addresses: Vec<IpAddr> = vec![ADDRESS.into()];
-    if view.subnets.values().any(|subnet| subnet.network == id && subnet.cidr.addr().is_ipv6()) {
+    if wiring.subnets_of(id).any(|subnet| subnet.cidr.addr().is_ipv6()) {
         addresses.push(ADDRESS_V6.into());
     }
     let proxy = MetadataProxy {
         name: id.to_string(),
         device: Some(device.to_owned()),
         listens: addresses.iter().map(|address| SocketAddr::new(*address, PORT)).collect(),
-        clients: clients(view, &[id].into()),
+        clients: clients(wiring, &[id].into()),
     };
     Some((proxy, addresses.into_iter().map(IpNet::from).collect()))
 }
 
 /// The proxy of a router that leads to these networks.
-pub(crate) fn of_router(view: &HostView, name: String, networks: &BTreeSet<NetworkId>) -> MetadataProxy {
+pub(crate) fn of_router(wiring: &Wiring<'_>, name: String, networks: &BTreeSet<NetworkId>) -> MetadataProxy {
     let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), ROUTER_PORT);
-    MetadataProxy { name, device: None, listens: [any].into(), clients: clients(view, networks) }
+    MetadataProxy { name, device: None, listens: [any].into(), clients: clients(wiring, networks) }
 }
 
 /// What leads from a router's inside devices to its proxy, for both families.
@@ -105,9 +106,9 @@ pub(crate) fn tables() -> [Table; 2] {
 }
 
 /// Who asks, by address: those of the port, and the link-local one that follows from its MAC.
-fn clients(view: &HostView, networks: &BTreeSet<NetworkId>) -> BTreeMap<IpAddr, MetadataInstance> {
+fn clients(wiring: &Wiring<'_>, networks: &BTreeSet<NetworkId>) -> BTreeMap<IpAddr, MetadataInstance> {
     let mut found: BTreeMap<IpAddr, Option<MetadataInstance>> = BTreeMap::new();
-    for client in view.metadata_clients.values().filter(|client| networks.contains(&client.network)) {
+    for client in networks.iter().filter_map(|network| wiring.metadata_clients.get(network)).flatten() {
         let instance = || MetadataInstance { instance: client.instance.clone(), project: client.project.clone() };
         for address in addresses(client) {
             let known = found.entry(address).or_insert_with(|| Some(instance()));

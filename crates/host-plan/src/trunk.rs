@@ -23,7 +23,7 @@ use crate::names;
 use crate::wiring::Wiring;
 use host_view::{HostView, Trunk};
 use net_types::{PortId, TrunkId, VlanId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A patch between a trunk's bridge and the integration bridge.
 struct Patch {
@@ -44,16 +44,16 @@ fn patches(trunk: &Trunk) -> impl Iterator<Item = Patch> + '_ {
     std::iter::once(parent).chain(subports)
 }
 
-/// Whether the parent's device is on the trunk's bridge.
-fn is_plugged(id: &TrunkId, trunk: &Trunk, state: &LocalState) -> bool {
-    let bridge = id.bridge();
-    let mut devices = state.interfaces.values().filter(|interface| interface.bridge == bridge);
-    devices.any(|interface| interface.iface_id == Some(trunk.parent) && interface.ofport.is_some())
-}
-
 /// The ends on the integration bridge, and the port that each is the device of.
 pub(crate) fn devices(view: &HostView, state: &LocalState) -> BTreeMap<String, PortId> {
-    let plugged = view.trunks.iter().filter(|(id, trunk)| is_plugged(id, trunk, state));
+    if view.trunks.is_empty() {
+        return BTreeMap::new();
+    }
+    let interfaces = state.interfaces.values().filter(|interface| interface.ofport.is_some());
+    let bridges: BTreeSet<(PortId, &str)> =
+        interfaces.filter_map(|interface| Some((interface.iface_id?, interface.bridge.as_str()))).collect();
+    // The parent's device must be on the trunk's bridge.
+    let plugged = view.trunks.iter().filter(|(id, trunk)| bridges.contains(&(trunk.parent, &id.bridge())));
     plugged.flat_map(|(_, trunk)| patches(trunk)).map(|patch| (patch.inner, patch.port)).collect()
 }
 

@@ -2,17 +2,18 @@
 //!
 //! ```text
 //! view.ports ── device on br-int? (iface-id, or the port that we make for DHCP and routers) ── no ──> Down
-//!      │                                                                                   \── number not yet known ──> Down
+//!      │                                                                                   \── number not yet known ──> Down, as it is
 //!      ├── network realisable here? (bridge of its physical network, tunnel type) ── no ──> Failed, dead VLAN
 //!      ├── port and network administratively up? ── no ──> Down, dead VLAN
 //!      └── wired: local VLAN, OpenFlow number, flows ──> Up, once the network's way out of br-int has a number, too
 //! ```
 //! A device whose `iface-id` names no port of the view is put on the dead VLAN: it may be about to be bound, and must
-//! not talk before.
+//! not talk before. One that the switch has just been told of, and whose port is known, is left for the moment until it has a
+//! number: it then gets its flows and its tag, and the switch has not been busy with another one meanwhile.
 
 use crate::router::standby::{self, Gate};
-use crate::{HostConfig, LocalState, firewall, local_vlan, names, qos, trunk};
-use host_view::{AgentRole, HostView, Network, Port, PortState, Segment, Subnet};
+use crate::{HostConfig, Interface, LocalState, firewall, local_vlan, names, qos, trunk};
+use host_view::{AgentRole, HostView, MetadataClient, Network, Port, PortState, Segment, Subnet};
 use net_types::{NetworkId, PortId, SubnetId, VlanId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,8 @@ pub(crate) struct Wiring<'a> {
     pub state: &'a LocalState,
     /// Subnets, by their network.
     pub subnets: BTreeMap<NetworkId, Vec<(SubnetId, &'a Subnet)>>,
+    /// Who may ask for metadata, by their network.
+    pub metadata_clients: BTreeMap<NetworkId, Vec<&'a MetadataClient>>,
     /// Networks with a local VLAN.
     pub networks: BTreeMap<NetworkId, WiredNetwork<'a>>,
     /// Ports that carry traffic.
@@ -93,11 +96,16 @@ impl<'a> Wiring<'a> {
         for (id, subnet) in &view.subnets {
             subnets.entry(subnet.network).or_default().push((*id, subnet));
         }
+        let mut metadata_clients: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for client in view.metadata_clients.values() {
+            metadata_clients.entry(client.network).or_default().push(client);
+        }
         let mut wiring = Self {
             view,
             config,
             state,
             subnets,
+            metadata_clients,
             networks,
             ports: BTreeMap::new(),
             own_devices,
@@ -124,6 +132,9 @@ impl<'a> Wiring<'a> {
             // A device of ours that merely has no number yet is on its way; it gets its tag at once.
             wiring.own_devices.get(name).is_some_and(|id| wiring.local_vlan_of(*id).is_some())
         };
+        let coming = |interface: &Interface| {
+            interface.ofport.is_none() && interface.iface_id.is_some_and(|id| view.ports.contains_key(&id))
+        };
         wiring.dead = state
             .interfaces
             .iter()
@@ -132,6 +143,7 @@ impl<'a> Wiring<'a> {
                     && (interface.iface_id.is_some() || wiring.own_devices.contains_key(*name))
                     && !live.contains(*name)
                     && !pending(name)
+                    && (!coming(interface) || wiring.own_devices.contains_key(*name))
             })
             .map(|(name, _)| name.clone())
             .collect();
@@ -153,6 +165,11 @@ impl<'a> Wiring<'a> {
         let isolated =
             network.is_some_and(|network| network.segment != Segment::Local && self.uplink(network).is_none());
         if isolated { PortState::Down } else { PortState::Up }
+    }
+
+    /// The subnets of a network.
+    pub fn subnets_of(&self, network: NetworkId) -> impl Iterator<Item = &'a Subnet> + '_ {
+        self.subnets.get(&network).into_iter().flatten().map(|(_, subnet)| *subnet)
     }
 
     /// The local VLAN of a port that may carry traffic, whether the switch has given it a number yet or not.

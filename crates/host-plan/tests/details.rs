@@ -32,6 +32,20 @@ fn served(gateway: Option<&str>, routers: &[&str]) -> Host {
 }
 
 #[test]
+fn a_device_without_a_number_waits_for_it_unless_nobody_knows_its_port() {
+    let mut host = served(None, &[]);
+    let device = names::tap(id("a1"));
+    let settled = host.settle();
+    assert_ne!(settled.tags[&device].tag, 4095);
+    host.state.interfaces.get_mut(&device).unwrap().ofport = None;
+    let plan = host.plan();
+    assert!(!plan.tags.contains_key(&device), "neither dead nor in its network");
+    assert_eq!(plan.ports[&id("a1")], PortState::Down);
+    host.view.ports.remove(&id("a1"));
+    assert_eq!(host.plan().tags[&device].tag, 4095);
+}
+
+#[test]
 fn an_isolated_subnet_leads_to_metadata_by_its_server() {
     let of = |host: &mut Host| routes(&lease(&host.settle(), "1", "fa:16:3e:00:00:a1"));
     assert_eq!(of(&mut served(None, &[])), ["169.254.169.254/32 10.0.0.2"]);

@@ -1,4 +1,5 @@
-//! Sockets that the runtime knows no type for: packet sockets, which see a frame's addresses, and raw ones.
+//! Sockets that the runtime knows no type for: packet sockets, which see a frame's addresses, and raw ones; and how any socket
+//! is read by services of which a host has thousands: none keeps a buffer while nothing comes.
 
 use crate::ServiceError;
 use net_types::MacAddr;
@@ -6,8 +7,13 @@ use nix::libc;
 use nix::sys::socket::{LinkAddr, recvfrom};
 use socket2::{Domain, SockAddr, SockFilter, Socket, Type};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use tokio::io::unix::AsyncFd;
+use tokio::net::UdpSocket;
+
+/// Larger than what any device delivers.
+const RECEIVE_BUFFER: usize = 9216;
 
 /// `ETH_P_IP` and `ETH_P_IPV6`.
 pub(crate) const IPV4: u16 = 0x0800;
@@ -76,10 +82,30 @@ pub(crate) fn open_receiver(ifindex: u32, ethertype: u16, filter: &[SockFilter])
     Ok(socket)
 }
 
-/// The length of a packet, and the hardware address that its frame came from.
-pub(crate) fn receive_frame(socket: &Socket, buffer: &mut [u8]) -> io::Result<(usize, Option<MacAddr>)> {
-    let (length, from) = recvfrom::<LinkAddr>(socket.as_raw_fd(), buffer)?;
-    Ok((length, from.and_then(|from| from.addr()).map(MacAddr)))
+/// A packet that is there, and the hardware address that its frame came from.
+pub(crate) fn receive_frame(socket: &Socket) -> io::Result<(Vec<u8>, Option<MacAddr>)> {
+    read(|buffer| {
+        let (length, from) = recvfrom::<LinkAddr>(socket.as_raw_fd(), buffer)?;
+        Ok((length, from.and_then(|from| from.addr()).map(MacAddr)))
+    })
+}
+
+/// Waits for a datagram; that, and whose it is. Safe to be cancelled.
+pub(crate) async fn receive(socket: &UdpSocket) -> io::Result<(Vec<u8>, SocketAddr)> {
+    loop {
+        socket.readable().await?;
+        match read(|buffer| socket.try_recv_from(buffer)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            received => return received,
+        }
+    }
+}
+
+/// Reads by a buffer on the stack.
+pub(crate) fn read<T>(read: impl FnOnce(&mut [u8]) -> io::Result<(usize, T)>) -> io::Result<(Vec<u8>, T)> {
+    let mut buffer = [0; RECEIVE_BUFFER];
+    let (length, with) = read(&mut buffer)?;
+    Ok((buffer.get(..length).unwrap_or_default().to_vec(), with))
 }
 
 /// Sends a datagram in a frame to `mac`.

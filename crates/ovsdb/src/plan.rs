@@ -78,8 +78,17 @@ pub fn plan(cache: &Cache, desired: &Desired) -> Plan {
     let Some(switch) = cache.switch() else {
         return Plan { transaction: None, conflicts: vec![Conflict::NoSwitch] };
     };
-    let mut planner =
-        Planner { cache, desired, switch, steps: vec![], conflicts: vec![], names: 0, kept: BTreeSet::new() };
+    let has_unwanted = cache.bridges().any(|bridge| is_unwanted(desired, bridge));
+    let mut planner = Planner {
+        cache,
+        desired,
+        switch,
+        steps: vec![],
+        conflicts: vec![],
+        names: 0,
+        kept: BTreeSet::new(),
+        has_unwanted,
+    };
     planner.bridges();
     planner.vlans();
     planner.removals();
@@ -104,6 +113,8 @@ struct Planner<'a> {
     names: usize,
     /// Ports that are where they are desired, or will be.
     kept: BTreeSet<&'a str>,
+    /// Whether a bridge goes.
+    has_unwanted: bool,
 }
 
 impl<'a> Planner<'a> {
@@ -317,7 +328,7 @@ impl<'a> Planner<'a> {
     }
 
     fn is_unwanted(&self, bridge: &Bridge) -> bool {
-        self.desired.owner.owns(&bridge.external_ids) && !self.desired.bridges.contains_key(&bridge.name)
+        is_unwanted(self.desired, bridge)
     }
 
     /// A bridge's own port never goes before the bridge.
@@ -327,10 +338,13 @@ impl<'a> Planner<'a> {
     }
 
     fn is_removed(&self, port: &Port) -> bool {
+        // Mostly it is neither ours nor on a bridge that goes, and need not be looked for.
+        if self.kept.contains(port.name.as_str()) || !(self.has_unwanted || self.desired.owner.owns(&port.external_ids))
+        {
+            return false;
+        }
         let bridge = self.cache.bridge_of(port);
-        bridge.is_some_and(|bridge| {
-            !self.kept.contains(port.name.as_str()) && (self.is_unwanted(bridge) || self.is_stale(port, bridge))
-        })
+        bridge.is_some_and(|bridge| self.is_unwanted(bridge) || self.is_stale(port, bridge))
     }
 
     fn put_on(&mut self, bridge: &Atom, port: Atom) {
@@ -354,6 +368,9 @@ impl<'a> Planner<'a> {
 
     /// Puts `wish` into a map that others write to, too, and takes out those of `ours` that are not wished.
     fn merge(&mut self, table: &str, uuid: Uuid, column: &str, known: &StringMap, wish: &StringMap, ours: &[&str]) {
+        if known == wish {
+            return;
+        }
         let changed: Vec<_> = wish.iter().filter(|(key, value)| known.get(*key) != Some(*value)).collect();
         let stale = ours.iter().copied().filter(|key| known.contains_key(*key) && !wish.contains_key(*key));
         let replaced = changed.iter().map(|(key, _)| key.as_str()).filter(|key| known.contains_key(*key));
@@ -370,6 +387,11 @@ impl<'a> Planner<'a> {
             self.steps.push(Operation::mutate(table, uuid, mutations));
         }
     }
+}
+
+/// Whether it is ours, and goes.
+fn is_unwanted(desired: &Desired, bridge: &Bridge) -> bool {
+    desired.owner.owns(&bridge.external_ids) && !desired.bridges.contains_key(&bridge.name)
 }
 
 fn map(pairs: &StringMap) -> Value {

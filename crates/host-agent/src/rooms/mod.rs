@@ -40,6 +40,8 @@ const AT_ONCE: usize = 4;
 const AUDITED_AT_ONCE: usize = 16;
 /// What somebody who trusts nothing looks at.
 const EVERYTHING: Changed = Changed { links: true, filters: true };
+/// While many rooms are being made, the news is told together: each time it is told, the switch looks at the whole host.
+const GATHER: Duration = Duration::from_millis(100);
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -117,6 +119,10 @@ struct Rooms {
     tell: UnboundedSender<Heard>,
     /// The cheap look at all namespaces, while it is under way.
     check: Option<JoinHandle<()>>,
+    /// When the news that is there may be told.
+    tell_at: Instant,
+    /// Whether there may be news.
+    news: bool,
 }
 
 impl Drop for Rooms {
@@ -146,6 +152,8 @@ pub(crate) async fn run(
         audited_to: String::new(),
         tell,
         check: None,
+        tell_at: Instant::now(),
+        news: false,
     };
     let mut audit = tokio::time::interval(audit_interval);
     audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -166,6 +174,7 @@ pub(crate) async fn run(
             }
             Some(ended) = rooms.tasks.join_next_with_id() => match ended {
                 Ok((id, ended)) => {
+                    rooms.news = true;
                     rooms.at_work.remove(&id);
                     rooms.end(ended);
                 }
@@ -203,6 +212,7 @@ impl Rooms {
             self.leaving.insert(name, Instant::now());
         }
         self.order = Some(order);
+        self.news = true;
         if first {
             self.find_strays();
         }
@@ -286,6 +296,7 @@ impl Rooms {
 
     /// A task that panicked took the room with it: it is opened anew, later.
     fn end_broken(&mut self, error: &tokio::task::JoinError) {
+        self.news = true;
         let name = self.at_work.remove(&error.id()).unwrap_or_default();
         tracing::error!(namespace = name, %error, "the task of a namespace broke off");
         if let Some(slot) = self.slots.get_mut(&name) {
@@ -306,6 +317,7 @@ impl Rooms {
             }
             // Its services and their sockets go with it.
             self.slots.remove(&name);
+            self.news = true;
             let plugged: Vec<String> = order.plugged.iter().cloned().collect();
             match remove(&name, &plugged).await {
                 Ok(true) => {
@@ -371,11 +383,18 @@ impl Rooms {
         let free = self.tasks.len() < AT_ONCE;
         let retries = self.slots.values().filter(|_| free).filter(|slot| !slot.busy).filter_map(|slot| slot.retry_at);
         let removals = self.leaving.iter().filter(|(name, _)| !busy(name)).map(|(_, at)| *at);
-        retries.chain(removals).min()
+        let news = self.news.then_some(self.tell_at);
+        retries.chain(removals).chain(news).min()
     }
 
-    fn publish(&self) {
-        let Some(order) = &self.order else { return };
+    /// Says how far the rooms are: at once when nobody is at work any more, else not too often.
+    fn publish(&mut self) {
+        let now = Instant::now();
+        let Some(order) = self.order.as_ref().filter(|_| self.news) else { return };
+        if now < self.tell_at && !self.tasks.is_empty() {
+            return;
+        }
+        (self.news, self.tell_at) = (false, now + GATHER);
         let mut part = RoomsPart { revision: order.revision, ..RoomsPart::default() };
         for (name, slot) in &self.slots {
             match &slot.tried {

@@ -66,7 +66,6 @@ impl Outcome {
 pub(super) struct Room {
     name: String,
     place: Place,
-    links: Links,
     /// Tells a namespace from another one of the same name.
     inode: u64,
     /// The filters, as last written or read.
@@ -117,13 +116,11 @@ impl Room {
         if let Err(error) = &ears {
             tracing::warn!(namespace = name, error = said(error), "changes by others are not heard");
         }
-        let links = Links::open(&place).await?;
         let up = host_drivers::links::LinkChange { up: Some(true), ..Default::default() };
-        links.set(LOOPBACK, up).await?;
+        Links::open(&place).await?.set(LOOPBACK, up).await?;
         Ok(Self {
             name: name.to_owned(),
             place,
-            links,
             inode: inode(name).unwrap_or_default(),
             tables: None,
             floating_ips: BTreeMap::new(),
@@ -175,8 +172,10 @@ impl Room {
             self.sysctls.clone_from(&namespace.sysctls);
         }
         outcome.warnings = self.filters(&namespace.nft).await?;
-        let host = Links::open(&Place::Host).await?.list().await?;
-        let before = self.look().await?;
+        // For this look only: its buffers are larger than all else that is kept of a namespace.
+        let links = Links::open(&self.place).await?;
+        let host = outer_ends(namespace).await?;
+        let before = self.look(&links).await?;
         self.remove_stale(plan, &before).await?;
         let mut failures = BTreeMap::new();
         for (name, wanted) in &namespace.devices {
@@ -189,20 +188,20 @@ impl Room {
                 }
             }
         }
-        let found = self.look().await?;
+        let found = self.look(&links).await?;
         let mut complete = vec![];
         for (name, wanted) in &namespace.devices {
             let Some(link) = found.links.get(name) else { continue };
             let came_over = namespace.moves && wanted.announce && !self.announcing.contains(name);
-            match self.settle(name, wanted, came_over, &found, link).await {
+            match self.settle(&links, (name, wanted), came_over, &found, link).await {
                 Ok(()) => complete.push(wanted.port),
                 Err(error) => {
                     failures.insert(wanted.port, said(&error));
                 }
             }
         }
-        for change in routes(namespace, &self.look().await?) {
-            self.make(change).await?;
+        for change in routes(namespace, &self.look(&links).await?) {
+            make(&links, change).await?;
         }
         self.forget_floating_ips(namespace).await?;
         self.forget_forwardings(&namespace.nft).await?;
@@ -213,17 +212,17 @@ impl Room {
         Ok(())
     }
 
-    async fn look(&self) -> Result<Found, DriverError> {
+    async fn look(&self, links: &Links) -> Result<Found, DriverError> {
         Ok(Found {
-            links: self.links.list().await?,
-            addresses: self.links.addresses().await?,
-            routes: self.links.routes().await?,
+            links: links.list().await?,
+            addresses: links.addresses().await?,
+            routes: links.routes().await?,
             // Only routers ever have any.
             rules: match self.name.starts_with("qrouter-") {
-                true => self.links.policy_rules().await?,
+                true => links.policy_rules().await?,
                 false => BTreeSet::new(),
             },
-            proxied: self.links.proxied().await?,
+            proxied: links.proxied().await?,
         })
     }
 
@@ -324,8 +323,8 @@ impl Room {
     /// Addresses and parameters of a device that is there.
     async fn settle(
         &mut self,
-        name: &str,
-        wanted: &host_plan::Device,
+        links: &Links,
+        (name, wanted): (&str, &host_plan::Device),
         came_over: bool,
         found: &Found,
         link: &Link,
@@ -344,7 +343,7 @@ impl Room {
             if let Some(address) = new.filter(|_| wanted.announce && !came_over) {
                 self.unannounced.push(Announcement::of(name, wanted, address));
             }
-            self.make(change).await?;
+            make(links, change).await?;
         }
         if came_over {
             self.unannounced.retain(|told| told.device != name);
@@ -356,20 +355,6 @@ impl Room {
             false => self.announcing.remove(name),
         };
         Ok(())
-    }
-
-    async fn make(&self, change: Change) -> Result<(), DriverError> {
-        match change {
-            Change::Set { index, change } => self.links.set(index, change).await,
-            Change::AddAddress { index, address } => self.links.add_address(index, address).await,
-            Change::DeleteAddress { index, address } => self.links.delete_address(index, address).await,
-            Change::AddProxy { index, address } => self.links.add_proxied(index, address).await,
-            Change::DeleteProxy { index, address } => self.links.delete_proxied(index, address).await,
-            Change::ReplaceRoute { destination, ways } => self.links.replace_route(destination, &ways).await,
-            Change::DeleteRoute { destination, ways } => self.links.delete_route(destination, &ways).await,
-            Change::AddRule(rule) => self.links.add_policy_rule(rule).await,
-            Change::DeleteRule(rule) => self.links.delete_policy_rule(rule).await,
-        }
     }
 
     /// Connections of floating IPs that are gone, or that lead elsewhere now.
@@ -412,6 +397,30 @@ impl Room {
             }
         }
         self.unannounced.retain(|told| told.left > 0 && plan.namespace.devices.contains_key(&told.device));
+    }
+}
+
+/// The devices' ends in the host, by name. The host may have thousands of others.
+async fn outer_ends(namespace: &Namespace) -> Result<BTreeMap<String, Link>, DriverError> {
+    let host = Links::open(&Place::Host).await?;
+    let mut found = BTreeMap::new();
+    for name in namespace.devices.keys() {
+        found.extend(host.get(name).await?.map(|link| (name.clone(), link)));
+    }
+    Ok(found)
+}
+
+async fn make(links: &Links, change: Change) -> Result<(), DriverError> {
+    match change {
+        Change::Set { index, change } => links.set(index, change).await,
+        Change::AddAddress { index, address } => links.add_address(index, address).await,
+        Change::DeleteAddress { index, address } => links.delete_address(index, address).await,
+        Change::AddProxy { index, address } => links.add_proxied(index, address).await,
+        Change::DeleteProxy { index, address } => links.delete_proxied(index, address).await,
+        Change::ReplaceRoute { destination, ways } => links.replace_route(destination, &ways).await,
+        Change::DeleteRoute { destination, ways } => links.delete_route(destination, &ways).await,
+        Change::AddRule(rule) => links.add_policy_rule(rule).await,
+        Change::DeleteRule(rule) => links.delete_policy_rule(rule).await,
     }
 }
 

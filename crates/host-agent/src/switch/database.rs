@@ -1,7 +1,8 @@
 //! Between the planner's values and those of OVSDB: pure.
 //!
 //! In: the copy of OVSDB, a plan. Out: the [`LocalState`] that is planned from, and what OVSDB should hold. What is ours
-//! bears our mark; a plan is written in two strokes, so that what goes does so after the flows that lead to it.
+//! bears our mark; a plan is written in two strokes: before the flows what they need, and what keeps a port from its network;
+//! after them what lets a port into its network, and what goes.
 
 use host_plan::{BridgePort, DEAD_VLAN, HostPlan, Interface, LocalState, OWNER_KEY, PortKind};
 use net_types::{NetworkId, PortId, VlanId};
@@ -165,6 +166,12 @@ fn desired_port(port: &BridgePort) -> DesiredPort {
     }
 }
 
+/// The part that comes before the flows: nothing goes yet, and no port that is there gets into its network.
+pub(super) fn before_flows(mut desired: Desired, cache: &Cache) -> Desired {
+    desired.vlans.retain(|port, vlan| vlan.tag == Some(DEAD_VLAN) || cache.port(port).is_none());
+    without_removals(desired, cache)
+}
+
 /// The same with everything of ours that is there, so that nothing goes yet.
 pub(super) fn without_removals(mut desired: Desired, cache: &Cache) -> Desired {
     let wanted: BTreeSet<String> = desired.bridges.values().flat_map(|bridge| bridge.ports.keys().cloned()).collect();
@@ -194,9 +201,9 @@ pub(super) fn without_removals(mut desired: Desired, cache: &Cache) -> Desired {
 
 #[cfg(test)]
 mod tests {
-    use super::Devices;
+    use super::{DEAD_VLAN, Devices, before_flows, owner};
     use ovsdb::model::Database;
-    use ovsdb::{Cache, Row, RowChange, RowUpdate, Update, Value};
+    use ovsdb::{Cache, Desired, PortVlan, Row, RowChange, RowUpdate, Update, Value};
     use uuid::Uuid;
 
     const SWITCH: Uuid = Uuid::from_u128(1);
@@ -213,6 +220,20 @@ mod tests {
     fn plug(cache: &mut Cache, uuid: Uuid, ifindex: i64) {
         let columns = [("name", "tap1".into()), ("type", "".into()), ("ifindex", ifindex.into())];
         tell(cache, "Interface", uuid, RowChange::Set(row(columns)));
+    }
+
+    #[test]
+    fn no_port_gets_into_its_network_before_its_flows() {
+        let mut cache = Cache::new(Database::open_vswitch().schema().clone());
+        for (uuid, name) in [(5, "tap1"), (6, "tap2")] {
+            tell(&mut cache, "Port", Uuid::from_u128(uuid), RowChange::Set(row([("name", name.into())])));
+        }
+        let tags = [("tap1", 7), ("tap2", DEAD_VLAN), ("tap-of-ours", 7)];
+        let vlans = tags.map(|(port, tag)| (port.to_owned(), PortVlan { tag: Some(tag), ..PortVlan::default() }));
+        let desired = Desired { vlans: vlans.into(), ..Desired::nothing(owner()) };
+        let first: Vec<String> = before_flows(desired, &cache).vlans.into_keys().collect();
+        // What has no number yet can have no flows.
+        assert_eq!(first, ["tap-of-ours", "tap2"]);
     }
 
     #[test]

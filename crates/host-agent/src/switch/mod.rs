@@ -3,15 +3,18 @@
 //! ```text
 //! view ──────────────┐
 //! OVSDB ─────────────┤           state of the host     plan          ┌─▶ order for the rooms
-//! device ready ──────┼─▶ wake ──▶ (OVSDB's copy) ──▶ (host-plan) ──▶ ├─▶ OVSDB: what is missing
+//! device ready ──────┼─▶ wake ──▶ (OVSDB's copy) ──▶ (host-plan) ──▶ ├─▶ OVSDB: what is missing, what is dead
 //! connection ended ──┤                 ▲                             ├─▶ flows: the difference
-//! audit, retry ──────┘                 └── once more while OVSDB ────┼─▶ OVSDB: what must go
+//! audit, retry ──────┘                 └── once more while OVSDB ────┼─▶ OVSDB: tags of ports that live, what must go
 //!                                          changes under it          ├─▶ endpoint, neighbours
 //!                                                                    ├─▶ connections that no rule allows (`sweep`)
 //!                                                                    └─▶ board
 //! ```
 //! A wake carries nothing: every look starts from what is there and what must be. Before the first view nothing is written
 //! at all.
+//!
+//! Flows come before the tag of their port: the switch takes flows at once, but looks at all its ports after each change of
+//! OVSDB; and a port that is in its network without flows could speak there as anybody.
 
 pub(crate) mod database;
 mod endpoint;
@@ -24,7 +27,7 @@ use crate::backoff::{Backoff, random};
 use crate::board::{Board, RoomsPart, SwitchPart};
 use crate::known::KnownView;
 use crate::rooms::{Order, said};
-use database::{Devices, broken_ports, desired, local_state, without_removals};
+use database::{Devices, before_flows, broken_ports, desired, local_state, without_removals};
 use endpoint::EndpointKeeper;
 use flows::Bridges;
 use host_drivers::ovsdb::{Connection, Database};
@@ -156,7 +159,10 @@ struct Reached {
 #[derive(Clone)]
 struct Planned {
     view: Arc<HostView>,
-    state: LocalState,
+    cache: Arc<Cache>,
+    begins: BTreeSet<String>,
+    /// Of that copy of OVSDB and those sessions, with the local VLANs that the plan gives.
+    state: Arc<LocalState>,
     plan: Arc<HostPlan>,
     /// Tells one plan from another.
     number: u64,
@@ -168,8 +174,8 @@ impl Switch {
         self.looked = None;
         let mut errors = BTreeSet::new();
         let (mut cache, mut replaced);
-        let (mut rounds, mut has_removals) = (0, false);
-        let planned = loop {
+        let mut rounds = 0;
+        let (planned, later) = loop {
             rounds += 1;
             cache = match database.cache().await {
                 Ok(cache) => cache,
@@ -185,16 +191,13 @@ impl Switch {
             replaced = self.replaced(&cache);
             let wanted = desired(&planned.plan, ready, &replaced, &cache);
             if ovsdb::plan(&cache, &wanted) == ovsdb::Plan::default() {
-                break planned;
+                break (planned, None);
             }
-            let for_now = without_removals(wanted, &cache);
+            let for_now = before_flows(wanted.clone(), &cache);
             match self.write_database(database, &cache, &for_now, &mut errors).await {
                 // What was written may have changed what is planned from.
                 true if rounds < ROUNDS => {}
-                _ => {
-                    has_removals = true;
-                    break planned;
-                }
+                _ => break (planned, Some(wanted)),
             }
         };
         let plan = planned.plan;
@@ -202,10 +205,11 @@ impl Switch {
         if reached.integration && (concerns_connections || self.swept.borrow().is_none()) {
             self.swept.send_replace(Some(sweep::Wanted { view: planned.view, plan: plan.clone() }));
         }
+        if let Some(wanted) = later.filter(|_| reached.integration) {
+            let wanted = if reached.all { wanted } else { without_removals(wanted, &cache) };
+            self.write_database(database, &cache, &wanted, &mut errors).await;
+        }
         if reached.all {
-            if has_removals {
-                self.write_database(database, &cache, &desired(&plan, ready, &replaced, &cache), &mut errors).await;
-            }
             self.flush_zones(&plan, &mut errors).await;
         }
         if let Some(endpoint) = &plan.endpoint
@@ -231,10 +235,22 @@ impl Switch {
     }
 
     /// The plan; the last one when nothing that it was made from has changed.
-    fn plan(&mut self, view: &Arc<HostView>, cache: &Cache) -> Planned {
-        let held = self.planned.as_ref().map(|planned| &planned.plan.local_vlans);
+    fn plan(&mut self, view: &Arc<HostView>, cache: &Arc<Cache>) -> Planned {
         let begins = self.sessions.look(cache, Instant::now());
-        let state = local_state(cache, held, &begins);
+        let state = match &mut self.planned {
+            // Mostly it is the view that has changed.
+            Some(planned) if planned.begins == begins && cache.shares_rows_with(&planned.cache) => {
+                planned.state.clone()
+            }
+            planned => {
+                let held = planned.as_ref().map(|planned| &planned.plan.local_vlans);
+                let state = Arc::new(local_state(cache, held, &begins));
+                if let Some(planned) = planned.as_mut().filter(|planned| planned.state == state) {
+                    (planned.cache, planned.begins) = (cache.clone(), begins.clone());
+                }
+                state
+            }
+        };
         let number = match &self.planned {
             Some(planned) if Arc::ptr_eq(&planned.view, view) && planned.state == state => return planned.clone(),
             Some(planned) => planned.number + 1,
@@ -242,8 +258,11 @@ impl Switch {
         };
         let plan = Arc::new(plan(view, &self.host, &state));
         // Numbers that the plan gives are what the next one holds: not a change.
-        let state = LocalState { local_vlans: plan.local_vlans.clone(), ..state };
-        let planned = Planned { view: view.clone(), state, plan, number };
+        let state = match plan.local_vlans == state.local_vlans {
+            true => state,
+            false => Arc::new(LocalState { local_vlans: plan.local_vlans.clone(), ..LocalState::clone(&state) }),
+        };
+        let planned = Planned { view: view.clone(), cache: cache.clone(), begins, state, plan, number };
         self.planned = Some(planned.clone());
         planned
     }

@@ -48,7 +48,7 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
         let (Some(port), Some(mut device)) = (port, device(wiring.view, wiring.config, dhcp.port)) else { continue };
         let mut routes = default_routes(subnets_of(wiring.view, port), &name);
         routes.extend(on_link(wiring, port, &name));
-        let metadata = metadata::of_network(wiring.view, &wiring.config.metadata, *id, dhcp, &name);
+        let metadata = metadata::of_network(wiring, *id, dhcp, &name);
         let metadata = metadata.map(|(proxy, addresses)| {
             device.addresses.extend(addresses);
             proxy
@@ -137,10 +137,8 @@ fn classless_routes(
     server: Ipv4Addr,
 ) -> Vec<ClasslessRoute> {
     let siblings: BTreeSet<Ipv4Net> = wiring
-        .view
-        .subnets
-        .values()
-        .filter(|other| other.network == network && other.cidr != subnet.cidr)
+        .subnets_of(network)
+        .filter(|other| other.cidr != subnet.cidr)
         .filter_map(|other| ipv4_net(other.cidr))
         .collect();
     let on_link = siblings.into_iter().map(|destination| ClasslessRoute { destination, via: Ipv4Addr::UNSPECIFIED });

@@ -147,7 +147,7 @@ impl<'a> Planner<'_, 'a> {
         self.namespace.nft.extend(metadata::tables());
         // In the order in which the kernel lists them to us.
         self.namespace.nft.sort_by(|a, b| (a.family, &a.name).cmp(&(b.family, &b.name)));
-        Some(metadata::of_router(self.wiring.view, name.to_owned(), &networks))
+        Some(metadata::of_router(self.wiring, name.to_owned(), &networks))
     }
 
     /// Devices, addresses and routes of the gateways.
@@ -222,7 +222,6 @@ impl<'a> Planner<'_, 'a> {
 
     /// Whether an address is of the network that a port is on.
     fn leads_to(&self, port: &Port, address: &IpAddr) -> bool {
-        let mut subnets = self.wiring.view.subnets.values();
-        subnets.any(|subnet| subnet.network == port.network && subnet.cidr.contains(address))
+        self.wiring.subnets_of(port.network).any(|subnet| subnet.cidr.contains(address))
     }
 }

@@ -6,7 +6,7 @@ use super::reply::{Destination, Reply, Silence, dhcp_reply};
 use super::socket::DhcpSockets;
 use crate::ServiceError;
 use crate::limit::LogLimit;
-use crate::packet::{IPV4, send_frame};
+use crate::packet::{IPV4, receive, send_frame};
 use socket2::Socket;
 use std::io;
 use std::net::SocketAddrV4;
@@ -17,8 +17,6 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Larger than what any device delivers.
-const RECEIVE_BUFFER: usize = 9216;
 /// A socket that keeps failing (its device is gone) is not asked in a tight loop; the agent replaces the server.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -124,14 +122,12 @@ struct Service {
 
 impl Service {
     async fn run(mut self) {
-        let mut buffer = vec![0; RECEIVE_BUFFER];
         loop {
-            match self.udp.recv(&mut buffer).await {
-                Ok(length) => {
-                    let packet = buffer.get(..length).unwrap_or_default();
+            match receive(&self.udp).await {
+                Ok((packet, _)) => {
                     self.counters.received.fetch_add(1, Ordering::Relaxed);
                     let leases = self.leases.borrow().clone();
-                    match dhcp_reply(packet, &leases) {
+                    match dhcp_reply(&packet, &leases) {
                         Ok(reply) => self.send(reply).await,
                         Err(silence) => self.stay_silent(silence),
                     }

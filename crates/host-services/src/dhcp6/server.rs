@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Larger than what any device delivers.
-const RECEIVE_BUFFER: usize = 9216;
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 const HOP_LIMIT: u8 = 64;
 
@@ -80,10 +78,9 @@ struct Service {
 
 impl Service {
     async fn run(mut self) {
-        let mut buffer = vec![0; RECEIVE_BUFFER];
         loop {
-            match self.link.read(|socket| receive_frame(socket, &mut buffer)).await {
-                Ok((length, Some(sender))) => self.answer(buffer.get(..length).unwrap_or_default(), sender),
+            match self.link.read(receive_frame).await {
+                Ok((datagram, Some(sender))) => self.answer(&datagram, sender),
                 Ok((_, None)) => {}
                 Err(error) => {
                     self.say(|name, more| {

@@ -5,6 +5,7 @@ use super::clients::{Clients, Turn};
 use super::socket::DnsSockets;
 use super::upstream::{ask, host_resolvers, read_message, write_message};
 use crate::ServiceError;
+use crate::packet::receive;
 use host_plan::{DnsServer as Plan, DnsUpstream};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +15,6 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-/// Longer than any question.
-const RECEIVE_BUFFER: usize = 4096;
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 /// How long a connection may be silent (RFC 7766 section 6.2.3 asks for a few seconds).
 const IDLE: Duration = Duration::from_secs(10);
@@ -106,15 +105,13 @@ impl Service {
 
     async fn datagrams(self, socket: Arc<UdpSocket>) {
         let mut stopped = self.stopped.clone();
-        let mut buffer = vec![0; RECEIVE_BUFFER];
         let mut asked = JoinSet::new();
         loop {
             tokio::select! {
-                received = socket.recv_from(&mut buffer) => match received {
-                    Ok((length, client)) => {
-                        let query = buffer.get(..length).unwrap_or_default();
-                        if let Some((service, turn)) = self.datagram(&socket, query, client) {
-                            asked.spawn(service.ask_for(socket.clone(), query.to_vec(), client, turn));
+                received = receive(&socket) => match received {
+                    Ok((query, client)) => {
+                        if let Some((service, turn)) = self.datagram(&socket, &query, client) {
+                            asked.spawn(service.ask_for(socket.clone(), query, client, turn));
                         }
                     }
                     // An ICMP error about an answer, or the device is gone: the agent replaces the server then.
