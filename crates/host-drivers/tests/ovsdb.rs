@@ -6,8 +6,10 @@ use host_drivers::ovsdb::{Connection, Database};
 use host_drivers::testing::{FakeDatabase, PrivateSwitch};
 use host_drivers::{DriverError, ovsdb as driver};
 use ovsdb::{
-    Condition, Desired, DesiredBridge, DesiredPort, MonitorMethod, Operation, Owner, Plan, PortVlan, Transaction,
+    Condition, Desired, DesiredBridge, DesiredMirror, DesiredPort, ExportKind, MonitorMethod, Operation, Owner, Plan,
+    PortVlan, Row, Transaction, Value,
 };
+use std::collections::BTreeMap;
 
 /// Beyond what the slowest machine needs.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -15,6 +17,24 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 fn patch(peer: &str) -> DesiredPort {
     let options = [("peer".to_owned(), peer.to_owned())].into();
     DesiredPort { kind: "patch".into(), options, ..DesiredPort::default() }
+}
+
+fn mirror(port: &str) -> DesiredMirror {
+    let select_src_port = [port.to_owned()].into();
+    DesiredMirror { select_src_port, output_port: format!("tmo-{port}"), ..DesiredMirror::default() }
+}
+
+fn exports() -> BTreeMap<ExportKind, Row> {
+    let row = |number: &str| {
+        let targets = Value::set(["127.0.0.1:6343", "127.0.0.1:6344"]);
+        Row::from([("targets".to_owned(), targets), (number.to_owned(), 60.into())])
+    };
+    let kinds = [
+        (ExportKind::SFlow, row("sampling")),
+        (ExportKind::Ipfix, row("cache_max_flows")),
+        (ExportKind::NetFlow, row("active_timeout")),
+    ];
+    kinds.into()
 }
 
 fn desired() -> Desired {
@@ -27,7 +47,9 @@ fn desired() -> Desired {
             protocols: ["OpenFlow13".to_owned(), "OpenFlow14".to_owned()].into(),
             hwaddr: Some("02:00:00:00:00:07".into()),
             mtu_request: Some(1600),
-            ports: [(port.to_owned(), patch(peer))].into(),
+            ports: [(port.to_owned(), patch(peer)), (format!("tmo-{port}"), patch("nobody"))].into(),
+            mirrors: [(format!("tmo-{port}"), mirror(port))].into(),
+            exports: exports(),
         };
         desired.bridges.insert(bridge.into(), bridge_settings);
     }

@@ -2,8 +2,12 @@
 //!
 //! Cloning is cheap (tables are shared until one changes), so that readers can hold a snapshot while updates go on.
 
+use crate::desired::ExportKind;
 use crate::rows::TypedRow;
-use crate::{Bridge, Error, Interface, OpenVSwitch, Port, Row, RowChange, RowUpdate, Schema, TableName, Update, Value};
+use crate::{
+    Bridge, Error, Export, Interface, Ipfix, Mirror, NetFlow, OpenVSwitch, Port, Row, RowChange, RowUpdate, SFlow,
+    Schema, TableName, Update, Value,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -16,6 +20,10 @@ pub struct Cache {
     bridges: Table<Bridge>,
     ports: Table<Port>,
     interfaces: Table<Interface>,
+    mirrors: Table<Mirror>,
+    sflow: Table<SFlow>,
+    ipfix: Table<Ipfix>,
+    netflow: Table<NetFlow>,
     last_transaction: Option<Uuid>,
 }
 
@@ -61,6 +69,10 @@ impl Cache {
             next.bridges.retain(&told, &mut changes);
             next.ports.retain(&told, &mut changes);
             next.interfaces.retain(&told, &mut changes);
+            next.mirrors.retain(&told, &mut changes);
+            next.sflow.retain(&told, &mut changes);
+            next.ipfix.retain(&told, &mut changes);
+            next.netflow.retain(&told, &mut changes);
         }
         for row in update.updates {
             let schema = Arc::clone(&next.schema);
@@ -69,6 +81,10 @@ impl Cache {
                 "Bridge" => next.bridges.apply(&schema, row, &mut changes)?,
                 "Port" => next.ports.apply(&schema, row, &mut changes)?,
                 "Interface" => next.interfaces.apply(&schema, row, &mut changes)?,
+                "Mirror" => next.mirrors.apply(&schema, row, &mut changes)?,
+                "sFlow" => next.sflow.apply(&schema, row, &mut changes)?,
+                "IPFIX" => next.ipfix.apply(&schema, row, &mut changes)?,
+                "NetFlow" => next.netflow.apply(&schema, row, &mut changes)?,
                 _ => {}
             }
         }
@@ -134,12 +150,33 @@ impl Cache {
         port.interfaces.iter().filter_map(|uuid| self.interfaces.get(*uuid))
     }
 
-    /// Whether bridges, ports and interfaces are the very rows of another copy, so that only the switch's own row (counters,
+    /// The mirrors of a bridge.
+    pub fn mirrors_of<'a>(&'a self, bridge: &'a Bridge) -> impl Iterator<Item = &'a Mirror> {
+        bridge.mirrors.iter().filter_map(|uuid| self.mirrors.get(*uuid))
+    }
+
+    /// What a bridge tells collectors by one of the three protocols: the row and its columns.
+    pub fn export_of(&self, bridge: &Bridge, kind: ExportKind) -> Option<(Uuid, &Row)> {
+        fn of<T: Export>(table: &Table<T>, uuid: Option<Uuid>) -> Option<(Uuid, &Row)> {
+            table.get(uuid?).map(|row| (row.uuid(), row.columns()))
+        }
+        match kind {
+            ExportKind::SFlow => of(&self.sflow, bridge.sflow),
+            ExportKind::Ipfix => of(&self.ipfix, bridge.ipfix),
+            ExportKind::NetFlow => of(&self.netflow, bridge.netflow),
+        }
+    }
+
+    /// Whether bridges, ports, interfaces and what bridges show are the very rows of another copy, so that only the switch's own row (counters,
     /// mostly) may differ. May deny it of equal ones that were told anew.
     pub fn shares_rows_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.bridges.rows, &other.bridges.rows)
             && Arc::ptr_eq(&self.ports.rows, &other.ports.rows)
             && Arc::ptr_eq(&self.interfaces.rows, &other.interfaces.rows)
+            && Arc::ptr_eq(&self.mirrors.rows, &other.mirrors.rows)
+            && Arc::ptr_eq(&self.sflow.rows, &other.sflow.rows)
+            && Arc::ptr_eq(&self.ipfix.rows, &other.ipfix.rows)
+            && Arc::ptr_eq(&self.netflow.rows, &other.netflow.rows)
     }
 
     /// The bridge that a port is on.

@@ -1,6 +1,6 @@
 //! What should be in the database of Open vSwitch, as far as it is ours to say.
 
-use crate::StringMap;
+use crate::{Row, StringMap};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys of `Port:other_config` that Neutron's agent keeps its local VLANs in, and so do we: of these, those that are not
@@ -69,6 +69,55 @@ pub struct DesiredBridge {
     pub mtu_request: Option<u32>,
     /// Ports that we make on it, by name.
     pub ports: BTreeMap<String, DesiredPort>,
+    /// Mirrors that we make on it, by name.
+    pub mirrors: BTreeMap<String, DesiredMirror>,
+    /// What it tells collectors: columns of the row, without `external_ids`. Columns that are not named are left alone.
+    pub exports: BTreeMap<ExportKind, Row>,
+}
+
+/// A mirror; ports by name. Ports that are not there are passed over, and so is a mirror without its output.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DesiredMirror {
+    /// Ports whose incoming packets are copied.
+    pub select_src_port: BTreeSet<String>,
+    /// Ports whose outgoing packets are copied.
+    pub select_dst_port: BTreeSet<String>,
+    /// Where the copies go; nothing else goes out by this port.
+    pub output_port: String,
+}
+
+/// How a bridge tells collectors of its traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExportKind {
+    /// sFlow version 5.
+    SFlow,
+    /// RFC 7011.
+    Ipfix,
+    /// NetFlow version 5.
+    NetFlow,
+}
+
+impl ExportKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::SFlow, Self::Ipfix, Self::NetFlow];
+
+    /// Its table.
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::SFlow => "sFlow",
+            Self::Ipfix => "IPFIX",
+            Self::NetFlow => "NetFlow",
+        }
+    }
+
+    /// The bridge's column.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::SFlow => "sflow",
+            Self::Ipfix => "ipfix",
+            Self::NetFlow => "netflow",
+        }
+    }
 }
 
 /// A port with one interface of the same name.

@@ -25,14 +25,16 @@ mod transaction;
 mod value;
 
 pub use cache::{Cache, Change, ChangeKind};
-pub use desired::{Desired, DesiredBridge, DesiredPort, Owner, PORT_CONFIG_KEYS, PortVlan};
+pub use desired::{Desired, DesiredBridge, DesiredMirror, DesiredPort, ExportKind, Owner, PORT_CONFIG_KEYS, PortVlan};
 pub use error::Error;
 pub use framer::{Framer, MAX_DEPTH, MAX_SIZE};
 pub use fuzz::fuzz_decode;
 pub use monitor::{COLUMNS, MONITOR_ID, MonitorMethod, RowChange, RowUpdate, Update};
 pub use operation::{Condition, Function, Mutation, Mutator, Operation, Row};
 pub use plan::{Conflict, Plan, plan};
-pub use rows::{Bridge, Interface, OpenVSwitch, Port, StringMap, TableName, TypedRow};
+pub use rows::{
+    Bridge, Export, Interface, Ipfix, Mirror, NetFlow, OpenVSwitch, Port, SFlow, StringMap, TableName, TypedRow,
+};
 pub use rpc::Message;
 pub use schema::{Column, Schema, Table};
 pub use transaction::{OPEN_VSWITCH, Outcome, Transaction};

@@ -229,7 +229,8 @@ impl Database {
                 return Err(("referential integrity violation", format!("no row {uuid} in table {table}")));
             }
         }
-        for (table, rows) in &self.tables {
+        // Mirrors may share a name, on one bridge even.
+        for (table, rows) in self.tables.iter().filter(|(table, _)| *table != "Mirror") {
             let mut names = BTreeSet::new();
             for name in rows.values().filter_map(|row| row.get("name")) {
                 if !names.insert(name) {
@@ -357,12 +358,28 @@ fn value_difference(old: &Value, new: &Value) -> Value {
 
 /// The part of Open vSwitch's schema that [`crate::COLUMNS`] names.
 fn schema() -> Schema {
-    const SETS: [&str; 7] = ["bridges", "ports", "interfaces", "protocols", "trunks", "datapath_types", "iface_types"];
+    const SETS: [&str; 11] = [
+        "bridges",
+        "ports",
+        "interfaces",
+        "protocols",
+        "trunks",
+        "datapath_types",
+        "iface_types",
+        "mirrors",
+        "select_src_port",
+        "select_dst_port",
+        "targets",
+    ];
     const MAPS: [&str; 5] = ["external_ids", "other_config", "options", "bfd", "bfd_status"];
     let keeps = |column: &str| match column {
         "bridges" => Some("Bridge".to_owned()),
         "ports" => Some("Port".to_owned()),
         "interfaces" => Some("Interface".to_owned()),
+        "mirrors" => Some("Mirror".to_owned()),
+        "sflow" => Some("sFlow".to_owned()),
+        "ipfix" => Some("IPFIX".to_owned()),
+        "netflow" => Some("NetFlow".to_owned()),
         _ => None,
     };
     let column = |name: &&str| {

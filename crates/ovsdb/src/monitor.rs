@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 /// What we look at in Open vSwitch's database. Statistics are not in it: they change all the time.
-pub const COLUMNS: [(&str, &[&str]); 4] = [
+pub const COLUMNS: [(&str, &[&str]); 8] = [
     (
         "Open_vSwitch",
         &[
@@ -24,7 +24,20 @@ pub const COLUMNS: [(&str, &[&str]); 4] = [
     ),
     (
         "Bridge",
-        &["datapath_id", "datapath_type", "external_ids", "fail_mode", "name", "other_config", "ports", "protocols"],
+        &[
+            "datapath_id",
+            "datapath_type",
+            "external_ids",
+            "fail_mode",
+            "ipfix",
+            "mirrors",
+            "name",
+            "netflow",
+            "other_config",
+            "ports",
+            "protocols",
+            "sflow",
+        ],
     ),
     ("Port", &["external_ids", "interfaces", "name", "other_config", "tag", "trunks", "vlan_mode"]),
     (
@@ -49,6 +62,21 @@ pub const COLUMNS: [(&str, &[&str]); 4] = [
             "type",
         ],
     ),
+    ("Mirror", &["external_ids", "name", "output_port", "select_dst_port", "select_src_port"]),
+    ("sFlow", &["agent", "external_ids", "header", "polling", "sampling", "targets"]),
+    (
+        "IPFIX",
+        &[
+            "cache_active_timeout",
+            "cache_max_flows",
+            "external_ids",
+            "obs_domain_id",
+            "obs_point_id",
+            "sampling",
+            "targets",
+        ],
+    ),
+    ("NetFlow", &["active_timeout", "add_id_to_interface", "external_ids", "targets"]),
 ];
 
 /// The identifier that our monitor has; the server repeats it in every update.

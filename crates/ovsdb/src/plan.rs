@@ -6,6 +6,7 @@
 //! for each desired port        missing: insert Port + Interface, mutate Bridge:ports
 //!                              there:   update what differs; moved, when it is ours and on another bridge
 //! for each VLAN                update Port:tag and :trunks, mutate our keys of :other_config
+//! for each mirror and export   missing: insert, mutate Bridge:mirrors or set Bridge:sflow, ...;  there: update what differs
 //! ours and not desired         mutate it out of Open_vSwitch:bridges or Bridge:ports; the database collects the rest
 //! anything at all              mutate Open_vSwitch:next_cfg += 1 and select it: what to wait for in :cur_cfg
 //! ```
@@ -18,7 +19,7 @@ use crate::{
     Atom, Bridge, Cache, Desired, DesiredBridge, DesiredPort, Interface, Mutation, Mutator, OpenVSwitch, Operation,
     Outcome, Port, PortVlan, Row, StringMap, Transaction, Value,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use uuid::Uuid;
 
@@ -56,6 +57,13 @@ pub enum Conflict {
         /// Where it is desired.
         bridge: String,
     },
+    /// Somebody else has the bridge tell collectors by this protocol (`sFlow`, `IPFIX`, `NetFlow`).
+    ExportTaken {
+        /// Bridge.
+        bridge: String,
+        /// Table.
+        table: &'static str,
+    },
     /// A port of this name would need the name of another port, interface or bridge.
     NameTaken(String),
 }
@@ -67,6 +75,9 @@ impl fmt::Display for Conflict {
             Self::MissingBridge(bridge) => write!(f, "the bridge {bridge} does not exist"),
             Self::PortElsewhere { port, bridge } => {
                 write!(f, "the port {port} is wanted on {bridge} but somebody has put it on another bridge")
+            }
+            Self::ExportTaken { bridge, table } => {
+                write!(f, "somebody else has set up {table} on {bridge}, and keeps it")
             }
             Self::NameTaken(name) => write!(f, "the name {name} is taken by another port or interface"),
         }
@@ -88,6 +99,7 @@ pub fn plan(cache: &Cache, desired: &Desired) -> Plan {
         names: 0,
         kept: BTreeSet::new(),
         has_unwanted,
+        made: BTreeMap::new(),
     };
     planner.bridges();
     planner.vlans();
@@ -115,6 +127,8 @@ struct Planner<'a> {
     kept: BTreeSet<&'a str>,
     /// Whether a bridge goes.
     has_unwanted: bool,
+    /// Ports that this transaction makes.
+    made: BTreeMap<&'a str, Atom>,
 }
 
 impl<'a> Planner<'a> {
@@ -145,6 +159,7 @@ impl<'a> Planner<'a> {
                 }
                 self.port(name, &row, port, settings);
             }
+            self.observers(name, &row, bridge);
         }
     }
 
@@ -197,6 +212,7 @@ impl<'a> Planner<'a> {
             }
             self.kept.insert(name);
             let port = self.make_port(name, settings, self.desired.owner.mark());
+            self.made.insert(name, port.clone());
             self.put_on(bridge_row, port);
             return;
         };
@@ -314,6 +330,7 @@ impl<'a> Planner<'a> {
                 self.steps.push(Operation::mutate("Open_vSwitch", self.switch.uuid, vec![mutation]));
                 continue;
             }
+            self.unobserve(bridge);
             let gone: Vec<_> = self
                 .cache
                 .ports_of(bridge)
@@ -407,6 +424,8 @@ fn set(row: &mut Row, column: &str, wish: Option<&str>) {
 fn set_if(row: &mut Row, column: &str, wish: Option<&str>, known: Option<&str>) {
     set(row, column, wish.filter(|wish| known != Some(*wish)));
 }
+
+mod observers;
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]

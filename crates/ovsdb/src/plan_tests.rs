@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::Database;
-use crate::{Change, ChangeKind, Condition, Owner, TableName};
+use crate::{Change, ChangeKind, Condition, DesiredMirror, ExportKind, Owner, TableName};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -66,21 +66,52 @@ fn vlan() -> impl Strategy<Value = PortVlan> {
         .prop_map(|(tag, trunks, other_config)| PortVlan { tag, trunks, other_config })
 }
 
+fn mirror() -> impl Strategy<Value = DesiredMirror> {
+    let ports = || proptest::collection::btree_set("p[0-5]", 0..3);
+    (ports(), ports(), "p[0-5]").prop_map(|(select_src_port, select_dst_port, output_port)| DesiredMirror {
+        select_src_port,
+        select_dst_port,
+        output_port,
+    })
+}
+
+fn exports() -> impl Strategy<Value = BTreeMap<ExportKind, Row>> {
+    let targets = || proptest::collection::btree_set("192.0.2.[1-3]:6343", 1..3);
+    let row = |number: &'static str| {
+        (targets(), 1i64..4).prop_map(move |(targets, value)| {
+            Row::from([("targets".to_owned(), Value::set(targets)), (number.to_owned(), value.into())])
+        })
+    };
+    let maybe = |kind, number| proptest::option::of(row(number)).prop_map(move |row| row.map(|row| (kind, row)));
+    (
+        maybe(ExportKind::SFlow, "sampling"),
+        maybe(ExportKind::Ipfix, "cache_max_flows"),
+        maybe(ExportKind::NetFlow, "active_timeout"),
+    )
+        .prop_map(|(sflow, ipfix, netflow)| [sflow, ipfix, netflow].into_iter().flatten().collect())
+}
+
 fn desired() -> impl Strategy<Value = Desired> {
     let mode = || proptest::option::of(proptest::sample::select(vec!["secure".to_owned(), "standalone".to_owned()]));
     let bridge = (
         (proptest::option::of("(netdev|system)"), mode(), proptest::collection::btree_set("OpenFlow1[0-5]", 0..3)),
         (proptest::option::of("0[2-3]"), proptest::option::of(1400u32..1403)),
         proptest::collection::btree_map("p[0-5]", port(), 0..5),
+        proptest::collection::btree_map("m[0-2]", mirror(), 0..3),
+        exports(),
     )
-        .prop_map(|((datapath_type, fail_mode, protocols), (hwaddr, mtu_request), ports)| DesiredBridge {
-            create: true,
-            datapath_type,
-            fail_mode,
-            protocols,
-            hwaddr,
-            mtu_request,
-            ports,
+        .prop_map(|((datapath_type, fail_mode, protocols), (hwaddr, mtu_request), ports, mirrors, exports)| {
+            DesiredBridge {
+                create: true,
+                datapath_type,
+                fail_mode,
+                protocols,
+                hwaddr,
+                mtu_request,
+                ports,
+                mirrors,
+                exports,
+            }
         });
     (
         proptest::collection::btree_map("br[0-3]", bridge, 0..4),
@@ -92,6 +123,12 @@ fn desired() -> impl Strategy<Value = Desired> {
             let mut seen = BTreeSet::new();
             for bridge in desired.bridges.values_mut() {
                 bridge.ports.retain(|name, _| seen.insert(name.clone()));
+                let there = |name: &String| bridge.ports.contains_key(name);
+                bridge.mirrors.retain(|_, mirror| there(&mirror.output_port));
+                for mirror in bridge.mirrors.values_mut() {
+                    mirror.select_src_port.retain(there);
+                    mirror.select_dst_port.retain(there);
+                }
             }
             desired
         })
@@ -119,6 +156,7 @@ fn assert_reached(cache: &Cache, desired: &Desired) {
             assert!(wish.mac.is_none() || wish.mac == interface.mac);
             assert!(wish.mtu_request.is_none() || wish.mtu_request == interface.mtu_request);
         }
+        assert_shows(cache, bridge, wish, &desired.owner);
     }
     for (name, wish) in &desired.vlans {
         let Some(port) = cache.port(name) else { continue };
@@ -132,6 +170,25 @@ fn assert_reached(cache: &Cache, desired: &Desired) {
     }
     for port in cache.ports().filter(|port| desired.owner.owns(&port.external_ids)) {
         assert!(desired.bridges.values().any(|bridge| bridge.ports.contains_key(&port.name)), "{}", port.name);
+    }
+}
+
+fn assert_shows(cache: &Cache, bridge: &Bridge, wish: &DesiredBridge, owner: &Owner) {
+    let uuids =
+        |ports: &BTreeSet<String>| ports.iter().map(|port| cache.port(port).unwrap().uuid).collect::<BTreeSet<_>>();
+    let mut ours: Vec<_> = cache.mirrors_of(bridge).filter(|mirror| owner.owns(&mirror.external_ids)).collect();
+    ours.sort_by_key(|mirror| &mirror.name);
+    assert_eq!(ours.iter().map(|mirror| &mirror.name).collect::<Vec<_>>(), wish.mirrors.keys().collect::<Vec<_>>());
+    for (mirror, wish) in ours.into_iter().zip(wish.mirrors.values()) {
+        let selected = (&mirror.select_src_port, &mirror.select_dst_port);
+        assert_eq!(selected, (&uuids(&wish.select_src_port), &uuids(&wish.select_dst_port)));
+        assert_eq!(mirror.output_port, Some(cache.port(&wish.output_port).unwrap().uuid));
+    }
+    for kind in ExportKind::ALL {
+        match (cache.export_of(bridge, kind), wish.exports.get(&kind)) {
+            (Some((_, row)), Some(wish)) => assert!(wish.iter().all(|(column, value)| row.get(column) == Some(value))),
+            (found, wish) => assert_eq!((found, wish), (None, None)),
+        }
     }
 }
 
@@ -215,6 +272,10 @@ fn exists(cache: &Cache, change: &Change) -> bool {
         TableName::Bridge => cache.bridges().any(|row| row.uuid == change.uuid),
         TableName::Port => cache.ports().any(|row| row.uuid == change.uuid),
         TableName::Interface => cache.interfaces().any(|row| row.uuid == change.uuid),
+        TableName::Mirror => cache.bridges().any(|bridge| bridge.mirrors.contains(&change.uuid)),
+        TableName::SFlow => cache.bridges().any(|bridge| bridge.sflow == Some(change.uuid)),
+        TableName::Ipfix => cache.bridges().any(|bridge| bridge.ipfix == Some(change.uuid)),
+        TableName::NetFlow => cache.bridges().any(|bridge| bridge.netflow == Some(change.uuid)),
     }
 }
 
@@ -322,4 +383,49 @@ fn the_wire_form_of_a_plan() {
     desired.vlans.insert("tap1".into(), PortVlan { tag: Some(2), trunks: [].into(), other_config: config("n2") });
     let second = plan(&copied.cache, &desired).transaction.unwrap();
     insta::assert_snapshot!(format!("{}\n\n{}", lines(&first), lines(&second)));
+}
+
+/// A mirror and an sFlow agent that somebody set up by hand stay; ours come, change and go beside them.
+#[test]
+fn what_others_observe_stays() {
+    let mut copied = Copied::new();
+    let mut desired = one_bridge("tap1");
+    copied.reach(&desired);
+    let bridge = copied.cache.bridge("br-int").unwrap().uuid;
+    let name = |text: &str| Row::from([("name".to_owned(), text.into())]);
+    let by_hand: Transaction = [
+        Operation::insert("Mirror", "m", name("span")),
+        Operation::mutate(
+            "Bridge",
+            bridge,
+            vec![Mutation::new("mirrors", Mutator::Insert, Atom::NamedUuid("m".into()))],
+        ),
+        Operation::insert("sFlow", "s", [("targets".to_owned(), "192.0.2.9:6343".into())].into()),
+        Operation::update("Bridge", bridge, [("sflow".to_owned(), Atom::NamedUuid("s".into()).into())].into()),
+    ]
+    .into_iter()
+    .collect();
+    copied.transact(&by_hand);
+    let ours = desired.bridges.get_mut("br-int").unwrap();
+    // The same name is no reason to take it for ours.
+    let port = || BTreeSet::from(["tap1".to_owned()]);
+    ours.ports.insert("tmo-1".into(), DesiredPort::default());
+    let mirror = DesiredMirror { select_src_port: port(), output_port: "tmo-1".into(), ..DesiredMirror::default() };
+    ours.mirrors.insert("span".into(), mirror);
+    let missing =
+        DesiredMirror { select_src_port: port(), output_port: "not-there".into(), ..DesiredMirror::default() };
+    ours.mirrors.insert("lost".into(), missing);
+    let targets = || Row::from([("targets".to_owned(), "192.0.2.1:6343".into())]);
+    ours.exports = [(ExportKind::SFlow, targets()), (ExportKind::NetFlow, targets())].into();
+    let taken = || Conflict::ExportTaken { bridge: "br-int".into(), table: "sFlow" };
+    assert_eq!(copied.reach(&desired), [taken()]);
+    assert_eq!(plan(&copied.cache, &desired), Plan { transaction: None, conflicts: vec![taken()] });
+    let shown = |copied: &Copied| {
+        let bridge = copied.cache.bridge("br-int").unwrap();
+        let there = |kind| copied.cache.export_of(bridge, kind).is_some();
+        (copied.cache.mirrors_of(bridge).count(), ExportKind::ALL.map(there))
+    };
+    assert_eq!(shown(&copied), (2, [true, false, true]));
+    copied.reach(&one_bridge("tap1"));
+    assert_eq!(shown(&copied), (1, [true, false, false]));
 }

@@ -18,6 +18,14 @@ pub enum TableName {
     Port,
     /// Interfaces of ports: one, unless the port is a bond.
     Interface,
+    /// Mirrors of bridges.
+    Mirror,
+    /// Packets that a bridge samples for sFlow collectors.
+    SFlow,
+    /// Flow records that a bridge sends by IPFIX.
+    Ipfix,
+    /// Flow records that a bridge sends by NetFlow.
+    NetFlow,
 }
 
 impl TableName {
@@ -28,6 +36,10 @@ impl TableName {
             Self::Bridge => "Bridge",
             Self::Port => "Port",
             Self::Interface => "Interface",
+            Self::Mirror => "Mirror",
+            Self::SFlow => "sFlow",
+            Self::Ipfix => "IPFIX",
+            Self::NetFlow => "NetFlow",
         }
     }
 }
@@ -105,6 +117,14 @@ pub struct Bridge {
     pub fail_mode: Option<String>,
     /// OpenFlow versions that it speaks, such as `OpenFlow14`; none for the default.
     pub protocols: BTreeSet<String>,
+    /// Rows of its mirrors.
+    pub mirrors: BTreeSet<Uuid>,
+    /// Row of its sFlow agent.
+    pub sflow: Option<Uuid>,
+    /// Row of its IPFIX exporter.
+    pub ipfix: Option<Uuid>,
+    /// Row of its NetFlow exporter.
+    pub netflow: Option<Uuid>,
     /// For others.
     pub external_ids: StringMap,
     /// Settings, such as `hwaddr`.
@@ -124,6 +144,10 @@ impl TypedRow for Bridge {
             datapath_id: row.text("datapath_id"),
             fail_mode: row.text("fail_mode"),
             protocols: row.texts("protocols"),
+            mirrors: row.uuids("mirrors"),
+            sflow: row.uuids("sflow").into_iter().next(),
+            ipfix: row.uuids("ipfix").into_iter().next(),
+            netflow: row.uuids("netflow").into_iter().next(),
             external_ids: row.map("external_ids"),
             other_config: row.map("other_config"),
         }
@@ -250,6 +274,90 @@ impl TypedRow for Interface {
         &self.name
     }
 }
+
+/// A mirror of a bridge: copies of some ports' packets go out by another port.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mirror {
+    /// Row.
+    pub uuid: Uuid,
+    /// Name; unique only within a bridge.
+    pub name: String,
+    /// Ports whose incoming packets are copied.
+    pub select_src_port: BTreeSet<Uuid>,
+    /// Ports whose outgoing packets are copied.
+    pub select_dst_port: BTreeSet<Uuid>,
+    /// Where the copies go.
+    pub output_port: Option<Uuid>,
+    /// For others.
+    pub external_ids: StringMap,
+}
+
+impl TypedRow for Mirror {
+    const TABLE: TableName = TableName::Mirror;
+
+    fn from_row(uuid: Uuid, row: &Row) -> Self {
+        let row = Columns(row);
+        Self {
+            uuid,
+            name: row.text("name").unwrap_or_default(),
+            select_src_port: row.uuids("select_src_port"),
+            select_dst_port: row.uuids("select_dst_port"),
+            output_port: row.uuids("output_port").into_iter().next(),
+            external_ids: row.map("external_ids"),
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What a bridge tells collectors of its traffic: a row of one of three tables, which a bridge has at most one of.
+pub trait Export: TypedRow {
+    /// Row.
+    fn uuid(&self) -> Uuid;
+    /// Its columns, `external_ids` among them.
+    fn columns(&self) -> &Row;
+}
+
+macro_rules! export {
+    ($name:ident, $table:ident, $what:literal) => {
+        #[doc = $what]
+        #[derive(Debug, Clone, PartialEq, Eq, Default)]
+        pub struct $name {
+            /// Row.
+            pub uuid: Uuid,
+            /// All columns that are monitored.
+            pub columns: Row,
+        }
+
+        impl TypedRow for $name {
+            const TABLE: TableName = TableName::$table;
+
+            fn from_row(uuid: Uuid, row: &Row) -> Self {
+                Self { uuid, columns: row.clone() }
+            }
+
+            fn name(&self) -> &str {
+                ""
+            }
+        }
+
+        impl Export for $name {
+            fn uuid(&self) -> Uuid {
+                self.uuid
+            }
+
+            fn columns(&self) -> &Row {
+                &self.columns
+            }
+        }
+    };
+}
+
+export!(SFlow, SFlow, "An sFlow agent.");
+export!(Ipfix, Ipfix, "An IPFIX exporter.");
+export!(NetFlow, NetFlow, "A NetFlow exporter.");
 
 struct Columns<'a>(&'a Row);
 
