@@ -30,7 +30,7 @@ fn every_default_can_be_read() {
         assert!(rule.check.parse::<Rule>().is_ok(), "{rule:?}");
         assert!(!rule.name.is_empty() && names.insert(rule.name), "{rule:?}");
     }
-    assert_eq!(names.len(), 373);
+    assert_eq!(names.len(), 385);
 }
 
 #[test]

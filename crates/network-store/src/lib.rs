@@ -44,6 +44,8 @@ pub mod segment;
 pub mod subnet;
 pub mod subnetpool;
 pub mod tag;
+pub mod tap;
+pub mod tap_mirror;
 pub mod trunk;
 mod work;
 

@@ -44,4 +44,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/router-election", sql: include_str!("schema/router_election.sql") },
     Migration { name: "network/instance-metadata", sql: include_str!("schema/instance_metadata.sql") },
     Migration { name: "network/default-route-ecmp", sql: include_str!("schema/default_route_ecmp.sql") },
+    Migration { name: "network/tap", sql: include_str!("schema/tap.sql") },
 ];

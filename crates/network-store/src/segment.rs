@@ -43,11 +43,15 @@ impl UsedSegments for Used<'_> {
         if kind != NetworkType::Local && self.chosen_ids(kind, physnet).any(|chosen| chosen == id) {
             return Ok(true);
         }
-        Ok(self.snapshot.exists(
+        let by_network = self.snapshot.exists(
             "SELECT 1 FROM network_segments WHERE network_type = ?1 AND COALESCE(physical_network, '') = ?2
              AND COALESCE(segmentation_id, 0) = ?3 AND network_type <> 'local'",
             params![kind.as_str(), physnet.unwrap_or_default(), id.unwrap_or(0)],
-        )?)
+        )?;
+        // The copies of mirrored ports go by the same tunnels.
+        let by_tap = is_tunnel(kind)
+            && self.snapshot.exists("SELECT 1 FROM tap_services WHERE tunnel_key = ?1", params![id.unwrap_or(0)])?;
+        Ok(by_network || by_tap)
     }
 
     fn used_ids(
@@ -64,13 +68,27 @@ impl UsedSegments for Used<'_> {
             params![kind.as_str(), physnet.unwrap_or_default(), first, last, limit],
             |row| row.get(0),
         )?;
-        if !self.chosen.is_empty() {
-            ids.extend(self.chosen_ids(kind, physnet).flatten().filter(|id| (first..=last).contains(id)));
+        let mut others: Vec<u32> =
+            self.chosen_ids(kind, physnet).flatten().filter(|id| (first..=last).contains(id)).collect();
+        if is_tunnel(kind) {
+            others.extend(self.snapshot.query(
+                "SELECT tunnel_key FROM tap_services WHERE tunnel_key BETWEEN ?1 AND ?2 ORDER BY tunnel_key LIMIT ?3",
+                params![first, last, limit],
+                |row| row.get::<u32>(0),
+            )?);
+        }
+        if !others.is_empty() {
+            ids.extend(others);
             ids.sort_unstable();
             ids.truncate(limit);
         }
         Ok(ids)
     }
+}
+
+/// Whether networks of this type go by tunnels, and their ids are those of tunnels.
+fn is_tunnel(kind: NetworkType) -> bool {
+    matches!(kind, NetworkType::Vxlan | NetworkType::Geneve | NetworkType::Gre)
 }
 
 /// Chooses a segment for a network of a project: the one that is asked for, or a free one.

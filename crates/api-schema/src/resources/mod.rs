@@ -35,6 +35,7 @@ mod service_provider;
 mod standard;
 mod subnet;
 mod subnetpool;
+mod tap;
 mod trunk;
 
 pub use address_group::ADDRESS_GROUP;
@@ -74,6 +75,7 @@ pub use segment::SEGMENT;
 pub use service_provider::SERVICE_PROVIDER;
 pub use subnet::SUBNET;
 pub use subnetpool::{PREFIX_LIST, SUBNETPOOL};
+pub use tap::{TAP_FLOW, TAP_MIRROR, TAP_SERVICE};
 pub use trunk::{SUBPORT_LIST, TRUNK};
 
 use crate::Resource;
@@ -123,6 +125,9 @@ pub static ALL: &[&Resource] = &[
     &METERING_LABEL_RULE,
     &LOG,
     &LOGGABLE_RESOURCE,
+    &TAP_SERVICE,
+    &TAP_FLOW,
+    &TAP_MIRROR,
     &AGENT,
     &AVAILABILITY_ZONE,
 ];

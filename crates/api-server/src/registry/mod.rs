@@ -8,6 +8,7 @@ mod metering;
 mod pools;
 mod qos;
 mod security;
+mod taps;
 mod trunks;
 
 use crate::error::ApiError;
@@ -113,6 +114,7 @@ static AREAS: &[&[Rules]] = &[
     logs::RULES,
     agents::RULES,
     trunks::RULES,
+    taps::RULES,
 ];
 
 /// All resources.

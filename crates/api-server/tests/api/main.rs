@@ -35,6 +35,8 @@ mod segment_ranges;
 mod segments;
 mod server;
 mod subnetpools;
+mod taps;
 mod topologies;
 mod trunks;
+mod vlan_transparency;
 mod walk;

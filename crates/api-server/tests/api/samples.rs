@@ -3,6 +3,7 @@
 use crate::server::{ADMIN, DEMO, DEMO_PROJECT, MANAGER, OTHER_PROJECT, SERVICE, Server, add_l2_agent, id};
 use api_schema::Resource;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Whose token may make such an object.
 pub fn owner(resource: &str) -> &'static str {
@@ -131,6 +132,23 @@ pub async fn create(server: &Server, token: &str, resource: &str) -> Value {
             let network = server.create(token, "network", json!({})).await;
             let parent = server.create(token, "port", json!({"network_id": id(&network)})).await;
             json!({"port_id": id(&parent)})
+        }
+        "tap_service" | "tap_flow" | "tap_mirror" => {
+            let network = server.create(token, "network", json!({})).await;
+            let port = server.create(token, "port", json!({"network_id": id(&network)})).await;
+            match resource {
+                "tap_service" => json!({"port_id": id(&port)}),
+                "tap_mirror" => {
+                    // No two mirrors share a number.
+                    static NEXT: AtomicU32 = AtomicU32::new(1);
+                    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+                    json!({"port_id": id(&port), "directions": {"IN": number}, "remote_ip": "192.0.2.9", "mirror_type": "gre"})
+                }
+                _ => {
+                    let service = server.create(token, "tap_service", json!({"port_id": id(&port)})).await;
+                    json!({"tap_service_id": id(&service), "source_port": id(&port), "direction": "BOTH"})
+                }
+            }
         }
         "port_binding" => {
             add_l2_agent(server, "destination", json!({"tunnel_types": ["vxlan"]})).await;

@@ -1,7 +1,7 @@
 //! How ports go: at a client's wish, with what they belong to, or because they are of no use any more.
 
 use super::{addresses, changed, get, log};
-use crate::{NetworkError, Work, floating_ip, local_ip, nova, port_forwarding, trunk};
+use crate::{NetworkError, Work, floating_ip, local_ip, nova, port_forwarding, tap, trunk};
 use net_types::PortId;
 use network_model::device_owner;
 use network_model::in_use::{PortUse, check_port_deletion};
@@ -25,6 +25,7 @@ pub fn delete(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
 pub fn remove(work: &Work<'_>, id: PortId) -> Result<(), NetworkError> {
     let port = get(work.tx, id)?;
     local_ip::check_port_removal(work, id)?;
+    tap::before_port_removal(work, id)?;
     floating_ip::disassociate_port(work, id)?;
     port_forwarding::after_address_loss(work, id, &[])?;
     addresses::give_back(work, &addresses::of_port(work.tx, id)?)?;
