@@ -2,9 +2,9 @@
 //! too. Pure; together with `compute` the one place that decides what a change costs.
 
 use crate::election;
-use crate::row::{PortRow, RowChange};
+use crate::row::{PortRow, RowChange, TapServiceRow};
 use crate::topology::Topology;
-use net_types::{NetworkId, RouterId, SecurityGroupId};
+use net_types::{NetworkId, PortId, RouterId, SecurityGroupId};
 use std::collections::BTreeSet;
 
 /// Hosts whose view may differ because of `change`, as the topology stands now.
@@ -25,6 +25,7 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
                 return;
             }
             old.into_iter().chain(row).for_each(|port| of_port(topology, port, found));
+            topology.tap_services_of(id).for_each(|(_, service)| of_tap_service(topology, service, found));
         }
         RowChange::Group(id, _) => of_group(topology, id, found),
         RowChange::AddressGroup(id, _) => {
@@ -48,6 +49,14 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
             let parents = trunks.filter_map(|row| topology.port(&row.trunk.parent));
             found.extend(parents.flat_map(|parent| parent.hosts().cloned()));
         }
+        RowChange::TapService(id, row) => {
+            let services = topology.tap_service(id).into_iter().chain(row);
+            services.for_each(|service| of_tap_service(topology, service, found));
+        }
+        RowChange::TapMirror(id, row) => {
+            let mirrors = topology.tap_mirror(id).into_iter().chain(row);
+            mirrors.for_each(|mirror| at_port(topology, &mirror.port, found));
+        }
         // Rare: an administrator's.
         RowChange::MeteringLabel(id, row) => {
             for label in topology.metering_label(id).into_iter().chain(row) {
@@ -69,8 +78,9 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
             found.extend(hosts.active.iter().cloned());
             found.extend(election::involved(topology, router).into_iter().cloned());
             // Everybody on its networks must know on which hosts it may be.
-            for (_, port) in topology.ports_of_router(router) {
+            for (id, port) in topology.ports_of_router(router) {
                 of_network(topology, &port.network, found);
+                topology.tap_services_of(id).for_each(|(_, service)| of_tap_service(topology, service, found));
             }
         }
     }
@@ -95,6 +105,20 @@ fn of_port(topology: &Topology, port: &PortRow, found: &mut BTreeSet<String>) {
         for referring in topology.groups_that_refer_to(group) {
             of_group(topology, referring, found);
         }
+    }
+}
+
+/// Hosts of mirrored ports must know where the copies go, and the host there from where they come.
+fn of_tap_service(topology: &Topology, service: &TapServiceRow, found: &mut BTreeSet<String>) {
+    service.ports().for_each(|port| at_port(topology, port, found));
+}
+
+/// Where a port is, or may be: that of a highly available router on each of its hosts.
+fn at_port(topology: &Topology, id: &PortId, found: &mut BTreeSet<String>) {
+    let Some(port) = topology.port(id) else { return };
+    found.extend(port.hosts().cloned());
+    if let Some(router) = port.router() {
+        of_router(topology, &router, found);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The view of one host, from the whole topology. Pure; what a change costs is decided here and in `affected`.
 
 mod metadata;
+mod taps;
 
 use crate::election;
 use crate::row::{PortRow, RouterRow};
@@ -58,6 +59,7 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
         }
     }
     metadata::add_clients(topology, &mut view);
+    taps::add(topology, host, &mut view);
     view
 }
 

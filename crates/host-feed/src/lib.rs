@@ -39,6 +39,8 @@ mod router_tests;
 #[cfg(test)]
 mod shared_tests;
 #[cfg(test)]
+mod tap_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod trunk_tests;

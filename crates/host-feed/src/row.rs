@@ -2,7 +2,7 @@
 
 use host_view::{
     ConntrackHelper, ExtraDhcpOption, Gateway, HostRoute, MeteringRule, Network, Port, PortForwarding, PortQos,
-    SecurityGroup, Segment, Subnet, Trunk,
+    SecurityGroup, Segment, Subnet, TapDirection, TapMirror, Trunk,
 };
 use net_types::{
     FloatingIpId, IpNet, MacAddr, MeteringLabelId, NetworkId, NetworkType, PortForwardingId, PortId, RouterId,
@@ -180,6 +180,24 @@ pub struct TrunkRow {
     pub status: String,
 }
 
+/// A tap service with its flows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TapServiceRow {
+    /// The port that copies go to.
+    pub port: PortId,
+    /// The key that they bear in tunnels.
+    pub key: u32,
+    /// The ports that are mirrored to it.
+    pub sources: BTreeMap<PortId, TapDirection>,
+}
+
+impl TapServiceRow {
+    /// Every port that it is about.
+    pub fn ports(&self) -> impl Iterator<Item = &PortId> {
+        self.sources.keys().chain([&self.port])
+    }
+}
+
 /// The new state of one row (and of the rows that belong to it); none: it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowChange {
@@ -203,6 +221,10 @@ pub enum RowChange {
     MeteringLabel(MeteringLabelId, Option<MeteringLabelRow>),
     /// A trunk with its subports.
     Trunk(TrunkId, Option<TrunkRow>),
+    /// A tap service with its flows.
+    TapService(Uuid, Option<TapServiceRow>),
+    /// A tap mirror.
+    TapMirror(Uuid, Option<TapMirror>),
     /// A host.
     Host(String, Option<HostRow>),
     /// The hosts whose DHCP agents serve a network.

@@ -5,9 +5,10 @@
 
 use crate::election;
 use crate::row::{
-    FloatingIpRow, HostRow, MeteringLabelRow, NetworkRow, PortRow, RouterHosts, RouterRow, RowChange, TrunkRow,
+    FloatingIpRow, HostRow, MeteringLabelRow, NetworkRow, PortRow, RouterHosts, RouterRow, RowChange, TapServiceRow,
+    TrunkRow,
 };
-use host_view::{PortQos, SecurityGroup, Subnet};
+use host_view::{PortQos, SecurityGroup, Subnet, TapMirror};
 use net_types::{
     FloatingIpId, IpNet, MeteringLabelId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId,
 };
@@ -27,6 +28,8 @@ pub struct Topology {
     qos_policies: BTreeMap<Uuid, PortQos>,
     metering_labels: BTreeMap<MeteringLabelId, MeteringLabelRow>,
     trunks: BTreeMap<TrunkId, TrunkRow>,
+    tap_services: BTreeMap<Uuid, TapServiceRow>,
+    tap_mirrors: BTreeMap<Uuid, TapMirror>,
     hosts: BTreeMap<String, HostRow>,
     dhcp_hosts: Index<NetworkId, String>,
     router_hosts: BTreeMap<RouterId, RouterHosts>,
@@ -36,6 +39,8 @@ pub struct Topology {
     routers_with_policy: Index<Uuid, RouterId>,
     floating_ips_with_policy: Index<Uuid, FloatingIpId>,
     trunks_of_port: Index<PortId, TrunkId>,
+    tap_services_of_port: Index<PortId, Uuid>,
+    tap_mirrors_of_port: Index<PortId, Uuid>,
     subnets_of_network: Index<NetworkId, SubnetId>,
     ports_of_network: Index<NetworkId, PortId>,
     ports_of_host: Index<String, PortId>,
@@ -202,6 +207,26 @@ impl Topology {
         self.trunks_of_port.of(port).find_map(|id| self.trunks.get_key_value(id))
     }
 
+    /// A tap service.
+    pub fn tap_service(&self, id: &Uuid) -> Option<&TapServiceRow> {
+        self.tap_services.get(id)
+    }
+
+    /// Tap services that a port has a part in: copies come to it, or it is mirrored.
+    pub fn tap_services_of(&self, port: &PortId) -> impl Iterator<Item = (&Uuid, &TapServiceRow)> {
+        self.tap_services_of_port.of(port).filter_map(|id| self.tap_services.get_key_value(id))
+    }
+
+    /// A tap mirror.
+    pub fn tap_mirror(&self, id: &Uuid) -> Option<&TapMirror> {
+        self.tap_mirrors.get(id)
+    }
+
+    /// Tap mirrors of a port.
+    pub fn tap_mirrors_of(&self, port: &PortId) -> impl Iterator<Item = (&Uuid, &TapMirror)> {
+        self.tap_mirrors_of_port.of(port).filter_map(|id| self.tap_mirrors.get_key_value(id))
+    }
+
     /// A metering label.
     pub fn metering_label(&self, id: &MeteringLabelId) -> Option<&MeteringLabelRow> {
         self.metering_labels.get(id)
@@ -333,6 +358,8 @@ impl Topology {
             RowChange::QosPolicy(id, row) => self.put_qos_policy(id, row),
             RowChange::MeteringLabel(id, row) => self.put_metering_label(id, row),
             RowChange::Trunk(id, row) => self.put_trunk(id, row),
+            RowChange::TapService(id, row) => self.put_tap_service(id, row),
+            RowChange::TapMirror(id, row) => self.put_tap_mirror(id, row),
             RowChange::Host(name, row) => self.put_host(name, row),
             RowChange::DhcpHosts(network, hosts) => self.put_dhcp_hosts(network, hosts),
             RowChange::RouterHosts(router, hosts) => self.put_router_hosts(router, hosts),
@@ -460,6 +487,26 @@ impl Topology {
         if let Some(row) = row {
             ports(&row).iter().for_each(|port| self.trunks_of_port.insert(port, &id));
             self.trunks.insert(id, row);
+        }
+    }
+
+    fn put_tap_service(&mut self, id: Uuid, row: Option<TapServiceRow>) {
+        if let Some(old) = self.tap_services.remove(&id) {
+            old.ports().for_each(|port| self.tap_services_of_port.remove(port, &id));
+        }
+        if let Some(row) = row {
+            row.ports().for_each(|port| self.tap_services_of_port.insert(port, &id));
+            self.tap_services.insert(id, row);
+        }
+    }
+
+    fn put_tap_mirror(&mut self, id: Uuid, row: Option<TapMirror>) {
+        if let Some(old) = self.tap_mirrors.remove(&id) {
+            self.tap_mirrors_of_port.remove(&old.port, &id);
+        }
+        if let Some(row) = row {
+            self.tap_mirrors_of_port.insert(&row.port, &id);
+            self.tap_mirrors.insert(id, row);
         }
     }
 

@@ -4,11 +4,12 @@
 
 use crate::view::{
     Dhcp, DhcpClient, HostView, MetadataClient, Network, Port, PortQos, RemotePort, Router, SecurityGroup, Subnet,
-    Trunk, TunnelPeer,
+    TapMirror, TapService, Trunk, TunnelPeer,
 };
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 /// What to set and what to forget in one map.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,8 @@ view_delta! {
     tunnel_peers: String => TunnelPeer,
     qos: PortId => PortQos,
     trunks: TrunkId => Trunk,
+    tap_services: Uuid => TapService,
+    tap_mirrors: Uuid => TapMirror,
 }
 
 #[cfg(test)]

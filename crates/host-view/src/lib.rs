@@ -19,6 +19,7 @@
 //! tunnel_peers                   endpoints of the other hosts
 //! qos                            limits and marks of ports here
 //! trunks                         parents here: their subports and tags
+//! tap_services, tap_mirrors      ports here that are mirrored, and to where; ports here that copies come to
 //! ```
 
 mod delta;
@@ -32,6 +33,6 @@ pub use view::{
     AddressPair, BandwidthLimits, ConntrackHelper, Dhcp, DhcpClient, Direction, EtherType, ExtraDhcpOption, FixedIp,
     FloatingIp, Gateway, HostRoute, HostView, Limit, Limits, MetadataClient, MeteringRule, Network, Port,
     PortForwarding, PortQos, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Standby,
-    Subnet, Trunk, TunnelPeer,
+    Subnet, TapDirection, TapMirror, TapMirrorKind, TapService, Trunk, TunnelPeer,
 };
 pub use watch::WatchEvent;

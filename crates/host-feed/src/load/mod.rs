@@ -9,6 +9,7 @@ mod port;
 mod qos;
 mod router;
 mod security_group;
+mod tap;
 mod trunk;
 
 use crate::row::RowChange;
@@ -23,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 use store::{Change, Row, Snapshot, StoreError, Value};
+use tap::{tap_mirrors, tap_services};
 use trunk::trunks;
 
 /// Every row that matters.
@@ -38,6 +40,8 @@ pub fn everything(snapshot: &Snapshot<'_>) -> Result<Vec<RowChange>, StoreError>
     qos_policies(snapshot, None, &mut rows)?;
     metering_labels(snapshot, None, &mut rows)?;
     trunks(snapshot, None, &mut rows)?;
+    tap_services(snapshot, None, &mut rows)?;
+    tap_mirrors(snapshot, None, &mut rows)?;
     hosts(snapshot, None, &mut rows)?;
     agent_hosts(snapshot, Bound::Networks, None, &mut rows)?;
     agent_hosts(snapshot, Bound::Routers, None, &mut rows)?;
@@ -99,6 +103,21 @@ pub fn changed(snapshot: &Snapshot<'_>, changes: &[Change]) -> Result<Vec<RowCha
             "trunk" => {
                 trunks(snapshot, Some(id), &mut rows)?;
                 gone(&mut rows, before, id, |id| RowChange::Trunk(id, None));
+            }
+            "tap_service" => {
+                tap_services(snapshot, Some(id), &mut rows)?;
+                gone(&mut rows, before, id, |id| RowChange::TapService(id, None));
+            }
+            "tap_flow" => {
+                let service = change.extra.as_ref().and_then(|extra| extra.get("tap_service_id")?.as_str());
+                if let Some(service) = service {
+                    tap_services(snapshot, Some(service), &mut rows)?;
+                    gone(&mut rows, before, service, |id| RowChange::TapService(id, None));
+                }
+            }
+            "tap_mirror" => {
+                tap_mirrors(snapshot, Some(id), &mut rows)?;
+                gone(&mut rows, before, id, |id| RowChange::TapMirror(id, None));
             }
             "ndp_proxy" => {
                 let noted = change.extra.as_ref().and_then(|extra| extra.get("router_id")).and_then(|id| id.as_str());

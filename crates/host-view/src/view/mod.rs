@@ -7,6 +7,7 @@ mod port;
 mod qos;
 mod router;
 mod security_group;
+mod tap;
 mod trunk;
 
 pub use dhcp::{Dhcp, DhcpClient, ExtraDhcpOption};
@@ -21,7 +22,9 @@ pub use router::{
 pub use security_group::{Direction, EtherType, Remote, RuleMatch, SecurityGroup, SecurityGroupRule};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+pub use tap::{TapDirection, TapMirror, TapMirrorKind, TapService};
 pub use trunk::Trunk;
+use uuid::Uuid;
 
 /// All that one host must realise.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,4 +57,8 @@ pub struct HostView {
     pub qos: BTreeMap<PortId, PortQos>,
     /// Trunks whose parent is a port of this host.
     pub trunks: BTreeMap<TrunkId, Trunk>,
+    /// Tap services that this host has a part in.
+    pub tap_services: BTreeMap<Uuid, TapService>,
+    /// Ports of this host that are mirrored to collectors outside.
+    pub tap_mirrors: BTreeMap<Uuid, TapMirror>,
 }
