@@ -16,12 +16,16 @@
 //!
 //! [metadata]                         # see `MetadataSection`
 //! nova_metadata_host = "192.0.2.9"   # absent: the server's own metadata service
+//!
+//! [sflow]                            # what br-int tells collectors; [ipfix] and [netflow] are like it: see `host_plan::Exports`
+//! targets = ["192.0.2.7:6343"]
+//! sampling = 400
 //! ```
 
 mod metadata;
 
 use crate::AgentError;
-use host_plan::{Datapath, DnsUpstream, HostConfig, TunnelEndpoint};
+use host_plan::{Datapath, DnsUpstream, Exports, HostConfig, Ipfix, NetFlow, SFlow, TunnelEndpoint};
 use host_view::AgentRole;
 pub use metadata::{MetadataSection, RateLimitSection};
 use net_types::{MacAddr, NetworkType};
@@ -46,6 +50,12 @@ pub struct AgentConfig {
     /// `[metadata]`: how instances reach the metadata service.
     #[serde(default)]
     pub metadata: MetadataSection,
+    /// `[sflow]`: samples of packets for sFlow collectors; absent: none.
+    pub sflow: Option<SFlow>,
+    /// `[ipfix]`: flow records for IPFIX collectors; absent: none.
+    pub ipfix: Option<Ipfix>,
+    /// `[netflow]`: flow records for NetFlow collectors; absent: none.
+    pub netflow: Option<NetFlow>,
 }
 
 /// `[agent]`.
@@ -207,7 +217,12 @@ impl AgentConfig {
                 return wrong(format!("[ovs] endpoint: {local_ip}/{} is not a prefix", endpoint.prefix_len));
             }
         }
+        check_exports(&self.exports()).or_else(wrong)?;
         self.metadata.check().map_or(Ok(()), wrong)
+    }
+
+    fn exports(&self) -> Exports {
+        Exports { sflow: self.sflow.clone(), ipfix: self.ipfix.clone(), netflow: self.netflow.clone() }
     }
 
     /// What the planner must know.
@@ -229,6 +244,7 @@ impl AgentConfig {
             roles: self.agent.roles.clone(),
             dns_upstream: self.dhcp.dns_upstream(),
             metadata: self.metadata.plan(),
+            exports: self.exports(),
         }
     }
 
@@ -246,6 +262,29 @@ impl AgentConfig {
     pub fn plays(&self, role: AgentRole) -> bool {
         self.agent.roles.contains(&role)
     }
+}
+
+/// What Open vSwitch would silently not do.
+fn check_exports(exports: &Exports) -> Result<(), String> {
+    let check = |section: &str, targets: &BTreeSet<String>, sampling: Option<u32>| {
+        if targets.is_empty() {
+            return Err(format!("[{section}] targets names no collector"));
+        }
+        if let Some(target) = targets.iter().find(|target| target.parse::<std::net::SocketAddr>().is_err()) {
+            return Err(format!("[{section}] targets: '{target}' is not an address and a port"));
+        }
+        if sampling == Some(0) {
+            return Err(format!("[{section}] sampling is at least 1: every packet"));
+        }
+        Ok(())
+    };
+    if let Some(SFlow { targets, sampling, .. }) = &exports.sflow {
+        check("sflow", targets, *sampling)?;
+    }
+    if let Some(Ipfix { targets, sampling, .. }) = &exports.ipfix {
+        check("ipfix", targets, *sampling)?;
+    }
+    exports.netflow.as_ref().map_or(Ok(()), |netflow| check("netflow", &netflow.targets, None))
 }
 
 fn is_tunnel(kind: NetworkType) -> bool {

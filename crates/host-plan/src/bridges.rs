@@ -13,7 +13,9 @@
 //! only our end of the patch is put on them. Tunnels go to every peer of the view, also before a network needs them:
 //! so the first broadcast of a new port is not lost while the other side makes its end.
 
+use crate::exports::Exports;
 use crate::host_plan::{Bridge, BridgePort, DEAD_VLAN, PortKind, PortTag};
+use crate::mirror::Mirroring;
 use crate::names::{PATCH_INT, PATCH_TUN};
 use crate::router::standby;
 use crate::wiring::Wiring;
@@ -33,15 +35,17 @@ fn own_bridge(config: &HostConfig) -> Bridge {
         fail_mode: "secure".into(),
         protocols: PROTOCOLS.iter().map(|name| (*name).to_owned()).collect(),
         ports: BTreeMap::new(),
+        mirrors: BTreeMap::new(),
+        exports: Exports::default(),
     }
 }
 
-fn patch(peer: &str) -> BridgePort {
+pub(crate) fn patch(peer: &str) -> BridgePort {
     BridgePort { kind: PortKind::Patch { peer: peer.into() }, external_ids: BTreeMap::new(), bfd: BTreeMap::new() }
 }
 
 /// All bridges.
-pub(crate) fn plan(wiring: &Wiring<'_>) -> BTreeMap<String, Bridge> {
+pub(crate) fn plan(wiring: &Wiring<'_>, mirroring: &Mirroring) -> BTreeMap<String, Bridge> {
     let config = wiring.config;
     let mut bridges = BTreeMap::new();
     let mut integration = own_bridge(config);
@@ -66,6 +70,9 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> BTreeMap<String, Bridge> {
         integration.ports.insert(device.clone(), own_port(wiring, device, *port));
     }
     bridges.extend(trunk::bridges(wiring, &own_bridge(config)));
+    integration.ports.extend(mirroring.ports.clone());
+    integration.mirrors.clone_from(&mirroring.mirrors);
+    integration.exports.clone_from(&config.exports);
     bridges.insert(config.integration_bridge.clone(), integration);
     bridges
 }
@@ -114,13 +121,18 @@ fn own_port(wiring: &Wiring<'_>, device: &str, id: PortId) -> BridgePort {
     BridgePort { kind, external_ids, bfd: BTreeMap::new() }
 }
 
+/// A port that carries nothing of any network.
+pub(crate) fn dead(name: &str) -> (String, PortTag) {
+    (name.to_owned(), PortTag { tag: DEAD_VLAN, other_config: BTreeMap::new() })
+}
+
 /// The tag of every port that has a device on the integration bridge, or gets one.
-pub(crate) fn tags(wiring: &Wiring<'_>) -> BTreeMap<String, PortTag> {
-    let dead = |name: &String| (name.clone(), PortTag { tag: DEAD_VLAN, other_config: BTreeMap::new() });
-    let mut tags: BTreeMap<_, _> = wiring.dead.iter().map(dead).collect();
+pub(crate) fn tags(wiring: &Wiring<'_>, mirroring: &Mirroring) -> BTreeMap<String, PortTag> {
+    let mut tags: BTreeMap<_, _> = wiring.dead.iter().map(|name| dead(name)).collect();
     tags.extend(trunk::tags(wiring));
     // What is flooded has no business there.
-    tags.extend(standby::bfd_ports(wiring.view, wiring.config).keys().map(dead));
+    tags.extend(standby::bfd_ports(wiring.view, wiring.config).keys().map(|name| dead(name)));
+    tags.extend(mirroring.tags());
     for (device, id) in &wiring.own_devices {
         let port = wiring.view.ports.get(id);
         let tag = wiring.local_vlan_of(*id).zip(port).and_then(|(vlan, port)| access(wiring, port.network, vlan));

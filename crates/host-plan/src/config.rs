@@ -1,6 +1,6 @@
 //! What the operator says of a host: comes from the agent's configuration file and does not change while it runs.
 
-use crate::DnsUpstream;
+use crate::{DnsUpstream, Exports};
 use host_view::AgentRole;
 use net_types::{IpNet, MacAddr, NetworkType};
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,9 @@ pub struct HostConfig {
     /// Which namespaces have a metadata proxy.
     #[serde(default)]
     pub metadata: MetadataConfig,
+    /// What the integration bridge tells collectors of its traffic.
+    #[serde(default)]
+    pub exports: Exports,
 }
 
 impl Default for HostConfig {
@@ -103,6 +106,7 @@ impl Default for HostConfig {
             roles: [AgentRole::L2, AgentRole::Dhcp, AgentRole::L3].into(),
             dns_upstream: DnsUpstream::Nobody,
             metadata: MetadataConfig::default(),
+            exports: Exports::default(),
         }
     }
 }

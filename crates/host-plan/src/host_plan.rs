@@ -1,5 +1,6 @@
 //! The plan as a value: everything that the agent has to make true on the host, layer by layer.
 
+use crate::exports::Exports;
 use crate::services::NamespaceServices;
 use host_view::{PortState, RouterState};
 use net_types::{IpNet, MacAddr, NetworkId, NetworkType, PortId, RouterId, VlanId};
@@ -71,6 +72,23 @@ pub struct Bridge {
     pub protocols: BTreeSet<String>,
     /// Ports that we make, by name. Other ports are left alone, unless they carry [`OWNER_KEY`].
     pub ports: BTreeMap<String, BridgePort>,
+    /// Mirrors that we make, by name. Others' are left alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mirrors: BTreeMap<String, Mirror>,
+    /// What it tells collectors of its traffic.
+    #[serde(default, skip_serializing_if = "Exports::is_empty")]
+    pub exports: Exports,
+}
+
+/// A mirror of a bridge: copies of packets go out by a port that serves nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    /// `select_src_port`: ports of which what comes in is copied.
+    pub from: BTreeSet<String>,
+    /// `select_dst_port`: ports of which what goes out is copied.
+    pub to: BTreeSet<String>,
+    /// `output_port`.
+    pub output: String,
 }
 
 /// A port that we make, with one interface of the same name.
@@ -99,6 +117,11 @@ pub enum PortKind {
     Tunnel {
         /// `vxlan`, `geneve` or `gre`.
         tunnel: NetworkType,
+        /// `options` of the interface.
+        options: BTreeMap<String, String>,
+    },
+    /// A tunnel to a collector of ERSPAN.
+    Erspan {
         /// `options` of the interface.
         options: BTreeMap<String, String>,
     },

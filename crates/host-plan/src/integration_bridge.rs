@@ -7,6 +7,7 @@
 //!                      ├─ from outside, to any other port of ours ── out by it
 //!                      └─ everything else ── NORMAL
 //!  0  65535 dead VLAN: drop
+//!       250 copies of mirrored ports (see `mirror`): straight to the tap service's port
 //!       200 first pass: default queue (reg3 says that it was set)
 //!         3 from int-<bridge>: the segment's tag becomes the local VLAN     2 other tags: drop
 //!         2 from a dead port: drop

@@ -9,6 +9,7 @@ mod bridges;
 mod config;
 mod dhcp;
 mod diff;
+mod exports;
 mod firewall;
 mod flow_set;
 mod host_plan;
@@ -16,6 +17,7 @@ mod ids;
 mod integration_bridge;
 mod local_vlan;
 mod metadata;
+mod mirror;
 pub mod names;
 mod namespaces;
 mod physical_bridge;
@@ -30,10 +32,11 @@ mod wiring;
 
 pub use config::{Datapath, HostConfig, MetadataConfig, TunnelEndpoint};
 pub use diff::{Action, diff};
+pub use exports::{Exports, Ipfix, NetFlow, SFlow};
 pub use firewall::{ConnectionRules, FlowRules, TrackedConnection, flow_rules};
 pub use host_plan::{
-    Attachment, Bridge, BridgePort, DEAD_VLAN, DROPPED_TABLE, Device, Endpoint, FLOW_OWNER, HostPlan, Namespace,
-    OUR_METERS, OWNER_KEY, PortKind, PortTag, Route,
+    Attachment, Bridge, BridgePort, DEAD_VLAN, DROPPED_TABLE, Device, Endpoint, FLOW_OWNER, HostPlan, Mirror,
+    Namespace, OUR_METERS, OWNER_KEY, PortKind, PortTag, Route,
 };
 pub use plan::plan;
 pub use router::{Forwarded, NAT_TABLE, is_optional};

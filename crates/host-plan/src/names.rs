@@ -11,10 +11,14 @@
 //! tbr- + 10 characters of the trunk id   bridge of a trunk (`TrunkId::bridge`)
 //! tpt-/tpi- + 11 of the parent's id      trunk's bridge <-> br-int, parent
 //! spt-/spi- + 11 of the subport's id     trunk's bridge <-> br-int, subport
+//! tmo-, tmp- + 11 of the tap service's id  where a mirror puts copies out, and the other end if that is a patch
+//! tmv-, tme-, tmg- + the same             where copies from other hosts arrive, by VXLAN, Geneve, GRE
+//! tmi-, tmq-, tmb- + 11 of the tap mirror's id  tunnel to its collector: copies of what its port gets, sends, both
 //! ```
 
 use net_types::{NetworkId, NetworkType, PortId, RouterId};
 use std::net::IpAddr;
+use uuid::Uuid;
 
 /// The longest name that the kernel gives a device (IFNAMSIZ less its NUL).
 const DEVICE_NAME: usize = 15;
@@ -73,6 +77,11 @@ pub fn trunk_parent(port: PortId) -> (String, String) {
 /// The two ends of the patch of a subport: on the integration bridge, on the trunk's bridge.
 pub fn trunk_subport(port: PortId) -> (String, String) {
     (format!("spi-{}", port.short()), format!("spt-{}", port.short()))
+}
+
+/// A port for copies of mirrored ports; `kind` as above, `id` the tap service's or tap mirror's.
+pub fn mirror(kind: &str, id: Uuid) -> String {
+    format!("{kind}-{}", PortId(id).short())
 }
 
 /// Port of the tunnel to a peer: the type and the address in hexadecimal; of an IPv6 address its hash.

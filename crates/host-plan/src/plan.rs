@@ -3,6 +3,7 @@
 use crate::firewall::{self, RuleSets};
 use crate::flow_set::FlowSet;
 use crate::host_plan::{Endpoint, HostPlan};
+use crate::mirror::Mirroring;
 use crate::wiring::Wiring;
 use crate::{
     Datapath, HostConfig, LocalState, bridges, dhcp, integration_bridge, physical_bridge, qos, router, tunnel_bridge,
@@ -26,9 +27,12 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
     let wiring = Wiring::new(view, config, state);
     let rule_sets = RuleSets::new(&wiring);
 
+    let mirroring = Mirroring::new(&wiring);
+
     let mut integration = FlowSet::default();
     integration_bridge::plan(&mut integration, &wiring, &rule_sets);
     qos::plan(&mut integration, &wiring);
+    mirroring.plan(&mut integration, &wiring);
     let (meters, meter_errors) = qos::meters(&wiring);
     firewall::plan(&mut integration, &wiring, &rule_sets);
     let mut flows = physical_bridge::plan(&wiring);
@@ -42,8 +46,8 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
 
     HostPlan {
         local_vlans: wiring.networks.iter().map(|(id, network)| (*id, network.vlan)).collect(),
-        bridges: bridges::plan(&wiring),
-        tags: bridges::tags(&wiring),
+        bridges: bridges::plan(&wiring, &mirroring),
+        tags: bridges::tags(&wiring, &mirroring),
         flows,
         meters: if meters.is_empty() { BTreeMap::new() } else { [(config.integration_bridge.clone(), meters)].into() },
         namespaces,
@@ -58,6 +62,7 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
             .chain(dhcp_errors)
             .chain(router_errors)
             .chain(meter_errors)
+            .chain(mirroring.errors.iter().cloned())
             .chain(unknown_groups(&wiring))
             .chain(firewall::errors(&wiring, &rule_sets))
             .collect(),

@@ -48,6 +48,14 @@ fn everything() -> Host {
     let virtual_mac = host_view::AddressPair { mac: mac("00:00:5e:00:01:07"), address: net("10.20.0.77") };
     host.view.ports.get_mut(&id(G4)).unwrap().allowed_address_pairs.insert(virtual_mac);
     host.view.security_groups.insert(id(REMOTE), SecurityGroup { stateful: false, ..group([]) });
+    let tap = host_view::TapService {
+        port: id(G4),
+        host: None,
+        key: 7,
+        sources: [(id(G1), host_view::TapDirection::Both)].into(),
+        from: BTreeSet::new(),
+    };
+    host.view.tap_services.insert(uuid::Uuid::from_u128(7), tap);
     highly_available(&mut host);
     host
 }

@@ -67,11 +67,12 @@ impl<'a> Switch<'a> {
                     },
                     None => continue,
                 },
-                Some(PortKind::Tunnel { options, .. }) => match options.get("remote_ip").and_then(|ip| ip.parse().ok())
-                {
-                    Some(peer) => Kind::Tunnel(peer),
-                    None => continue,
-                },
+                Some(PortKind::Tunnel { options, .. } | PortKind::Erspan { options }) => {
+                    match options.get("remote_ip").and_then(|ip| ip.parse().ok()) {
+                        Some(peer) => Kind::Tunnel(peer),
+                        None => continue,
+                    }
+                }
                 Some(PortKind::Veth | PortKind::Internal) | None => Kind::Plain,
             };
             let vlan = plan.tags.get(name).map_or(PortVlan::Trunk, |tag| PortVlan::Access(tag.tag));

@@ -7,8 +7,10 @@
 //! ```
 
 use super::{admin, made, ping_from, reaches, shows, tcp_from, text, user};
+use crate::capture::Capture;
+use crate::lab::Probe;
 use crate::story::Story;
-use crate::{Failure, Lab};
+use crate::{Client, Failure, Lab};
 
 /// Tells it.
 pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
@@ -93,6 +95,8 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
     })?;
     reaches(story, "ping plain -> world", "and everything out", true, || plain.ping("10.0.0.1"))?;
 
+    mirrored(lab, story, &demo, (&jump1, &web2), &plain)?;
+
     story.chapter("A jump host that comes later");
     let jump2 = story.does(
         "instance jump2 in group jumphost at compute",
@@ -121,4 +125,69 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
         let list = lab.run(&["probe", "list"])?;
         Ok((!list.contains("jump2") && list.contains("web2"), "without jump2".into()))
     })
+}
+
+/// What one instance on another host and one on the same are sent and send comes to `monitor` as well, which no group lets
+/// anything into; and to a collector outside.
+fn mirrored(
+    lab: &Lab,
+    story: &mut Story,
+    demo: &Client,
+    (far, near): (&Probe, &Probe),
+    monitor: &Probe,
+) -> Result<(), Failure> {
+    story.chapter("A port mirror");
+    let service = format!("tap service create --name watch --port {} -f json", monitor.port);
+    let flow = |probe: &Probe, direction: &str| {
+        let (name, port) = (&probe.name, &probe.port);
+        format!("tap flow create --name {name} --port {port} --tap-service watch --direction {direction} -f json")
+    };
+    let collector = format!(
+        "tap mirror create --name outside --port {} --directions OUT=77 --remote-ip 192.168.2.11 --mirror-type gre -f json",
+        near.port
+    );
+    made(
+        story,
+        &format!("{} and {} mirrored to {}", far.name, near.name, monitor.name),
+        demo,
+        &[service, flow(far, "BOTH"), flow(near, "IN"), collector],
+    )?;
+    let list = || Ok::<_, Failure>(demo.session(&["tap flow list -f json"])?.remove(0));
+    story.sees("tap flow list", "both are ACTIVE", || {
+        let flows = list()?;
+        let states: Vec<_> = flows.as_array().into_iter().flatten().map(|flow| &flow["Status"]).collect();
+        Ok((states == ["ACTIVE", "ACTIVE"], format!("{states:?}")))
+    })?;
+    let mirrors = |node: &str| lab.exec(node, &["ovs-vsctl", "--bare", "--columns=name", "list", "mirror"]);
+    lab.wait_until("both hosts mirror", || {
+        let (network, compute) = (mirrors("network")?, mirrors("compute")?);
+        let ready = lab.exec("compute", &["ovs-ofctl", "-O", "OpenFlow14", "dump-flows", "br-int", "table=0"])?;
+        let deliveries = ready.lines().filter(|line| line.contains("priority=250") && line.contains("output:")).count();
+        Ok(network.contains("tmo-") && compute.contains("tmo-") && compute.contains("tmq-") && deliveries == 2)
+    })?;
+    let copies = Capture::start(lab, "compute", &monitor.device, "icmp")?;
+    let outside = Capture::start(lab, "underlay", "switch", "proto gre")?;
+    reaches(story, &format!("ping {} -> {}", near.name, far.name), "as without a mirror", true, || {
+        near.ping(&far.address)
+    })?;
+    let (copies, outside) = (copies.stop()?, outside.stop()?);
+    let (request, answer) = (
+        format!("{} > {}: ICMP echo request", near.address, far.address),
+        format!("{} > {}: ICMP echo reply", far.address, near.address),
+    );
+    story.sees(&format!("tap of {}", monitor.name), "requests once, answers once from each end", || {
+        let count = |what: &str| copies.matches(what).count();
+        let (requests, answers) = (count(&request), count(&answer));
+        Ok((requests > 0 && answers == 2 * requests, format!("{requests} requests, {answers} answers")))
+    })?;
+    story.sees("the underlay", "what it sends goes to the collector by GRE with the key", || {
+        let copied = outside.lines().any(|line| line.contains("key=0x4d") && line.contains(&request));
+        Ok((copied && !outside.contains(&answer), "requests by GRE, no answers".to_owned()))
+    })?;
+    made(story, "all of it deleted", demo, &["tap service delete watch", "tap mirror delete outside"])?;
+    story.sees("tap flow list", "the flows are gone with their service", || {
+        let flows = list()?;
+        Ok((flows.as_array().is_some_and(Vec::is_empty), flows.to_string()))
+    })?;
+    lab.wait_until("nothing is mirrored", || Ok((mirrors("network")? + &mirrors("compute")?).trim().is_empty()))
 }

@@ -4,9 +4,10 @@
 //! bears our mark; a plan is written in two strokes: before the flows what they need, and what keeps a port from its network;
 //! after them what lets a port into its network, and what goes.
 
-use host_plan::{BridgePort, DEAD_VLAN, HostPlan, Interface, LocalState, OWNER_KEY, PortKind};
+use super::exports;
+use host_plan::{BridgePort, DEAD_VLAN, HostPlan, Interface, LocalState, Mirror, OWNER_KEY, PortKind};
 use net_types::{NetworkId, PortId, VlanId};
-use ovsdb::{Cache, Desired, DesiredBridge, DesiredPort, Owner, Port, PortVlan};
+use ovsdb::{Cache, Desired, DesiredBridge, DesiredMirror, DesiredPort, Owner, Port, PortVlan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The highest OpenFlow number that is not reserved (`OFPP_MAX`, in the 16 bits that Open vSwitch uses).
@@ -130,6 +131,8 @@ pub(crate) fn desired(
             fail_mode: Some(bridge.fail_mode.clone()),
             protocols: bridge.protocols.clone(),
             ports: ports.map(|(port, value)| (port.clone(), desired_port(value))).collect(),
+            mirrors: bridge.mirrors.iter().map(|(name, mirror)| (name.clone(), desired_mirror(mirror))).collect(),
+            exports: exports::desired(&bridge.exports),
             ..DesiredBridge::default()
         };
         desired.bridges.insert(name.clone(), wanted);
@@ -154,6 +157,7 @@ fn desired_port(port: &BridgePort) -> DesiredPort {
     let (kind, options) = match &port.kind {
         PortKind::Patch { peer } => ("patch", [("peer".to_owned(), peer.clone())].into()),
         PortKind::Tunnel { tunnel, options } => (tunnel.as_str(), options.clone()),
+        PortKind::Erspan { options } => ("erspan", options.clone()),
         PortKind::Veth => ("", BTreeMap::new()),
         PortKind::Internal => ("internal", BTreeMap::new()),
     };
@@ -166,13 +170,21 @@ fn desired_port(port: &BridgePort) -> DesiredPort {
     }
 }
 
+fn desired_mirror(mirror: &Mirror) -> DesiredMirror {
+    DesiredMirror {
+        select_src_port: mirror.from.clone(),
+        select_dst_port: mirror.to.clone(),
+        output_port: mirror.output.clone(),
+    }
+}
+
 /// The part that comes before the flows: nothing goes yet, and no port that is there gets into its network.
 pub(super) fn before_flows(mut desired: Desired, cache: &Cache) -> Desired {
     desired.vlans.retain(|port, vlan| vlan.tag == Some(DEAD_VLAN) || cache.port(port).is_none());
     without_removals(desired, cache)
 }
 
-/// The same with everything of ours that is there, so that nothing goes yet.
+/// The same with all bridges and ports of ours that are there, so that none goes yet.
 pub(super) fn without_removals(mut desired: Desired, cache: &Cache) -> Desired {
     let wanted: BTreeSet<String> = desired.bridges.values().flat_map(|bridge| bridge.ports.keys().cloned()).collect();
     for bridge in cache.bridges() {

@@ -18,6 +18,7 @@
 
 pub(crate) mod database;
 mod endpoint;
+mod exports;
 mod flows;
 mod sessions;
 mod sweep;

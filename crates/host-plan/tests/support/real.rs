@@ -128,6 +128,10 @@ impl RealHost {
                         .into_iter()
                         .chain(options.iter().map(|(key, value)| format!("options:{key}={value}")))
                         .collect(),
+                    PortKind::Erspan { options } => ["type=erspan".to_owned()]
+                        .into_iter()
+                        .chain(options.iter().map(|(key, value)| format!("options:{key}={value}")))
+                        .collect(),
                     PortKind::Veth | PortKind::Internal => vec!["type=internal".to_owned()],
                 };
                 let ids = value.external_ids.iter().map(|(key, value)| format!("external_ids:{key}=\"{value}\""));
@@ -135,6 +139,22 @@ impl RealHost {
                 let mut arguments = vec!["--may-exist", "add-port", name, port, "--", "set", "interface", port];
                 arguments.extend(settings.iter().map(String::as_str));
                 self.switch.vsctl(&arguments).unwrap();
+            }
+        }
+        for (bridge, value) in &plan.bridges {
+            self.switch.vsctl(&["clear", "bridge", bridge, "mirrors"]).unwrap();
+            for (name, mirror) in &value.mirrors {
+                let ports = |ports: &BTreeSet<String>| {
+                    let uuid = |port: &String| self.switch.vsctl(&["get", "port", port, "_uuid"]).unwrap();
+                    ports.iter().map(|port| uuid(port).trim().to_owned()).collect::<Vec<_>>().join(",")
+                };
+                let (from, to) = (ports(&mirror.from), ports(&mirror.to));
+                let (name, from) = (format!("name={name}"), format!("select_src_port=[{from}]"));
+                let (to, output) = (format!("select_dst_port=[{to}]"), ports(&[mirror.output.clone()].into()));
+                let output = format!("output_port={output}");
+                let create = ["--", "--id=@m", "create", "mirror", &name, &from, &to, &output];
+                let add = ["--", "add", "bridge", bridge, "mirrors", "@m"];
+                self.switch.vsctl(&[&create[..], &add[..]].concat()).unwrap();
             }
         }
         for (port, tag) in &plan.tags {

@@ -1,0 +1,190 @@
+//! Port mirroring, and what the switch tells collectors, against the real Open vSwitch with real traffic.
+//!
+//! Needs root, Open vSwitch, iproute2, ethtool and tcpdump.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::view::{add_network, add_port, add_secured_port, id, ip, mac};
+use common::{Host, Instance, on_a_host};
+use host_view::{Segment, TapDirection, TapService};
+use net_types::PortId;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
+use std::net::UdpSocket;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Beyond what the slowest machine needs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until what `ovs-vsctl` prints is such.
+async fn until(host: &Host, what: &str, words: &[&str], is_such: impl Fn(&str) -> bool) {
+    let mut printed = String::new();
+    for _ in 0..200 {
+        printed = host.switch.vsctl(words).unwrap();
+        if is_such(&printed) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("never: {what}; {printed}");
+}
+
+/// Listens in an instance for so many packets.
+fn listen(instance: &Instance, count: usize) -> Child {
+    let words = ["netns", "exec", &instance.namespace, "timeout", "60", "tcpdump", "-lnne", "-i", "eth0", "-c"];
+    let mut command = Command::new("ip");
+    command.args(words).arg(count.to_string()).arg("icmp").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("listening on")));
+    // Its last words must find a reader.
+    std::thread::spawn(move || said.count());
+    child
+}
+
+fn heard(mut child: Child) -> Vec<String> {
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    child.wait().unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+const LIST: [&str; 4] = ["--bare", "--columns=name", "list", "mirror"];
+
+#[test]
+fn copies_reach_the_tap_service_and_nothing_else_changes() {
+    on_a_host(|host| async move {
+        let agent = host.agent();
+        let service: Uuid = id();
+        let mut ports: Vec<PortId> = vec![];
+        host.server.change(|view| {
+            let talkers = add_network(view, Segment::Local, "10.0.0.0/24", None);
+            let watchers = add_network(view, Segment::Local, "10.0.1.0/24", None);
+            ports.push(add_port(view, talkers, "compute:nova", mac(1), "10.0.0.1"));
+            ports.push(add_secured_port(view, talkers, mac(2), "10.0.0.2", true));
+            // Nothing is let in here.
+            ports.push(add_secured_port(view, watchers, mac(3), "10.0.1.3", false));
+            ports.push(add_secured_port(view, watchers, mac(4), "10.0.1.4", true));
+        });
+        let plug = |index: usize, address: &str| host.plug(ports[index], mac(index as u8 + 1), &[address]);
+        let (one, two) = (plug(0, "10.0.0.1/24"), plug(1, "10.0.0.2/24"));
+        let (monitor, _fellow) = (plug(2, "10.0.1.3/24"), plug(3, "10.0.1.4/24"));
+        for port in &ports {
+            host.server.until_up(*port).await;
+        }
+        let by_hand =
+            ["--", "--id=@m", "create", "mirror", "name=by-hand", "--", "add", "bridge", "br-int", "mirrors", "@m"];
+        host.switch.vsctl(&by_hand).unwrap();
+        let (target, source) = (ports[2], ports[1]);
+        host.server.change(|view| {
+            let sources = [(source, TapDirection::Both)].into();
+            let tap = TapService { port: target, host: None, key: 5, sources, from: BTreeSet::new() };
+            view.tap_services.insert(service, tap);
+        });
+        let mirror = format!("tmo-{}", PortId(service).short());
+        let delivers = |host: &Host| {
+            let flows = host.flows("br-int");
+            flows.lines().any(|line| line.contains("priority=250,in_port=") && line.contains("actions=output:"))
+        };
+        until(&host, "the mirror", &LIST, |names| names.contains(&mirror) && delivers(&host)).await;
+
+        let listener = listen(&monitor, 6);
+        assert!(host.inside(&one.namespace, "ping -n -c 3 -i 0.2 -W 5 10.0.0.2").is_ok());
+        let copies = heard(listener);
+        let distinct: BTreeSet<_> = copies
+            .iter()
+            .filter_map(|line| line.split_once("ICMP echo ").map(|(_, rest)| rest.split(", length").next()))
+            .collect();
+        assert_eq!((copies.len(), distinct.len()), (6, 6), "each request and each answer once: {copies:#?}");
+        assert!(copies.iter().all(|line| line.contains("ethertype IPv4 (0x0800)")), "without a tag: {copies:#?}");
+        assert!(host.can_ping(&monitor, ip("10.0.1.4")), "the monitor's own traffic goes on");
+
+        // Taken away by hand, it comes back; what somebody else mirrors stays.
+        let uuid =
+            host.switch.vsctl(&["--bare", "--columns=_uuid", "find", "mirror", &format!("name={mirror}")]).unwrap();
+        host.switch.vsctl(&["remove", "bridge", "br-int", "mirrors", uuid.trim()]).unwrap();
+        until(&host, "mended", &LIST, |names| names.contains(&mirror)).await;
+        // The source is taken out and put in again.
+        let selected =
+            ["--bare", "--columns=select_src_port,select_dst_port", "find", "mirror", &format!("name={mirror}")];
+        host.unplug(&two);
+        host.server.until_down(source).await;
+        until(&host, "nothing to mirror", &LIST, |names| !names.contains(&mirror)).await;
+        let iface_id = format!("external_ids:iface-id={source}");
+        let device = two.device.as_str();
+        host.switch.vsctl(&["add-port", "br-int", device, "--", "set", "Interface", device, &iface_id]).unwrap();
+        host.server.until_up(source).await;
+        until(&host, "mirrored again", &selected, |ports| ports.split_whitespace().count() == 2).await;
+
+        let revision = host.server.change(|view| view.tap_services.clear());
+        host.server.until_revision(revision).await;
+        until(&host, "only theirs is left", &LIST, |names| names.trim() == "by-hand").await;
+        until(&host, "nor its ports", &["list-ports", "br-int"], |ports| !ports.contains("tmo-")).await;
+        assert!(!delivers(&host));
+        agent.stop().await;
+    });
+}
+
+#[test]
+fn collectors_are_told_of_traffic() {
+    on_a_host(|host| async move {
+        let collectors = [0; 3].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let [sflow, ipfix, netflow] = [0, 1, 2].map(|index| collectors[index].local_addr().unwrap());
+        let sections = format!(
+            "[sflow]\ntargets = ['{sflow}']\nsampling = 1\npolling = 1\n[ipfix]\ntargets = ['{ipfix}']\nsampling = 1\n"
+        );
+        let third = format!("[netflow]\ntargets = ['{netflow}']\nactive_timeout = 1\n");
+        let agent = host.agent_with(host.config(&format!("{sections}{third}")));
+        let mut ports: Vec<PortId> = vec![];
+        host.server.change(|view| {
+            let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
+            ports = [1, 2].map(|last| add_port(view, net, "compute:nova", mac(last), &format!("10.0.0.{last}"))).into();
+        });
+        let one = host.plug(ports[0], mac(1), &["10.0.0.1/24"]);
+        let _two = host.plug(ports[1], mac(2), &["10.0.0.2/24"]);
+        for port in &ports {
+            host.server.until_up(*port).await;
+        }
+        let words = ["netns", "exec", &one.namespace, "ping", "-n", "-w", "60", "-i", "0.2", "10.0.0.2"];
+        let mut traffic = Command::new("ip").args(words).stdout(Stdio::null()).spawn().unwrap();
+        // Version 5 in 32 bits, RFC 7011's 10 and NetFlow's 5 in 16.
+        let versions: [&[u8]; 3] = [&[0, 0, 0, 5], &[0, 10], &[0, 5]];
+        for (collector, version) in collectors.iter().zip(versions) {
+            collector.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut datagram = [0; 4096];
+            let length = collector.recv(&mut datagram).unwrap();
+            assert_eq!(&datagram[..version.len()], version, "{:?}", &datagram[..length.min(16)]);
+        }
+        traffic.kill().unwrap();
+        traffic.wait().unwrap();
+        agent.stop().await;
+
+        // Another configuration: one is changed, one is gone, one was set up by hand before.
+        host.switch.vsctl(&["clear", "bridge", "br-int", "ipfix"]).unwrap();
+        let theirs = [
+            "--",
+            "--id=@i",
+            "create",
+            "ipfix",
+            "targets=\"127.0.0.1:9\"",
+            "--",
+            "set",
+            "bridge",
+            "br-int",
+            "ipfix=@i",
+        ];
+        host.switch.vsctl(&theirs).unwrap();
+        let agent = host.agent_with(host.config(&sections.replacen("sampling = 1", "sampling = 7", 1)));
+        until(&host, "the new sampling", &["--bare", "--columns=sampling,polling", "list", "sflow"], |columns| {
+            columns.split_whitespace().eq(["7", "1"])
+        })
+        .await;
+        until(&host, "no NetFlow", &["--bare", "list", "netflow"], |rows| rows.trim().is_empty()).await;
+        let targets = host.switch.vsctl(&["--bare", "--columns=targets", "list", "ipfix"]).unwrap();
+        assert_eq!(targets.trim(), "127.0.0.1:9", "somebody else's stays");
+        agent.stop().await;
+    });
+}

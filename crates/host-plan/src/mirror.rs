@@ -1,0 +1,210 @@
+//! Port mirroring: mirrors of the integration bridge, and the ports that they put copies out by.
+//!
+//! ```text
+//!                 the tap service's port is on this host            on another host
+//! source ┄┄copy┄┄▶ tmo-<service> ══ tmp-<service> ──▶ its port      tmo-<service> ══tunnel══▶ tmv-<service> ──▶ its port
+//! source ┄┄copy┄┄▶ tm{i,q,b}-<mirror> ══GRE or ERSPAN══▶ collector  (tap mirrors)
+//!
+//! 0  250 from tmp-, tmv-, tme-, tmg-: out by the tap service's port       250 from tmo-, tmi-, tmq-, tmb-: drop
+//! ```
+//! The copy is the switch's own `Mirror` row: what comes in by the ports that it selects, before any table, and what goes out by
+//! them, whatever decided so (`NORMAL`, a flow, a rule); so nothing that a source sends or gets takes another way because of it. A
+//! mirror's output port is reserved for copies: therefore not the tap service's port itself, which goes on as before, but
+//! a patch of the bridge with itself, or a tunnel with a key of the service's own. On the way out of a patch or tunnel
+//! the copy goes straight to the tap service's port, past limits, rules and port security.
+//!
+//! Nothing goes round: the switch copies a packet at most once for each mirror, and what a tap service's port is given is not
+//! copied again (the feed sees to that). The network's own ports (DHCP, routers) may be sources; copies are not delivered to
+//! them, for they would answer or forward them.
+//!
+//! In: tap services and tap mirrors of the view, wired ports. Out: ports, mirrors, flows. All of these ports are on the dead VLAN,
+//! so that nothing is flooded to them and copies leave untagged. Names: `names::mirror`.
+
+use crate::bridges::{dead, patch};
+use crate::firewall;
+use crate::flow_set::FlowSet;
+use crate::host_plan::{BridgePort, Mirror, PortKind, PortTag};
+use crate::names;
+use crate::wiring::{WiredPort, Wiring};
+use host_view::{TapDirection, TapMirror, TapMirrorKind, TapService};
+use net_types::{NetworkType, PortId};
+use openflow::{Action, Match};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use uuid::Uuid;
+
+/// Above everything else in table 0 but the dead VLAN: copies have nothing to do with the rest.
+const COPIES: u16 = 250;
+
+/// All that is planned of mirrors on the integration bridge.
+#[derive(Debug, Default)]
+pub(crate) struct Mirroring {
+    pub ports: BTreeMap<String, BridgePort>,
+    pub mirrors: BTreeMap<String, Mirror>,
+    /// Ports whose packets are copies, and the OpenFlow number of the port that they go to.
+    deliveries: BTreeMap<String, u32>,
+    pub errors: BTreeSet<String>,
+}
+
+impl Mirroring {
+    /// Plans all mirrors.
+    pub fn new(wiring: &Wiring<'_>) -> Self {
+        let mut mirroring = Self::default();
+        for (id, service) in &wiring.view.tap_services {
+            if let Err(error) = mirroring.service(wiring, *id, service) {
+                mirroring.errors.insert(format!("tap service {id}: {error}"));
+            }
+        }
+        for (id, mirror) in &wiring.view.tap_mirrors {
+            if let Err(error) = mirroring.collector(wiring, *id, mirror) {
+                mirroring.errors.insert(format!("tap mirror {id}: {error}"));
+            }
+        }
+        mirroring
+    }
+
+    fn service(&mut self, wiring: &Wiring<'_>, id: Uuid, service: &TapService) -> Result<(), String> {
+        let output = names::mirror("tmo", id);
+        let mirror = select(wiring, &service.sources, &output);
+        if let Some(host) = &service.host {
+            let Some(mirror) = mirror else { return Ok(()) };
+            let (kind, remote) = tunnel_to(wiring, host)?;
+            self.ports.insert(output.clone(), tunnel(wiring, kind, &remote.to_string(), service.key)?);
+            self.mirrors.insert(output, mirror);
+            return Ok(());
+        }
+        let Some(port) = wiring.ports.get(&service.port) else { return Ok(()) };
+        if firewall::is_networks_own(port.port) {
+            return Err("copies are not delivered to ports of the network's own".to_owned());
+        }
+        if let Some(mirror) = mirror {
+            let inner = names::mirror("tmp", id);
+            self.ports.insert(output.clone(), patch(&inner));
+            self.ports.insert(inner.clone(), patch(&output));
+            self.mirrors.insert(output, mirror);
+            self.deliveries.insert(inner, port.ofport);
+        }
+        let mut errors = Vec::new();
+        for host in &service.from {
+            match tunnel_to(wiring, host).and_then(|(kind, _)| Ok((kind, tunnel(wiring, kind, "flow", service.key)?))) {
+                Ok((kind, tunnel)) => {
+                    let name = names::mirror(arrival(kind), id);
+                    self.deliveries.insert(name.clone(), port.ofport);
+                    self.ports.insert(name, tunnel);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
+    }
+
+    fn collector(&mut self, wiring: &Wiring<'_>, id: Uuid, mirror: &TapMirror) -> Result<(), String> {
+        // A tunnel with a key of its own would take the network's packets that bear the same.
+        let by_gre = wiring.config.tunnel.as_ref().is_some_and(|tunnel| tunnel.types.contains(&NetworkType::Gre));
+        if by_gre && wiring.view.tunnel_peers.values().any(|peer| peer.address == mirror.collector) {
+            return Err(format!("{} is a host that networks are reached on by GRE", mirror.collector));
+        }
+        for (direction, number) in &mirror.numbers {
+            let name = names::mirror(departure(*direction), id);
+            let Some(selected) = select(wiring, &[(mirror.port, *direction)].into(), &name) else { continue };
+            let mut options =
+                tunnel_options(wiring, mirror.collector.is_ipv4(), &mirror.collector.to_string(), *number)?;
+            let kind = match mirror.kind {
+                TapMirrorKind::Gre => PortKind::Tunnel { tunnel: NetworkType::Gre, options },
+                // Ten bits have room for the session.
+                TapMirrorKind::ErspanV1 if *number > 0x3ff => {
+                    return Err(format!("{number} is not a session of ERSPAN, which go up to 1023"));
+                }
+                TapMirrorKind::ErspanV1 => {
+                    options.insert("erspan_ver".into(), "1".into());
+                    options.insert("erspan_idx".into(), number.to_string());
+                    PortKind::Erspan { options }
+                }
+            };
+            self.ports.insert(name.clone(), plain(kind));
+            self.mirrors.insert(name, selected);
+        }
+        Ok(())
+    }
+
+    /// The tags of all these ports.
+    pub fn tags(&self) -> impl Iterator<Item = (String, PortTag)> + '_ {
+        self.ports.keys().map(|name| dead(name))
+    }
+
+    /// Adds to table 0.
+    pub fn plan(&self, flows: &mut FlowSet, wiring: &Wiring<'_>) {
+        for name in self.ports.keys() {
+            let Some(from) = wiring.int_ofport(name) else { continue };
+            match self.deliveries.get(name) {
+                Some(to) => flows.add(0, COPIES, Match::new().in_port(from), [Action::output(*to)]),
+                None => flows.drop(0, COPIES, Match::new().in_port(from)),
+            }
+        }
+    }
+}
+
+/// The mirror of those sources that are wired; none: of nothing.
+fn select(wiring: &Wiring<'_>, sources: &BTreeMap<PortId, TapDirection>, output: &str) -> Option<Mirror> {
+    let wired = |wanted: fn(TapDirection) -> bool| -> BTreeSet<String> {
+        let wanted = sources.iter().filter(|(_, direction)| wanted(**direction));
+        wanted.filter_map(|(port, _)| wiring.ports.get(port)).map(|port: &WiredPort<'_>| port.device.clone()).collect()
+    };
+    let (from, to) = (wired(TapDirection::is_out), wired(TapDirection::is_in));
+    (!from.is_empty() || !to.is_empty()).then(|| Mirror { from, to, output: output.to_owned() })
+}
+
+/// The kind of tunnel that this host and another both have, and where the other's ends: both choose the same.
+fn tunnel_to(wiring: &Wiring<'_>, host: &str) -> Result<(NetworkType, IpAddr), String> {
+    let peer = wiring.view.tunnel_peers.get(host).ok_or_else(|| format!("host {host} has no tunnels"))?;
+    let ours = wiring.config.tunnel.as_ref().ok_or("this host has no tunnels")?;
+    let kind = peer.types.intersection(&ours.types).next();
+    Ok((*kind.ok_or_else(|| format!("no kind of tunnel is common to this host and {host}"))?, peer.address))
+}
+
+fn tunnel(wiring: &Wiring<'_>, kind: NetworkType, remote: &str, key: u32) -> Result<BridgePort, String> {
+    let is_ipv4 = wiring.config.tunnel.as_ref().is_none_or(|tunnel| tunnel.local_ip.is_ipv4());
+    let options = tunnel_options(wiring, is_ipv4, remote, key)?;
+    Ok(plain(PortKind::Tunnel { tunnel: kind, options }))
+}
+
+/// A copy is as large as what it is of, and has to fit once more: the outer packet may be fragmented.
+fn tunnel_options(
+    wiring: &Wiring<'_>,
+    to_ipv4: bool,
+    remote: &str,
+    key: u32,
+) -> Result<BTreeMap<String, String>, String> {
+    let mut options =
+        vec![("df_default", "false".to_owned()), ("key", key.to_string()), ("remote_ip", remote.to_owned())];
+    // Without tunnels of its own, the host chooses an address by its routes.
+    if let Some(tunnel) = &wiring.config.tunnel {
+        if tunnel.local_ip.is_ipv4() != to_ipv4 {
+            return Err(format!("{remote} is of another family than this host's {}", tunnel.local_ip));
+        }
+        options.push(("local_ip", tunnel.local_ip.to_string()));
+    }
+    Ok(options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+fn plain(kind: PortKind) -> BridgePort {
+    BridgePort { kind, external_ids: BTreeMap::new(), bfd: BTreeMap::new() }
+}
+
+/// Where copies of each kind of tunnel arrive.
+fn arrival(kind: NetworkType) -> &'static str {
+    match kind {
+        NetworkType::Gre => "tmg",
+        NetworkType::Geneve => "tme",
+        _ => "tmv",
+    }
+}
+
+/// Where copies of each direction leave for a collector.
+fn departure(direction: TapDirection) -> &'static str {
+    match direction {
+        TapDirection::In => "tmi",
+        TapDirection::Out => "tmq",
+        TapDirection::Both => "tmb",
+    }
+}

@@ -1,0 +1,161 @@
+//! Port mirroring, as plans and on a real Open vSwitch.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // in helpers of tests, too
+
+mod support;
+
+use host_plan::{DEAD_VLAN, Exports, Mirror, PortKind, SFlow, names};
+use host_view::{TapDirection, TapMirror, TapMirrorKind, TapService};
+use std::collections::{BTreeMap, BTreeSet};
+use support::real::RealHost;
+use support::*;
+use uuid::Uuid;
+
+const SERVICE: Uuid = Uuid::from_u128(0x7a90_0001_0000_4000_8000_0000_0000_0001);
+const KEY: u32 = 0xff_fffe;
+/// Of the host of `support`: what it has of each port.
+const PLAIN_MAC: &str = "fa:16:3e:c3:ac:c9";
+const WEB_MAC: &str = "fa:16:3e:51:ee:cd";
+
+fn service(port: &str, sources: &[(&str, TapDirection)]) -> TapService {
+    TapService {
+        port: id(port),
+        host: None,
+        key: KEY,
+        sources: sources.iter().map(|(port, direction)| (id(port), *direction)).collect(),
+        from: BTreeSet::new(),
+    }
+}
+
+fn taps<const N: usize>(ports: [&str; N]) -> BTreeSet<String> {
+    ports.iter().map(|port| names::tap(id(port))).collect()
+}
+
+/// Two hosts; G1 has no port security, G2 and G3 have, G4 is on a VLAN network.
+fn host(service: TapService) -> Host {
+    let mut host = Host::second_host();
+    host.view.tap_services.insert(SERVICE, service);
+    host
+}
+
+#[test]
+fn sources_and_their_directions_are_selected() {
+    let sources = [(G1, TapDirection::Out), (G2, TapDirection::Both), (G3, TapDirection::In)];
+    let plan = host(service(G4, &sources)).settle();
+    let (output, inner) = (names::mirror("tmo", SERVICE), names::mirror("tmp", SERVICE));
+    let bridge = &plan.bridges["br-int"];
+    let mirror = Mirror { from: taps([G1, G2]), to: taps([G2, G3]), output: output.clone() };
+    assert_eq!(bridge.mirrors, BTreeMap::from([(output.clone(), mirror)]));
+    assert_eq!(bridge.ports[&output].kind, PortKind::Patch { peer: inner.clone() });
+    for name in [&output, &inner] {
+        assert_eq!(plan.tags[name].tag, DEAD_VLAN);
+    }
+    // A source that is not plugged in, or of nothing wired, is passed over.
+    let nothing = host(service(G4, &[("77", TapDirection::Both)])).settle();
+    assert!(nothing.bridges["br-int"].mirrors.is_empty());
+    assert!(!nothing.bridges["br-int"].ports.contains_key(&output));
+    assert_eq!(nothing.errors, BTreeSet::new());
+}
+
+#[test]
+fn between_hosts_copies_have_a_tunnel_of_their_own() {
+    let there = TapService { host: Some("peer2".into()), ..service("77", &[(G1, TapDirection::Both)]) };
+    let plan = host(there).settle();
+    let options = |plan: &host_plan::HostPlan, name: &str| match &plan.bridges["br-int"].ports[name].kind {
+        PortKind::Tunnel { tunnel, options } => {
+            assert_eq!(tunnel.as_str(), "vxlan");
+            options.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+        }
+        other => panic!("{other:?}"),
+    };
+    let output = names::mirror("tmo", SERVICE);
+    assert_eq!(options(&plan, &output), format!("df_default=false key={KEY} local_ip=10.77.0.1 remote_ip=10.77.0.2"));
+    let here = TapService { from: ["peer2".to_owned()].into(), ..service(G4, &[]) };
+    let plan = host(here).settle();
+    let arrival = names::mirror("tmv", SERVICE);
+    assert_eq!(options(&plan, &arrival), format!("df_default=false key={KEY} local_ip=10.77.0.1 remote_ip=flow"));
+    assert!(plan.bridges["br-int"].mirrors.is_empty());
+
+    let mut apart = host(TapService { host: Some("peer2".into()), ..service("77", &[(G1, TapDirection::Both)]) });
+    apart.view.tunnel_peers.get_mut("peer2").unwrap().types = [net_types::NetworkType::Gre].into();
+    let errors = apart.settle().errors;
+    assert!(errors.iter().any(|error| error.contains("no kind of tunnel is common")), "{errors:?}");
+}
+
+#[test]
+fn collectors_get_a_tunnel_for_each_number() {
+    let mut host = Host::second_host();
+    let numbers = [(TapDirection::In, 101), (TapDirection::Out, 102)];
+    let mirror =
+        TapMirror { port: id(G2), collector: ip("192.0.2.9"), kind: TapMirrorKind::ErspanV1, numbers: numbers.into() };
+    host.view.tap_mirrors.insert(SERVICE, mirror.clone());
+    let plan = host.settle();
+    let bridge = &plan.bridges["br-int"];
+    for (kind, number, from, to) in [("tmi", "101", taps([]), taps([G2])), ("tmq", "102", taps([G2]), taps([]))] {
+        let name = names::mirror(kind, SERVICE);
+        assert_eq!(bridge.mirrors[&name], Mirror { from, to, output: name.clone() });
+        let PortKind::Erspan { options } = &bridge.ports[&name].kind else { panic!("{:?}", bridge.ports[&name]) };
+        assert_eq!((options["key"].as_str(), options["erspan_idx"].as_str()), (number, number));
+        assert_eq!((options["remote_ip"].as_str(), options["erspan_ver"].as_str()), ("192.0.2.9", "1"));
+    }
+    let mut by_gre = host.clone();
+    by_gre.config.tunnel.as_mut().unwrap().types.insert(net_types::NetworkType::Gre);
+    by_gre.view.tap_mirrors.insert(SERVICE, TapMirror { collector: ip("10.77.0.2"), ..mirror.clone() });
+    assert!(by_gre.settle().errors.iter().any(|error| error.contains("reached on by GRE")));
+    let numbers = [(TapDirection::Both, 1024)].into();
+    host.view.tap_mirrors.insert(SERVICE, TapMirror { numbers, ..mirror.clone() });
+    assert!(host.settle().errors.iter().any(|error| error.contains("is not a session of ERSPAN")));
+    host.view.tap_mirrors.insert(SERVICE, TapMirror { collector: ip("2001:db8::9"), ..mirror });
+    assert!(host.settle().errors.iter().any(|error| error.contains("another family")));
+}
+
+#[test]
+fn the_networks_own_ports_get_no_copies() {
+    let plan = host(service(QR, &[(G1, TapDirection::Both)])).settle();
+    assert!(plan.bridges["br-int"].mirrors.is_empty());
+    assert!(plan.errors.iter().any(|error| error.contains("network's own")), "{:?}", plan.errors);
+    // As sources they are like any other.
+    let plan = host(service(G4, &[(QR, TapDirection::Both)])).settle();
+    let mirror = &plan.bridges["br-int"].mirrors[&names::mirror("tmo", SERVICE)];
+    assert_eq!(mirror.from, [names::router_interface(id(QR))].into());
+}
+
+#[test]
+fn the_operators_collectors_stand_with_the_bridge() {
+    let mut host = Host::empty();
+    let sflow = SFlow { targets: ["192.0.2.7:6343".to_owned()].into(), sampling: Some(64), ..SFlow::default() };
+    host.config.exports = Exports { sflow: Some(sflow), ..Exports::default() };
+    let plan = host.settle();
+    assert_eq!(plan.bridges["br-int"].exports, host.config.exports);
+    assert!(plan.bridges.iter().all(|(name, bridge)| name == "br-int" || bridge.exports.is_empty()));
+}
+
+/// A packet takes the same way with a mirror as without, and one copy more, untagged, to the tap service's port, which needs no
+/// rule for it; also when rules refuse the packet.
+#[test]
+fn copies_change_nothing_on_a_real_switch() {
+    let echo = |from: &str, to: &str, addresses: (&str, &str)| {
+        format!("icmp,dl_src={from},dl_dst={to},nw_src={},nw_dst={},nw_ttl=64,icmp_type=8", addresses.0, addresses.1)
+    };
+    let new: &[&str] = &["trk,new", "trk,new"];
+    let allowed = echo(PLAIN_MAC, WEB_MAC, ("10.10.3.181", "10.10.2.144"));
+    let broadcast =
+        "arp,dl_src=fa:16:3e:c3:ac:c9,dl_dst=ff:ff:ff:ff:ff:ff,arp_op=1,arp_spa=10.10.3.181,arp_tpa=10.10.9.9";
+    let forged = echo("02:00:00:00:00:01", WEB_MAC, ("10.10.2.144", "10.10.2.144"));
+    let (plain, web) = (names::tap(id(G1)), names::tap(id(G2)));
+    let monitor = names::tap(id(G4));
+    let quiet = RealHost::new(&Host::second_host());
+    let mirrored = RealHost::new(&host(service(G4, &[(G1, TapDirection::Out), (G2, TapDirection::Both)])));
+    for (from, packet) in [(&plain, allowed.as_str()), (&plain, broadcast), (&web, forged.as_str())] {
+        let (before, after) = (quiet.trace(from, packet, new), mirrored.trace(from, packet, new));
+        let mut with_copy = before.ports.clone();
+        assert!(with_copy.insert(monitor.clone()), "{}", before.trace);
+        assert_eq!(after.ports, with_copy, "{}", after.trace);
+        assert_eq!(after.tags[&monitor], None);
+        let line = after.trace.lines().rfind(|line| line.starts_with("Datapath actions: ")).unwrap().to_owned();
+        assert!(line.len() < 2000, "one copy of each mirror: {line}");
+    }
+    // What the monitor itself sends and gets is as before.
+    let own = echo("fa:16:3e:33:a0:a6", "ff:ff:ff:ff:ff:ff", ("10.20.0.35", "10.20.0.255"));
+    assert_eq!(quiet.trace(&monitor, &own, new).ports, mirrored.trace(&monitor, &own, new).ports);
+}
