@@ -59,11 +59,9 @@ fn subports(value: Value) -> Result<Value, Refusal> {
                 python_display(item)
             ));
         }
-        if !tag.is_null() {
-            if !tags.insert((kind, tag)) {
-                let (tag, port) = (python_display(tag), python_display(given));
-                return refuse(format!("Segmentation ID '{tag}' for '{port}' is not unique"));
-            }
+        if !tag.is_null() && !tags.insert((kind, tag)) {
+            let (tag, port) = (python_display(tag), python_display(given));
+            return refuse(format!("Segmentation ID '{tag}' for '{port}' is not unique"));
         }
     }
     Ok(Value::Array(canonical))
