@@ -26,7 +26,7 @@ mod metadata;
 
 use crate::AgentError;
 use host_plan::{Datapath, DnsUpstream, Exports, HostConfig, Ipfix, NetFlow, SFlow, TunnelEndpoint};
-use host_view::AgentRole;
+use host_view::{AgentRole, L3Mode};
 pub use metadata::{MetadataSection, RateLimitSection};
 use net_types::{MacAddr, NetworkType};
 use serde::{Deserialize, Deserializer};
@@ -47,6 +47,9 @@ pub struct AgentConfig {
     /// `[dhcp]`: what runs beside DHCP.
     #[serde(default)]
     pub dhcp: DhcpSection,
+    /// `[l3]`: routers.
+    #[serde(default)]
+    pub l3: L3Section,
     /// `[metadata]`: how instances reach the metadata service.
     #[serde(default)]
     pub metadata: MetadataSection,
@@ -110,6 +113,15 @@ pub struct OvsSection {
     pub tunnel_types: BTreeSet<NetworkType>,
     /// With the userspace datapath: the bridge whose own port carries `local_ip`.
     pub endpoint: Option<Endpoint>,
+}
+
+/// `[l3]`; names are Neutron's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct L3Section {
+    /// `legacy`: routers are scheduled to this host. `dvr`: it has the distributed routers that lead to its own ports, and no
+    /// others. `dvr_snat`: both.
+    pub agent_mode: L3Mode,
 }
 
 /// `[dhcp]`; Neutron's names are these with `dnsmasq_` before them.

@@ -76,6 +76,7 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
 fn describe(config: &AgentConfig) -> HostDescription {
     HostDescription {
         roles: config.agent.roles.clone(),
+        l3_mode: config.l3.agent_mode,
         bridge_mappings: config.ovs.bridge_mappings.clone(),
         tunnel_types: if config.ovs.local_ip.is_some() { config.ovs.tunnel_types.clone() } else { [].into() },
         local_ip: config.ovs.local_ip,

@@ -1,9 +1,9 @@
 //! Which hosts a change concerns. Called before and after the change is taken, so that those that lose something are told
 //! too. Pure; together with `compute` the one place that decides what a change costs.
 
-use crate::election;
 use crate::row::{PortRow, RowChange, TapServiceRow};
 use crate::topology::Topology;
+use crate::{distributed, election};
 use net_types::{NetworkId, PortId, RouterId, SecurityGroupId};
 use std::collections::BTreeSet;
 
@@ -128,4 +128,5 @@ fn of_group(topology: &Topology, id: &SecurityGroupId, found: &mut BTreeSet<Stri
 
 fn of_router(topology: &Topology, id: &RouterId, found: &mut BTreeSet<String>) {
     found.extend(topology.router_hosts(id).cloned());
+    found.extend(distributed::copies(topology, id).into_iter().cloned());
 }

@@ -51,7 +51,7 @@ fn row(role: AgentRole, host: &HostDescription) -> Row {
             binary: "neutron-l3-agent",
             topic: "l3_agent",
             has_zone: true,
-            configurations: json!({ "agent_mode": "legacy", "version": host.version }),
+            configurations: json!({ "agent_mode": host.l3_mode.as_str(), "version": host.version }),
         },
     }
 }

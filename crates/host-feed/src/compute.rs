@@ -3,14 +3,14 @@
 mod metadata;
 mod taps;
 
-use crate::election;
 use crate::row::{PortRow, RouterRow};
 use crate::topology::{Topology, remote_groups};
+use crate::{distributed, election};
 use host_view::{
-    BandwidthLimits, Dhcp, DhcpClient, FloatingIp, Gateway, HostView, Network, Port, PortQos, RemotePort, Router,
-    TunnelPeer,
+    BandwidthLimits, Dhcp, DhcpClient, FloatingIp, Gateway, HostView, MeteringRule, Network, Port, PortQos, RemotePort,
+    Router, TunnelPeer,
 };
-use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId};
+use net_types::{IpNet, MeteringLabelId, NetworkId, PortId, RouterId, SecurityGroupId};
 use network_model::device_owner;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -42,6 +42,12 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
         let ports = topology.ports_of_router(router);
         view.ports.extend(ports.map(|(id, row)| (*id, as_hosts_know_it(&row.port))));
     }
+    let copied = distributed::copied_to(topology, host);
+    for router in &copied {
+        let ports = distributed::interfaces(topology, router);
+        view.ports.extend(ports.map(|(id, row)| (*id, as_hosts_know_it(&row.port))));
+        view.ports.extend(distributed::ways_out(topology, host, router));
+    }
     let networks: BTreeSet<NetworkId> = view.ports.values().map(|port| port.network).collect();
     for id in &networks {
         add_network(topology, host, id, &mut view);
@@ -52,6 +58,13 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
     }
     for id in topology.routers_of_host(host) {
         add_router(topology, host, id, &mut view);
+    }
+    for id in &copied {
+        let Some((row, copy)) = topology.router(id).zip(distributed::copy(topology, host, id)) else { continue };
+        let is_here = |address: &IpAddr| copy.floating_ips.values().any(|one| one.floating_address == *address);
+        let limits = limits(topology, id, row).into_iter().filter(|(address, _)| is_here(address)).collect();
+        let metering = if copy.gateway.is_some() { metering(topology, row) } else { BTreeMap::new() };
+        view.routers.insert(*id, Router { limits, metering, ..copy });
     }
     for name in election::watched_by(topology, host) {
         if let Some(peer) = add_peer(topology, name, &mut view) {
@@ -96,8 +109,9 @@ fn add_network(topology: &Topology, host: &str, id: &NetworkId, view: &mut HostV
         return;
     }
     for (port_id, port) in topology.ports_of_network(id) {
-        let candidates = port.router().and_then(|router| election::candidates(topology, &router));
-        let hosts = candidates.map_or_else(|| port.host.iter().collect::<Vec<_>>(), |hosts| hosts.iter().collect());
+        let several = distributed::hosts_of_port(topology, host, port);
+        let may_be_on_many = several.is_some();
+        let hosts = several.unwrap_or_else(|| port.host.iter().collect());
         if !port.admin_state_up {
             continue;
         }
@@ -114,7 +128,7 @@ fn add_network(topology: &Topology, host: &str, id: &NetworkId, view: &mut HostV
         let known = port.host.as_ref().filter(|host| there.contains(*host)).or_else(|| there.first()).cloned();
         let Some(other) = known else { continue };
         let addresses = port.fixed_ips.iter().map(|fixed| fixed.address).collect();
-        let may_be_on = if candidates.is_some() { there } else { BTreeSet::new() };
+        let may_be_on = if may_be_on_many { there } else { BTreeSet::new() };
         let remote = RemotePort { network: *id, host: other, mac: port.mac, addresses, may_be_on };
         view.remote_ports.insert(*port_id, remote);
     }
@@ -205,31 +219,32 @@ fn dhcp_client(topology: &Topology, network: &NetworkId, port: &PortRow) -> Opti
 fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostView) {
     let Some(row) = topology.router(id) else { return };
     let standby = election::standby(topology, host, id);
-    // Both kinds of ports that `PortRow::router` knows: gateways and interfaces.
-    let (gateways, interfaces): (Vec<_>, Vec<_>) = topology
+    // The kinds of ports that `PortRow::router` knows: gateways, interfaces, and what is reached by copies.
+    let (gateways, inside): (Vec<_>, Vec<_>) = topology
         .ports_of_router(id)
         .filter(|(_, port)| standby.is_some() || port.host.as_deref() == Some(host))
         .partition(|(_, port)| port.device_owner == device_owner::ROUTER_GATEWAY);
+    let (snat, interfaces): (Vec<_>, Vec<_>) = inside.into_iter().partition(|(_, port)| distributed::is_snat(port));
     let interfaces: BTreeSet<PortId> = interfaces.into_iter().map(|(id, _)| *id).collect();
     let is_here = |wanted: &&Gateway| gateways.iter().any(|(port, _)| **port == wanted.port);
     let mut gateways = row.gateways.iter().filter(is_here).cloned();
     let (gateway, further_gateways) = (gateways.next(), gateways.collect());
     let floating_ips = topology
         .floating_ips_of_router(id)
+        .filter(|(_, row)| distributed::copy_of_floating_ip(topology, id, row).is_none())
         .filter_map(|(id, row)| {
             let fixed_address = row.fixed_address?;
             Some((*id, FloatingIp { floating_address: row.floating_address, fixed_address }))
         })
         .collect();
     let port_forwardings = topology.floating_ips_of_router(id).flat_map(|(_, row)| row.forwardings.clone()).collect();
-    let measured = topology.metering_labels().filter(|(_, label)| label.measures(row) && !label.rules.is_empty());
     view.routers.insert(
         *id,
         Router {
             ndp_proxies: row.ndp_proxies.clone(),
             limits: limits(topology, id, row),
             conntrack_helpers: row.conntrack_helpers.clone(),
-            metering: measured.map(|(id, label)| (*id, label.rules.clone())).collect(),
+            metering: metering(topology, row),
             admin_state_up: row.admin_state_up,
             interfaces,
             gateway,
@@ -239,8 +254,16 @@ fn add_router(topology: &Topology, host: &str, id: &RouterId, view: &mut HostVie
             floating_ips,
             port_forwardings,
             standby,
+            snat_ports: snat.into_iter().map(|(id, _)| *id).collect(),
+            distributed: distributed::part(topology, host, id),
         },
     );
+}
+
+/// What metering labels count of a router.
+fn metering(topology: &Topology, row: &RouterRow) -> BTreeMap<MeteringLabelId, BTreeSet<MeteringRule>> {
+    let measured = topology.metering_labels().filter(|(_, label)| label.measures(row) && !label.rules.is_empty());
+    measured.map(|(id, label)| (*id, label.rules.clone())).collect()
 }
 
 /// The limits of a router's addresses outside: those of its first gateway obey the gateway's policy, floating IPs their own.

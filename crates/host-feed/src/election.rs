@@ -117,6 +117,7 @@ mod tests {
         let mut topology = Topology::default();
         for number in 0..hosts {
             let row = HostRow {
+                takes_copies: false,
                 tunnel_address: Some(std::net::Ipv4Addr::from(number as u32).into()),
                 endpoint_mac: None,
                 tunnel_types: [NetworkType::Vxlan].into(),

@@ -17,6 +17,7 @@ mod affected;
 mod agents;
 mod compute;
 mod config;
+mod distributed;
 mod election;
 mod error;
 mod http;
@@ -30,6 +31,8 @@ mod state;
 mod status;
 mod topology;
 
+#[cfg(test)]
+mod distributed_tests;
 #[cfg(test)]
 mod l3_tests;
 #[cfg(test)]

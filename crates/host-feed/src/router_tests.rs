@@ -36,7 +36,7 @@ impl World {
         self.store.read_blocking::<_, StoreError, _>(read).unwrap()
     }
 
-    async fn agent(&self, host: &str) -> uuid::Uuid {
+    pub async fn agent(&self, host: &str) -> uuid::Uuid {
         let host = host.to_owned();
         let sql = "SELECT id FROM agents WHERE host = ?1 AND agent_type = 'L3 agent'";
         self.work(move |work| Ok(work.tx.query_opt(sql, params![&host], |row| row.parse(0))?)).await.unwrap()

@@ -48,7 +48,7 @@ impl PortRow {
     /// The router that it is a port of, if it is one's.
     pub fn router(&self) -> Option<RouterId> {
         let owner = &self.device_owner;
-        let is_routers = device_owner::is_router_interface(owner) || owner == device_owner::ROUTER_GATEWAY;
+        let is_routers = device_owner::is_router_interface_or_snat(owner) || owner == device_owner::ROUTER_GATEWAY;
         if is_routers { self.device_id.parse().ok() } else { None }
     }
 
@@ -68,6 +68,8 @@ impl PortRow {
 pub struct RouterRow {
     /// `admin_state_up`.
     pub admin_state_up: bool,
+    /// `distributed`.
+    pub distributed: bool,
     /// Its gateways, the first one first.
     pub gateways: Vec<Gateway>,
     /// `enable_default_route_ecmp`.
@@ -109,6 +111,8 @@ pub struct FloatingIpRow {
     pub floating_address: IpAddr,
     /// The inside address, when associated.
     pub fixed_address: Option<IpAddr>,
+    /// The port that has that address.
+    pub port: Option<PortId>,
     /// The router that realises it, when associated.
     pub router: Option<RouterId>,
     /// `qos_policy_id`.
@@ -130,11 +134,13 @@ pub struct HostRow {
     pub tunnel_types: BTreeSet<NetworkType>,
     /// Physical networks that it has bridges to.
     pub physical_networks: BTreeSet<String>,
+    /// Whether its L3 agent has distributed routers for the ports of this host (`agent_mode` dvr or dvr_snat).
+    pub takes_copies: bool,
 }
 
 impl HostRow {
     /// Whether it can take part in a segment, as port binding decides it.
-    fn reaches(&self, segment: &Segment) -> bool {
+    pub fn reaches(&self, segment: &Segment) -> bool {
         match segment {
             Segment::Local => true,
             Segment::Flat { physical_network } | Segment::Vlan { physical_network, .. } => {

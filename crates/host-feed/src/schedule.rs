@@ -10,7 +10,8 @@
 //! dies, unless `allow_automatic_l3agent_failover` is on, which it is not by default: its packets still flow. A highly available
 //! router gets several agents from the start; which of them is active their hosts elect (`election`), or, where they have no
 //! tunnels to meet in, is decided here: then only one has the router and its ports, and when it dies another one becomes
-//! active. A distributed router is on one host like any other. What an administrator has taken off an agent stays
+//! active. A distributed router is on one host like any other, and besides on hosts that have ports behind it
+//! (`crate::distributed`); an agent in mode dvr has nothing else, and none is scheduled to it. What an administrator has taken off an agent stays
 //! off until the router or network changes (`schedule_hold`, `dhcp_hold`).
 
 mod dhcp;

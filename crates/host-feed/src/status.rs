@@ -2,6 +2,7 @@
 //!
 //! `of_port`, `of_floating_ip` and `of_trunk` decide, purely; `write` is the unit of work.
 
+use crate::distributed;
 use crate::published::Published;
 use crate::row::{FloatingIpRow, PortRow, TrunkRow};
 use crate::topology::Topology;
@@ -82,6 +83,7 @@ pub fn of_floating_ip(
     let realised = topology
         .router_hosts(&router)
         .filter(|host| topology.is_active_on(&router, host))
+        .chain(distributed::copies(topology, &router))
         .filter_map(|host| hosts.get(host))
         .any(|host| {
             host.has_router(&router)

@@ -3,7 +3,7 @@
 use crate::hub::Hub;
 use crate::{Feed, FeedConfig};
 use host_view::{
-    AgentRole, Direction, HostDescription, HostReport, HostView, PortState, Remote, RuleMatch, WatchEvent,
+    AgentRole, Direction, HostDescription, HostReport, HostView, L3Mode, PortState, Remote, RuleMatch, WatchEvent,
 };
 use net_types::{NetworkId, NetworkType, PortId, SecurityGroupId};
 use network_store::network::{self, NetworkCreate};
@@ -25,6 +25,7 @@ pub(crate) struct Host {
     pub hub: Arc<Hub>,
     session: uuid::Uuid,
     pub revision: Option<u64>,
+    pub l3_mode: L3Mode,
     pub view: HostView,
 }
 
@@ -36,7 +37,15 @@ impl Host {
     /// One whose agent talks to this server.
     pub fn at(feed: &Feed, name: &'static str) -> Self {
         let hub = Arc::clone(feed.hub());
-        Self { name, zone: "nova", hub, session: uuid::Uuid::new_v4(), revision: None, view: HostView::default() }
+        Self {
+            name,
+            zone: "nova",
+            hub,
+            session: uuid::Uuid::new_v4(),
+            revision: None,
+            l3_mode: L3Mode::Legacy,
+            view: HostView::default(),
+        }
     }
 
     pub fn watch(&mut self) {
@@ -60,6 +69,7 @@ impl Host {
             revision: self.revision.unwrap_or(0),
             full: true,
             description: Some(HostDescription {
+                l3_mode: self.l3_mode,
                 roles: roles.iter().copied().collect(),
                 bridge_mappings: BTreeMap::new(),
                 tunnel_types: BTreeSet::from([NetworkType::Vxlan]),
@@ -131,6 +141,10 @@ impl World {
     }
 
     async fn network_in(&self, zones: &'static [&'static str]) -> NetworkId {
+        self.network_of("10.0.0.0/24", zones).await
+    }
+
+    pub async fn network_of(&self, cidr: &'static str, zones: &'static [&'static str]) -> NetworkId {
         self.work(move |work| {
             let request: NetworkCreate = serde_json::from_value(json!({
                 "project_id": "p", "name": "n", "description": "", "admin_state_up": true, "mtu": 0, "shared": false,
@@ -142,7 +156,7 @@ impl World {
             let id = network::create(work, request)?;
             let request: SubnetCreate = serde_json::from_value(json!({
                 "project_id": "p", "network_id": id, "name": "s", "description": "", "ip_version": 4,
-                "cidr": "10.0.0.0/24", "enable_dhcp": true, "dns_publish_fixed_ip": false
+                "cidr": cidr, "enable_dhcp": true, "dns_publish_fixed_ip": false
             }))
             .unwrap();
             subnet::create(work, request)?;

@@ -12,6 +12,7 @@
 //!         3 from int-<bridge>: the segment's tag becomes the local VLAN     2 other tags: drop
 //!         2 from a dead port: drop
 //! 23, 24  (Neutron: DVR MACs, ARP spoofing of its old firewall)  drop       30, 31 (dynamic routing) -> 58
+//! 60, 94  what comes from and goes to distributed routers on other hosts: see `router/distributed.rs`
 //! 63, 64  gates of highly available routers' ports: see `router/standby.rs`
 //! 58, 59  limits of ports (see `qos`), else pass on     62 (Neutron: transient egress) NORMAL
 //!
@@ -28,6 +29,7 @@ use crate::flow_set::FlowSet;
 use crate::host_plan::DEAD_VLAN;
 use crate::names;
 use crate::qos;
+use crate::router::distributed;
 use crate::router::standby::{self, Gate};
 use crate::wiring::{WiredPort, Wiring};
 use net_types::{MacAddr, VlanId};
@@ -70,6 +72,7 @@ pub(crate) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSet
         }
     }
     standby::plan(flows, wiring);
+    distributed::plan(flows, wiring);
     for (id, port) in &wiring.ports {
         let from = Match::new().in_port(port.ofport);
         let next = if port.is_secured() { PORT_SECURITY } else { ACCEPT_OR_INGRESS };

@@ -4,6 +4,7 @@
 //! tap + 11 characters of the port id     instance or DHCP port      qdhcp-  + network id
 //! qr- + 11 characters of the port id     router interface           qrouter- + router id
 //! qg- + 11 characters of the port id     router gateway
+//! sg- + 11 characters of the port id     how copies of a distributed router reach the central one
 //! patch-tun / patch-int                  br-int <-> br-tun
 //! int-<bridge> / phy-<bridge>            br-int <-> physical bridge (at most 15 characters)
 //! vxlan-0a4d0002                         tunnel to 10.77.0.2
@@ -41,6 +42,11 @@ pub fn router_interface(port: PortId) -> String {
 /// Device of a router's gateway port.
 pub fn router_gateway(port: PortId) -> String {
     format!("qg-{}", port.short())
+}
+
+/// Device of the port by which the copies of a distributed router reach the host with its ways out.
+pub fn router_snat(port: PortId) -> String {
+    format!("sg-{}", port.short())
 }
 
 /// Namespace of a network's DHCP server.

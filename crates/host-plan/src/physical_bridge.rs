@@ -1,7 +1,8 @@
 //! Flows of a physical bridge: local VLANs become what the wire carries.
 //!
 //! ```text
-//! table 0   4  from phy-<bridge>, local VLAN of a VLAN network   set the provider's VLAN, NORMAL
+//! table 0 7-5  from phy-<bridge>, of a distributed router        see `router/distributed.rs`
+//!           4  from phy-<bridge>, local VLAN of a VLAN network   set the provider's VLAN, NORMAL
 //!           4  from phy-<bridge>, local VLAN of a flat network   take the tag off, NORMAL
 //!           2  from phy-<bridge>, anything else                  drop: local VLANs never leak
 //!           0  from the wire                                     NORMAL
@@ -11,6 +12,7 @@
 use crate::bridges::mapped_bridges;
 use crate::flow_set::FlowSet;
 use crate::names;
+use crate::router::distributed;
 use crate::wiring::Wiring;
 use host_view::Segment;
 use openflow::{Action, Flow, Match};
@@ -28,7 +30,8 @@ fn flows(wiring: &Wiring<'_>, bridge: &str) -> Vec<Flow> {
     if let Some(patch) = wiring.state.ofport(bridge, &phy) {
         let from_inside = || Match::new().in_port(patch);
         flows.drop(0, 2, from_inside());
-        for wired in wiring.networks.values() {
+        let all = distributed::interfaces(wiring);
+        for (id, wired) in &wiring.networks {
             let segment = &wired.network.segment;
             let mapping = segment.physical_network().and_then(|name| wiring.config.bridge_mappings.get(name));
             if mapping.is_some_and(|mapped| mapped == bridge) {
@@ -36,7 +39,10 @@ fn flows(wiring: &Wiring<'_>, bridge: &str) -> Vec<Flow> {
                     Segment::Vlan { vlan, .. } => Action::set_vlan(*vlan),
                     _ => Action::PopVlan,
                 };
-                flows.add(0, 4, from_inside().vlan(wired.vlan), [out, Action::normal()]);
+                let out = [out, Action::normal()];
+                let here: Vec<_> = all.iter().filter(|interface| interface.wired.port.network == *id).collect();
+                distributed::leave(&mut flows, 0, 4, &here, |frames| frames.in_port(patch), |_| out.to_vec());
+                flows.add(0, 4, from_inside().vlan(wired.vlan), out);
             }
         }
     }

@@ -6,6 +6,7 @@
 //!         ├─ broadcast ARP ── 21 ────── 22               ├── 4 vxlan  ├── 10 ── patch-int
 //!         └─ other multicast ────────── 22               └── 6 geneve ┘
 //!
+//!  1  (between 0 and 2, if there are any) what leaves distributed routers: see `router/distributed.rs`
 //!  2  direction: from inside                 3, 4, 6  tunnel key -> local VLAN; unknown keys are dropped
 //! 20  the tunnel that a MAC is behind (2: known to the API; 1: learned in table 10); unknown -> 22. Of a highly available
 //!     router, which may be behind several, it is always learned
@@ -17,6 +18,7 @@
 
 use crate::flow_set::FlowSet;
 use crate::names::{self, PATCH_INT};
+use crate::router::distributed;
 use crate::wiring::Wiring;
 use crate::{FLOW_OWNER, bridges};
 use net_types::{MacAddr, NetworkId, NetworkType, VlanId};
@@ -24,6 +26,7 @@ use openflow::{Action, Field, Flow, Learn, LearnSpec, LearnValue, Match, SubFiel
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
+const DISTRIBUTED: u8 = 1;
 const FROM_INSIDE: u8 = 2;
 const LEARN: u8 = 10;
 const UNICAST: u8 = 20;
@@ -50,7 +53,8 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Option<Vec<Flow>> {
     let mut flows = FlowSet::default();
     basis(&mut flows);
     if let Some(patch) = wiring.state.ofport(bridge, PATCH_INT) {
-        flows.goto(0, 1, Match::new().in_port(patch), FROM_INSIDE);
+        let first = if leave_distributed(&mut flows, wiring) { DISTRIBUTED } else { FROM_INSIDE };
+        flows.goto(0, 1, Match::new().in_port(patch), first);
         flows.add(LEARN, 1, Match::new(), [learn().into(), Action::output(patch)]);
     }
     // A peer's tunnel that has no number yet is left out, here and in what is sent there.
@@ -96,6 +100,21 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Option<Vec<Flow>> {
         }
     }
     Some(flows.into_flows())
+}
+
+/// Table 1, if there is anything to be done in it.
+fn leave_distributed(flows: &mut FlowSet, wiring: &Wiring<'_>) -> bool {
+    let all = distributed::interfaces(wiring);
+    let tunnelled = |interface: &&distributed::Interface<'_, '_>| {
+        let network = wiring.networks.get(&interface.wired.port.network);
+        network.is_some_and(|wired| wired.network.segment.tunnel_key().is_some())
+    };
+    let interfaces: Vec<_> = all.iter().filter(tunnelled).collect();
+    distributed::leave(flows, DISTRIBUTED, 0, &interfaces, |frames| frames, |_| vec![Action::goto(FROM_INSIDE)]);
+    if !interfaces.is_empty() {
+        flows.goto(DISTRIBUTED, 0, Match::new(), FROM_INSIDE);
+    }
+    !interfaces.is_empty()
 }
 
 /// What is there without any network.

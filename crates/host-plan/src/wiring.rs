@@ -208,6 +208,7 @@ fn own_devices(view: &HostView, config: &HostConfig, state: &LocalState) -> BTre
         // A router that is administratively down has no namespace, so its ports have no devices.
         for router in view.routers.values().filter(|router| router.admin_state_up) {
             devices.extend(router.interfaces.iter().map(|port| (names::router_interface(*port), *port)));
+            devices.extend(router.snat_ports.iter().map(|port| (names::router_snat(*port), *port)));
             devices.extend(router.gateways().map(|gateway| (names::router_gateway(gateway.port), gateway.port)));
         }
     }

@@ -26,7 +26,7 @@ fn documented() -> BTreeMap<String, BTreeSet<(u8, u16)>> {
 
 /// A host with something of everything.
 fn everything() -> Host {
-    let mut host = Host::second_host();
+    let mut host = Host::distributed(false);
     let mut rules = Vec::new();
     for direction in [Direction::Ingress, Direction::Egress] {
         let all = rule(direction, EtherType::IPv4);

@@ -18,11 +18,38 @@ pub enum AgentRole {
     L3,
 }
 
+/// What an L3 agent does with distributed routers (`agent_mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum L3Mode {
+    /// Routers are scheduled to it; of distributed ones it has those only.
+    #[default]
+    Legacy,
+    /// It has each distributed router that leads to ports of its host, and no router is scheduled to it.
+    Dvr,
+    /// Both.
+    DvrSnat,
+}
+
+impl L3Mode {
+    /// As in `configurations`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Dvr => "dvr",
+            Self::DvrSnat => "dvr_snat",
+        }
+    }
+}
+
 /// What the host is and can carry; sent with every full report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostDescription {
     /// Parts played.
     pub roles: BTreeSet<AgentRole>,
+    /// What the L3 part does with distributed routers.
+    #[serde(default)]
+    pub l3_mode: L3Mode,
     /// Physical network to bridge.
     pub bridge_mappings: BTreeMap<String, String>,
     /// Tunnel types carried.

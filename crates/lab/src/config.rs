@@ -18,6 +18,8 @@ pub(crate) const SERVER: &str = "/etc/neutronium/server.toml";
 struct AgentFile<'a> {
     agent: AgentSection<'a>,
     ovs: OvsSection<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    l3: Option<L3Section<'a>>,
     #[serde(flatten)]
     further: &'a toml::Table,
 }
@@ -29,6 +31,11 @@ struct AgentSection<'a> {
     secret_file: &'static str,
     roles: Vec<Role>,
     state_dir: &'static str,
+}
+
+#[derive(Serialize)]
+struct L3Section<'a> {
+    agent_mode: &'a str,
 }
 
 #[derive(Serialize)]
@@ -77,6 +84,7 @@ pub(crate) fn agent(topology: &Topology, host: &Host) -> Result<String> {
                 .filter(|_| topology.datapath == Datapath::Netdev)
                 .map(|(bridge, address)| EndpointSection { bridge: &bridge.name, prefix_len: address.prefix_len() }),
         },
+        l3: host.l3_mode.as_deref().map(|agent_mode| L3Section { agent_mode }),
         further: &topology.agent_options,
     })
 }

@@ -120,6 +120,9 @@ pub struct Host {
     pub name: String,
     /// What it runs.
     pub roles: Vec<Role>,
+    /// `agent_mode` of its L3 part: `dvr` or `dvr_snat` (distributed routers), otherwise `legacy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub l3_mode: Option<String>,
     /// Its network cards.
     #[serde(default)]
     pub nics: Vec<Nic>,

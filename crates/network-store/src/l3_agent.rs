@@ -12,12 +12,16 @@ use store::{Operation, params};
 use uuid::Uuid;
 
 /// The `device_owner`s of the ports by which a router forwards: they are where the router is active.
-pub const FORWARDING_PORTS: [&str; 4] = [
+pub const FORWARDING_PORTS: [&str; 5] = [
     device_owner::ROUTER_INTERFACE,
     device_owner::ROUTER_GATEWAY,
     device_owner::HA_REPLICATED_INTERFACE,
     device_owner::DVR_INTERFACE,
+    device_owner::ROUTER_SNAT,
 ];
+
+/// What stands in an agent's `configurations` when it has copies of distributed routers and nothing else.
+pub const ONLY_COPIES: &str = "%\"agent_mode\":\"dvr\"%";
 
 /// Whether a router is highly available, and whose it is; that it is not there.
 fn load(work: &Work<'_>, id: RouterId) -> Result<(bool, String), NetworkError> {
@@ -34,6 +38,11 @@ pub fn add_router(work: &Work<'_>, agent: Uuid, router: RouterId) -> Result<(), 
     if agent.agent_type != L3_AGENT || !agent.admin_state_up {
         let message = format!("Agent {} is not a L3 Agent or has been disabled", agent.id);
         return Err(NetworkError::named("InvalidL3Agent", 404, message));
+    }
+    let only_copies = "SELECT 1 FROM agents WHERE id = ?1 AND configurations LIKE ?2";
+    if work.tx.exists(only_copies, params![agent.id, ONLY_COPIES])? {
+        let message = "Not allowed to manually assign a router to an agent in 'dvr' mode.".to_owned();
+        return Err(NetworkError::named("DVRL3CannotAssignToDvrAgent", 409, message));
     }
     let bound: Vec<Uuid> =
         work.tx.query("SELECT agent_id FROM l3_agent_routers WHERE router_id = ?1", params![router.0], |row| {
@@ -141,10 +150,10 @@ pub fn stand_by(work: &Work<'_>, router: RouterId, agent: Uuid) -> Result<(), Ne
 
 /// Binds the ports by which a router forwards to the host where it does.
 pub fn place(work: &Work<'_>, router: RouterId, host: &str) -> Result<(), NetworkError> {
-    let [a, b, c, d] = FORWARDING_PORTS;
+    let [a, b, c, d, e] = FORWARDING_PORTS;
     let elsewhere: Vec<PortId> = work.tx.query(
-        "SELECT id FROM ports WHERE device_id = ?1 AND device_owner IN (?2, ?3, ?4, ?5) AND binding_host <> ?6 ORDER BY id",
-        params![router.to_string(), a, b, c, d, host],
+        "SELECT id FROM ports WHERE device_id = ?1 AND device_owner IN (?2, ?3, ?4, ?5, ?6) AND binding_host <> ?7 ORDER BY id",
+        params![router.to_string(), a, b, c, d, e, host],
         |row| row.parse(0),
     )?;
     for port in elsewhere {

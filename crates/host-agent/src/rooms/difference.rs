@@ -88,7 +88,7 @@ pub(crate) fn routes(plan: &Namespace, found: &Found) -> Vec<Change> {
 
 /// Devices of ours that nobody wants any more.
 pub(crate) fn stale_devices<'f>(plan: &Namespace, found: &'f Found) -> Vec<&'f String> {
-    let ours = |name: &str| ["tap", "qr-", "qg-"].iter().any(|prefix| name.starts_with(prefix));
+    let ours = |name: &str| ["tap", "qr-", "sg-", "qg-"].iter().any(|prefix| name.starts_with(prefix));
     found.links.keys().filter(|name| ours(name) && !plan.devices.contains_key(*name)).collect()
 }
 

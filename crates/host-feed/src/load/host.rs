@@ -8,23 +8,27 @@ use store::{Change, Snapshot, StoreError, Value, params};
 
 /// Hosts with an L2 agent.
 pub(super) fn hosts(snapshot: &Snapshot<'_>, host: Option<&str>, rows: &mut Vec<RowChange>) -> Result<(), StoreError> {
-    let mut sql = "SELECT host, configurations FROM agents WHERE agent_type = ?1".to_owned();
-    let mut params = params![crate::agents::L2_AGENT].to_vec();
+    let mut sql = "SELECT l2.host, l2.configurations, COALESCE(l3.configurations, '{}')
+         FROM agents l2 LEFT JOIN agents l3 ON l3.host = l2.host AND l3.agent_type = ?2
+         WHERE l2.agent_type = ?1"
+        .to_owned();
+    let mut params = params![crate::agents::L2_AGENT, crate::agents::L3_AGENT].to_vec();
     if let Some(host) = host {
-        sql += " AND host = ?2";
+        sql += " AND l2.host = ?3";
         params.push(Value::from(host));
     }
     snapshot.for_each(&sql, &params, |row| {
         let name: String = row.get(0)?;
-        let configurations: serde_json::Value =
-            serde_json::from_str(&row.text(1)?).map_err(|e| malformed(1, "a JSON object", e))?;
-        rows.push(RowChange::Host(name, Some(host_row(&configurations))));
+        let configurations = |column| -> Result<serde_json::Value, StoreError> {
+            serde_json::from_str(&row.text(column)?).map_err(|e| malformed(column, "a JSON object", e))
+        };
+        rows.push(RowChange::Host(name, Some(host_row(&configurations(1)?, &configurations(2)?))));
         Ok(())
     })
 }
 
 /// What `crate::agents` wrote into `configurations`.
-fn host_row(configurations: &serde_json::Value) -> HostRow {
+fn host_row(configurations: &serde_json::Value, l3: &serde_json::Value) -> HostRow {
     fn text<T: FromStr>(configurations: &serde_json::Value, key: &str) -> Option<T> {
         configurations.get(key).and_then(|value| value.as_str()).and_then(|text| text.parse().ok())
     }
@@ -35,6 +39,7 @@ fn host_row(configurations: &serde_json::Value) -> HostRow {
         endpoint_mac: text(configurations, "endpoint_mac"),
         tunnel_types: types.into_iter().flatten().filter_map(|kind| kind.as_str()?.parse().ok()).collect(),
         physical_networks: mappings.into_iter().flatten().map(|(name, _)| name.clone()).collect(),
+        takes_copies: text::<String>(l3, "agent_mode").is_some_and(|mode| mode == "dvr" || mode == "dvr_snat"),
     }
 }
 

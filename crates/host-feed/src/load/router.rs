@@ -38,7 +38,8 @@ pub(super) fn routers(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<
             Ok((row.get::<String>(0)?, row.parse(1)?))
         })?;
     let (sql, params) = select(
-        "SELECT id, admin_state_up, project_id, enable_ndp_proxy, gateway_qos_policy_id, enable_default_route_ecmp
+        "SELECT id, admin_state_up, project_id, enable_ndp_proxy, gateway_qos_policy_id, enable_default_route_ecmp,
+             distributed
          FROM routers",
         "id",
         id,
@@ -48,6 +49,7 @@ pub(super) fn routers(snapshot: &Snapshot<'_>, id: Option<&str>, rows: &mut Vec<
         let key: String = row.get(0)?;
         let router = RouterRow {
             admin_state_up: row.get(1)?,
+            distributed: row.get(6)?,
             gateways: gateways.remove(&key).unwrap_or_default(),
             project: row.get(2)?,
             routes: routes.remove(&key).unwrap_or_default().into_iter().collect(),
@@ -67,12 +69,14 @@ pub(super) fn floating_ips(
     rows: &mut Vec<RowChange>,
 ) -> Result<(), StoreError> {
     let mut forwardings = forwardings(snapshot, id)?;
-    let all = "SELECT id, floating_ip_address, fixed_ip_address, router_id, status, qos_policy_id FROM floating_ips";
+    let all = "SELECT id, floating_ip_address, fixed_ip_address, router_id, status, qos_policy_id, port_id
+         FROM floating_ips";
     let (sql, params) = select(all, "id", id, "");
     snapshot.for_each(&sql, &params, |row| {
         let floating_ip = FloatingIpRow {
             floating_address: row.parse(1)?,
             fixed_address: row.parse_opt(2)?,
+            port: row.parse_opt(6)?,
             router: row.parse_opt(3)?,
             forwardings: forwardings.remove(&row.get::<String>(0)?).unwrap_or_default().into_iter().collect(),
             policy: row.parse_opt(5)?,

@@ -29,15 +29,16 @@ pub struct Rules {
 /// they may leave it.
 pub fn unserved(snapshot: &Snapshot<'_>, rules: Rules) -> Result<Vec<String>, StoreError> {
     let live = snapshot.count(
-        "SELECT count(*) FROM agents WHERE agent_type = ?1 AND admin_state_up = 1 AND heartbeat_timestamp >= ?2",
-        params![agents::L3_AGENT, rules.alive_since],
+        "SELECT count(*) FROM agents WHERE agent_type = ?1 AND admin_state_up = 1 AND heartbeat_timestamp >= ?2
+             AND configurations NOT LIKE ?3",
+        params![agents::L3_AGENT, rules.alive_since, l3_agent::ONLY_COPIES],
     )?;
     let most = u64::try_from(rules.most_agents).unwrap_or(u64::MAX);
     let wanted = if most == 0 { live } else { live.min(most) };
-    let [a, b, c, d] = l3_agent::FORWARDING_PORTS;
+    let [a, b, c, d, e] = l3_agent::FORWARDING_PORTS;
     snapshot.query(
         "SELECT r.id FROM routers r
-             JOIN ports p ON p.device_id = r.id AND p.device_owner IN (?1, ?2, ?3, ?4)
+             JOIN ports p ON p.device_id = r.id AND p.device_owner IN (?1, ?2, ?3, ?4, ?10)
              LEFT JOIN l3_agent_routers b ON b.router_id = r.id AND COALESCE(b.ha_state, 'active') = 'active'
              LEFT JOIN agents a ON a.id = b.agent_id
          WHERE (a.host IS NULL AND r.schedule_hold = 0) OR p.binding_host <> a.host
@@ -54,7 +55,7 @@ pub fn unserved(snapshot: &Snapshot<'_>, rules: Rules) -> Result<Vec<String>, St
          SELECT b.router_id FROM l3_agent_routers b JOIN routers r ON r.id = b.router_id JOIN agents a ON a.id = b.agent_id
          WHERE r.ha = 0 AND r.schedule_hold = 0 AND a.heartbeat_timestamp < ?6 AND CAST(?8 AS BIGINT) = 1
              AND EXISTS (SELECT 1 FROM agents x WHERE x.agent_type = ?9 AND x.admin_state_up = 1
-                             AND x.heartbeat_timestamp >= ?6)",
+                             AND x.heartbeat_timestamp >= ?6 AND x.configurations NOT LIKE ?11)",
         params![
             a,
             b,
@@ -64,7 +65,9 @@ pub fn unserved(snapshot: &Snapshot<'_>, rules: Rules) -> Result<Vec<String>, St
             rules.alive_since,
             rules.fail_over,
             rules.fail_over && rules.reschedule,
-            agents::L3_AGENT
+            agents::L3_AGENT,
+            e,
+            l3_agent::ONLY_COPIES
         ],
         |row| row.get(0),
     )
@@ -147,11 +150,11 @@ fn bound(work: &Work<'_>, router: RouterId, rules: Rules) -> Result<Vec<Bound>, 
 
 /// Live agents whose hosts reach every network of the router, those with the fewest routers first.
 fn usable(work: &Work<'_>, router: RouterId, rules: Rules) -> Result<Vec<agent::Agent>, FeedError> {
-    let [a, b, c, d] = l3_agent::FORWARDING_PORTS;
+    let [a, b, c, d, e] = l3_agent::FORWARDING_PORTS;
     let id = router.to_string();
     let networks: Vec<NetworkId> = work.tx.query(
-        "SELECT DISTINCT network_id FROM ports WHERE device_id = ?1 AND device_owner IN (?2, ?3, ?4, ?5)",
-        params![&id, a, b, c, d],
+        "SELECT DISTINCT network_id FROM ports WHERE device_id = ?1 AND device_owner IN (?2, ?3, ?4, ?5, ?6)",
+        params![&id, a, b, c, d, e],
         |row| row.parse(0),
     )?;
     let mut segments = Vec::new();
@@ -159,9 +162,15 @@ fn usable(work: &Work<'_>, router: RouterId, rules: Rules) -> Result<Vec<agent::
         segments.extend(segment::of_network(work.tx, network)?);
     }
     let object = Wanting { table: "routers", id: &id };
+    let only_copies: BTreeSet<String> = work
+        .tx
+        .query("SELECT id FROM agents WHERE configurations LIKE ?1", params![l3_agent::ONLY_COPIES], |row| row.get(0))?
+        .into_iter()
+        .collect();
     let mut usable = Vec::new();
     for Agent { id, l2, .. } in candidates(work, agents::L3_AGENT, "l3_agent_routers", object, rules.alive_since)? {
-        if segments.iter().all(|segment| l2.reaches(segment))
+        if !only_copies.contains(&id)
+            && segments.iter().all(|segment| l2.reaches(segment))
             && let Ok(id) = id.parse()
         {
             usable.push(agent::get(work.tx, id)?);

@@ -23,6 +23,7 @@
 //! floating IPs there are. IPv6 is routed, never translated. A router that is administratively down has no namespace.
 
 mod advertisement;
+pub(crate) mod distributed;
 mod helpers;
 mod limits;
 mod metering;
@@ -71,12 +72,18 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
         let namespace = Namespace { sysctls: parameters(router), moves, ..Namespace::default() };
         let mut planner = Planner { wiring, announces, namespace };
         planner.interfaces(router);
+        planner.other_hosts(router);
         let ways = planner.gateways(router);
         let said = planner.tables(router, &ways);
         planned.errors.extend(said.into_iter().map(|reason| format!("router {id}: {reason}")));
         let unreachable = routes::finish(&mut planner.namespace, &router.routes);
         planner.namespace.routes.extend(ways::routes(wiring.view, &ways));
-        planned.errors.extend(unreachable.into_iter().map(|reason| format!("router {id}: {reason}")));
+        if router.is_copy() {
+            planner.namespace.routes.extend(distributed::ways_out(&wiring.subnets, &ways));
+        }
+        // What a copy cannot reach, the central host may.
+        let unreachable = unreachable.into_iter().filter(|_| !router.is_copy());
+        planned.errors.extend(unreachable.map(|reason| format!("router {id}: {reason}")));
         let name = names::router_namespace(*id);
         if let Some(proxy) = planner.metadata(&id.to_string(), router) {
             planned.services.entry(name.clone()).or_default().metadata = Some(proxy);
@@ -98,8 +105,8 @@ fn parameters(router: &Router) -> BTreeMap<String, String> {
         ("net.ipv6.conf.all.forwarding", "1"),
         ("net.ipv6.conf.default.accept_ra", "0"),
     ]);
-    if router.standby.is_some() {
-        // The host that is active has the same addresses.
+    if router.standby.is_some() || router.distributed.is_some() {
+        // Other hosts have the same addresses.
         parameters.extend(sysctls([("net.ipv6.conf.default.accept_dad", "0")]));
     }
     parameters
@@ -130,6 +137,22 @@ impl<'a> Planner<'_, 'a> {
         }
     }
 
+    /// What the hosts of a distributed router need to reach each other.
+    fn other_hosts(&mut self, router: &Router) {
+        for port in &router.snat_ports {
+            let name = names::router_snat(*port);
+            if self.device(name.clone(), *port)
+                && let Some(device) = self.namespace.devices.get_mut(&name)
+            {
+                // The way to the subnet is the interface's.
+                device.addresses = device.addresses.iter().map(|net| IpNet::from(net.addr())).collect();
+            }
+        }
+        if let Some(part) = &router.distributed {
+            self.namespace.routes.extend(distributed::default_routes(&self.namespace, part));
+        }
+    }
+
     fn device(&mut self, name: String, port: PortId) -> bool {
         let Some(mut device) = device(self.wiring.view, self.wiring.config, port) else { return false };
         device.announce = self.announces;
@@ -154,7 +177,7 @@ impl<'a> Planner<'_, 'a> {
     fn gateways(&mut self, router: &Router) -> Vec<Way<'a>> {
         let mut ways: Vec<Way<'_>> = Vec::new();
         for gateway in router.gateways() {
-            ways.extend(self.gateway(gateway, router.default_route_ecmp));
+            ways.extend(self.gateway(gateway, router));
         }
         let Some(first) = ways.first() else { return ways };
         if router.ndp_proxies.is_some()
@@ -196,6 +219,9 @@ impl<'a> Planner<'_, 'a> {
         ndp_proxy::add(&mut table_v6, self.wiring.view, router, &gateways);
         ways::add(&mut table, self.wiring.view, ways);
         ways::add(&mut table_v6, self.wiring.view, ways);
+        if router.is_copy() {
+            distributed::mark(&mut table, ways);
+        }
         let (helpers, mut errors) = helpers::tables(&router.conntrack_helpers);
         let tables = [table, table_v6].into_iter().filter(|table| !table.chains.is_empty());
         self.namespace.nft = tables.chain(helpers).chain(metering::tables(&devices, &router.metering)).collect();
@@ -205,18 +231,24 @@ impl<'a> Planner<'_, 'a> {
     }
 
     /// Device and routes of one gateway; none while its port is not there.
-    fn gateway(&mut self, gateway: &Gateway, side_by_side: bool) -> Option<Way<'a>> {
+    fn gateway(&mut self, gateway: &Gateway, router: &Router) -> Option<Way<'a>> {
         let view = self.wiring.view;
         let device = names::router_gateway(gateway.port);
         let port = view.ports.get(&gateway.port).filter(|_| self.device(device.clone(), gateway.port))?;
-        routes::add_gateway(&mut self.namespace, self.wiring, port, &device, side_by_side);
-        let own = port.fixed_ips.iter().map(|fixed| fixed.address).find(IpAddr::is_ipv4);
+        let own = if router.is_copy() {
+            // It has no address of its own; what is to come back here needs one.
+            let floating = router.floating_ips.values().map(|one| one.floating_address);
+            floating.filter(|address| address.is_ipv4() && self.leads_to(port, address)).min()
+        } else {
+            routes::add_gateway(&mut self.namespace, self.wiring, port, &device, router.default_route_ecmp);
+            port.fixed_ips.iter().map(|fixed| fixed.address).find(IpAddr::is_ipv4)
+        };
         Some(Way {
             id: gateway.port,
             port,
             device,
             floating: BTreeSet::new(),
-            snat_to: own.filter(|_| gateway.enable_snat),
+            snat_to: own.filter(|_| gateway.enable_snat || router.is_copy()),
         })
     }
 

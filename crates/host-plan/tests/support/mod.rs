@@ -5,8 +5,9 @@ pub mod real;
 
 use host_plan::{BridgePort, Datapath, HostConfig, HostPlan, Interface, LocalState, TunnelEndpoint, plan};
 use host_view::{
-    AddressPair, Dhcp, DhcpClient, Direction, EtherType, FixedIp, FloatingIp, Gateway, HostRoute, HostView, Network,
-    Port, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Subnet, TunnelPeer,
+    AddressPair, Dhcp, DhcpClient, Direction, Distributed, EtherType, FixedIp, FloatingIp, Gateway, HostRoute,
+    HostView, Network, Port, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Subnet,
+    TunnelPeer,
 };
 use net_types::{
     IpNet, MacAddr, NetworkId, NetworkType, PortId, PortRange, RouterId, SecurityGroupId, SecurityGroupRuleId,
@@ -52,6 +53,8 @@ pub const QG: &str = "3214e3a1-fe00-4000-8000-000000000001";
 /// A second gateway's port.
 pub const QG2: &str = "6214e3a1-fe00-4000-8000-000000000002";
 pub const ROUTER: &str = "f4353a5f-0f21-40d0-9029-39c5aa7ad359";
+/// A distributed router.
+pub const DISTRIBUTED: &str = "f4353a5f-0f21-40d0-9029-00000000d15b";
 pub const H2: &str = "8482d3d2-62de-40aa-8bcf-04e367592168";
 
 /// One host: what it must realise and what it has.
@@ -234,6 +237,88 @@ impl Host {
         let floating = FloatingIp { floating_address: ip("203.0.113.238"), fixed_address: ip("10.30.0.5") };
         router.floating_ips.insert(id("3b5f7d0f-1ade-4db3-a805-000000000002"), floating);
         self.settle();
+    }
+
+    /// A distributed router beside the other one, between a VLAN network and a VXLAN network of both families: the copy of a
+    /// host with ports, or the central host's.
+    pub fn distributed(central: bool) -> Self {
+        let mut host = Self::second_host();
+        host.network("41", Segment::Vxlan { vni: Vni::new(1041).unwrap() }, 1450);
+        host.subnet("541", "41", "10.41.0.0/24", Some("10.41.0.1"));
+        host.subnet("641", "41", "2001:db8:41::/64", Some("2001:db8:41::1"));
+        host.plug(
+            NewPort::new("a41", "41", "fa:16:3e:41:00:05", &[("541", "10.41.0.5"), ("641", "2001:db8:41::5")])
+                .group(WEB),
+        );
+        let interfaces = [
+            NewPort::new("d1", VLAN_NET, "fa:16:3e:d1:00:01", &[(VLAN_SUBNET, "10.20.0.1")]),
+            NewPort::new("d2", "41", "fa:16:3e:d2:00:01", &[("541", "10.41.0.1"), ("641", "2001:db8:41::1")]),
+        ];
+        for interface in interfaces {
+            host.port(interface.owner("network:router_interface"));
+        }
+        let part = Distributed {
+            station: 0xabcd,
+            central,
+            central_addresses: if central {
+                [].into()
+            } else {
+                ["10.20.0.7", "10.41.0.7", "2001:db8:41::7"].map(ip).into()
+            },
+        };
+        let mut router = Router {
+            admin_state_up: true,
+            interfaces: ["d1", "d2"].map(id).into(),
+            distributed: Some(part),
+            ..Router::default()
+        };
+        if central {
+            router.snat_ports = ["c1", "c2", "c3"].map(id).into();
+            let ports = [
+                NewPort::new("c1", VLAN_NET, "fa:16:3e:c1:00:07", &[(VLAN_SUBNET, "10.20.0.7")]),
+                NewPort::new("c2", "41", "fa:16:3e:c2:00:07", &[("541", "10.41.0.7")]),
+                NewPort::new("c3", "41", "fa:16:3e:c3:00:07", &[("641", "2001:db8:41::7")]),
+            ];
+            for port in ports {
+                host.port(port.owner("network:router_centralized_snat"));
+            }
+            host.port(
+                NewPort::new("d9", EXT_NET, "fa:16:3e:d9:00:01", &[(EXT_SUBNET, "198.51.100.182")])
+                    .owner("network:router_gateway"),
+            );
+            router.gateway = Some(Gateway { port: id("d9"), enable_snat: true });
+        }
+        if !central {
+            // The instance has a floating IP.
+            let own = host_view::station_mac(mac("fa:16:3e:d9:00:01"), 0xabcd).to_string();
+            host.port(NewPort::new("d9", EXT_NET, &own, &[]).owner("network:router_gateway"));
+            router.gateway = Some(Gateway { port: id("d9"), enable_snat: true });
+            let floating = FloatingIp { floating_address: ip("198.51.100.240"), fixed_address: ip("10.41.0.5") };
+            router.floating_ips.insert(id("3b5f7d0f-1ade-4db3-a805-00000000d15b"), floating);
+        }
+        host.view.routers.insert(id::<RouterId>(DISTRIBUTED), router);
+        for (port, network, mac_text, address) in
+            [("f1", VLAN_NET, "fa:16:3e:20:00:06", "10.20.0.6"), ("f2", "41", "fa:16:3e:41:00:06", "10.41.0.6")]
+        {
+            let remote = RemotePort {
+                network: id(network),
+                host: "peer2".into(),
+                mac: mac(mac_text),
+                addresses: [ip(address)].into(),
+                may_be_on: [].into(),
+            };
+            host.view.remote_ports.insert(id(port), remote);
+        }
+        let copies = RemotePort {
+            network: id("41"),
+            host: "peer2".into(),
+            mac: mac("fa:16:3e:d2:00:01"),
+            addresses: ["10.41.0.1", "2001:db8:41::1"].map(ip).into(),
+            may_be_on: ["peer2".to_owned()].into(),
+        };
+        host.view.remote_ports.insert(id("d2"), copies);
+        host.settle();
+        host
     }
 
     /// `08`: another host with a port on the VXLAN network, in the remote group.

@@ -17,7 +17,8 @@ pub use network::{HostRoute, Network, Segment, Subnet};
 pub use port::{AddressPair, FixedIp, Port, RemotePort, TunnelPeer};
 pub use qos::{Limit, Limits, PortQos};
 pub use router::{
-    BandwidthLimits, ConntrackHelper, FloatingIp, Gateway, MeteringRule, PortForwarding, Router, Standby,
+    BandwidthLimits, ConntrackHelper, Distributed, FloatingIp, Gateway, MeteringRule, PortForwarding, Router, Standby,
+    station_mac, station_prefix,
 };
 pub use security_group::{Direction, EtherType, Remote, RuleMatch, SecurityGroup, SecurityGroupRule};
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use super::network::HostRoute;
 use super::qos::Limit;
 use super::security_group::Direction;
-use net_types::{FloatingIpId, IpNet, MeteringLabelId, PortForwardingId, PortId, PortRange};
+use net_types::{FloatingIpId, IpNet, MacAddr, MeteringLabelId, PortForwardingId, PortId, PortRange};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -47,12 +47,25 @@ pub struct Router {
     /// it is active here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standby: Option<Standby>,
+    /// By these ports the other hosts of a distributed router reach this one, where its ways out are
+    /// (`network:router_centralized_snat`).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub snat_ports: BTreeSet<PortId>,
+    /// Of a distributed router that is on several hosts at once: this host's part. None: it is here and nowhere else, or on
+    /// hosts that agree who is active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distributed: Option<Distributed>,
 }
 
 impl Router {
     /// All its gateways, the first one first.
     pub fn gateways(&self) -> impl Iterator<Item = &Gateway> {
         self.gateway.iter().chain(&self.further_gateways)
+    }
+
+    /// Whether its ways out are on another host, but for what floating IPs of this host's ports need.
+    pub fn is_copy(&self) -> bool {
+        self.distributed.as_ref().is_some_and(|part| !part.central)
     }
 }
 
@@ -79,6 +92,33 @@ impl Standby {
     pub fn needs_company(&self) -> bool {
         self.others.len() > 1
     }
+}
+
+/// A host's part in a router that forwards on every host that has ports behind it, under the same addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distributed {
+    /// This host's number among all hosts: what of the router leaves it can be told from the same on other hosts.
+    pub station: u16,
+    /// Whether the router's ways out are here; there is one such host, or those that agree who is active.
+    pub central: bool,
+    /// Where a host that is not central leads what it has no way for: addresses of the central host's `snat_ports`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub central_addresses: BTreeSet<IpAddr>,
+}
+
+/// What a router's port sends with as its MAC address from one of several hosts, instead of that which they share.
+///
+/// A locally administered address with the host's number and the lower half of the shared one, so that the receiving host
+/// can tell which port it stands for without knowing the sender.
+pub fn station_mac(shared: MacAddr, station: u16) -> MacAddr {
+    let [first, _, _, d, e, f] = shared.0;
+    let [b, c] = station.to_be_bytes();
+    MacAddr([station_prefix(first), b, c, d, e, f])
+}
+
+/// The first octet of all such addresses; never that of the shared one.
+pub fn station_prefix(first: u8) -> u8 {
+    if first == 0x02 { 0x06 } else { 0x02 }
 }
 
 /// One of `external_gateways`.
