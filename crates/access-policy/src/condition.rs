@@ -11,6 +11,21 @@ pub enum Expected {
     Prefix(String),
 }
 
+/// What of a caller differs from that of another of the same [`crate::Standing`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Of {
+    /// The user's id.
+    User,
+    /// The project's id.
+    Project,
+    /// The domain's id.
+    Domain,
+}
+
+impl Of {
+    pub(crate) const ALL: [Self; 3] = [Self::User, Self::Project, Self::Domain];
+}
+
 /// A condition upon the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
@@ -23,6 +38,16 @@ pub enum Condition {
         /// The target's key.
         key: String,
         /// What it must be.
+        value: String,
+    },
+    /// `key` of the target equals something of the caller: as [`Condition::Equals`], which callers have in common but for the
+    /// value.
+    Own {
+        /// The target's key.
+        key: String,
+        /// What of the caller.
+        of: Of,
+        /// The caller's value.
         value: String,
     },
     /// A field of the target, or of the `collection` that it belongs to.
@@ -56,7 +81,9 @@ impl Condition {
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Equals { key, value } => target.value(key).is_some_and(|found| found == value.as_str()),
+            Self::Equals { key, value } | Self::Own { key, value, .. } => {
+                target.value(key).is_some_and(|found| found == value.as_str())
+            }
             Self::Field { collection, field, expected } => {
                 target.field(collection, field).is_some_and(|found| match expected {
                     Expected::Exactly(value) => found == value.as_str(),
@@ -136,7 +163,7 @@ impl std::fmt::Display for Condition {
         match self {
             Self::Always => f.write_str("always"),
             Self::Never => f.write_str("never"),
-            Self::Equals { key, value } => write!(f, "{key} is {value}"),
+            Self::Equals { key, value } | Self::Own { key, value, .. } => write!(f, "{key} is {value}"),
             Self::Field { collection, field, expected: Expected::Exactly(value) } => {
                 write!(f, "{collection}:{field} is {value}")
             }

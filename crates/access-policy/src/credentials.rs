@@ -1,5 +1,7 @@
 //! What policy may know of the caller.
 
+use crate::condition::Of;
+
 /// Taken from the token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
@@ -20,6 +22,15 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// The caller's own value.
+    pub fn own(&self, of: Of) -> &str {
+        match of {
+            Of::User => &self.user_id,
+            Of::Project => &self.project_id,
+            Of::Domain => &self.domain_id,
+        }
+    }
+
     pub(crate) fn has_role(&self, role: &str) -> bool {
         self.roles.iter().any(|own| own.eq_ignore_ascii_case(role))
     }
@@ -37,12 +48,33 @@ impl Credentials {
     /// The value that a rule names on its left side.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         match name {
-            "project_id" | "tenant_id" => Some(&self.project_id),
-            "user_id" => Some(&self.user_id),
-            "domain_id" => Some(&self.domain_id),
             "system_scope" => self.system_scope.then_some("all"),
             "is_admin_project" => Some(if self.is_admin_project { "True" } else { "False" }),
-            _ => None,
+            other => named(other).map(|of| self.own(of)),
         }
     }
+}
+
+/// What of the caller a rule means by a name, where callers of one standing differ.
+pub(crate) fn named(name: &str) -> Option<Of> {
+    match name {
+        "project_id" | "tenant_id" => Some(Of::Project),
+        "user_id" => Some(Of::User),
+        "domain_id" => Some(Of::Domain),
+        _ => None,
+    }
+}
+
+/// All of a caller that the meaning of rules depends on: callers of one standing meet the same conditions, each with its own
+/// values in [`crate::Condition::Own`]. What is made from rules for one of them serves the others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Standing {
+    pub(crate) roles: Vec<String>,
+    pub(crate) service_roles: Vec<String>,
+    pub(crate) is_admin_project: bool,
+    pub(crate) is_of_another_scope: bool,
+    /// Of [`Of::ALL`], which the caller has at all.
+    pub(crate) has: [bool; Of::ALL.len()],
+    /// These themselves, where a rule names one.
+    pub(crate) named: Option<[String; Of::ALL.len()]>,
 }

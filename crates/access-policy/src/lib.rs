@@ -22,8 +22,8 @@ mod file;
 mod language;
 mod policy;
 
-pub use condition::{Condition, Expected, Target};
-pub use credentials::Credentials;
+pub use condition::{Condition, Expected, Of, Target};
+pub use credentials::{Credentials, Standing};
 pub use file::PolicyFileError;
 pub use language::{PolicyError, Rule};
 pub use policy::{Listed, Policy};

@@ -1,7 +1,7 @@
 //! A set of named rules, and what they mean for a caller.
 
-use crate::condition::{Condition, Expected};
-use crate::credentials::Credentials;
+use crate::condition::{Condition, Expected, Of};
+use crate::credentials::{Credentials, Standing, named};
 use crate::defaults;
 use crate::file::{self, PolicyFileError};
 use crate::language::Rule;
@@ -11,6 +11,8 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     rules: HashMap<String, Source>,
+    /// Whether a rule asks for one certain user, project or domain.
+    names_callers: bool,
 }
 
 /// A rule with what it was read from.
@@ -48,6 +50,7 @@ impl Policy {
             };
             policy.rules.insert(rule.name.into(), source);
         }
+        policy.names_callers = policy.rules.values().any(|source| names_callers(&source.rule));
         policy
     }
 
@@ -68,6 +71,7 @@ impl Policy {
         }
         policy.rules.extend(own);
         file::check(&policy.rules, &order)?;
+        policy.names_callers = policy.rules.values().any(|source| names_callers(&source.rule));
         Ok(policy)
     }
 
@@ -98,6 +102,18 @@ impl Policy {
         ["context_is_admin", "context_with_global_access", "service_api", "context_is_advsvc"]
             .iter()
             .any(|rule| self.condition(rule, credentials) == Condition::Always)
+    }
+
+    /// What of the caller [`Policy::condition`] depends on, but for the values in [`Condition::Own`].
+    pub fn standing(&self, credentials: &Credentials) -> Standing {
+        Standing {
+            roles: credentials.roles.clone(),
+            service_roles: credentials.service_roles.clone(),
+            is_admin_project: credentials.is_admin_project,
+            is_of_another_scope: credentials.is_of_another_scope(),
+            has: Of::ALL.map(|of| !credentials.own(of).is_empty()),
+            named: self.names_callers.then(|| Of::ALL.map(|of| credentials.own(of).to_owned())),
+        }
     }
 
     /// What the target must be for the caller to be allowed. A rule that does not exist is the rule `default`.
@@ -141,7 +157,10 @@ impl Policy {
             Rule::Matches { caller, target } => match credentials.value(caller) {
                 // Without a project nothing is one's own, not even what belongs to nobody.
                 None | Some("") => Condition::Never,
-                Some(value) => Condition::Equals { key: project(target), value: value.to_owned() },
+                Some(value) => match named(caller) {
+                    Some(of) => Condition::Own { key: project(target), of, value: value.to_owned() },
+                    None => Condition::Equals { key: project(target), value: value.to_owned() },
+                },
             },
             Rule::Field { collection, field, expected } => Condition::Field {
                 collection: collection.clone(),
@@ -158,6 +177,16 @@ impl Policy {
             Rule::Or(rules) => Condition::any(rules.iter().map(|rule| self.reduce(rule, credentials, depth))),
             Rule::Not(rule) => self.reduce(rule, credentials, depth).negated(),
         }
+    }
+}
+
+/// Whether a rule asks for one certain user, project or domain.
+fn names_callers(rule: &Rule) -> bool {
+    match rule {
+        Rule::Constant { caller, .. } => named(caller).is_some(),
+        Rule::And(rules) | Rule::Or(rules) => rules.iter().any(names_callers),
+        Rule::Not(rule) => names_callers(rule),
+        _ => false,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::auth::Authenticator;
 use crate::config::ApiConfig;
+use crate::engine::Plans;
 use access_policy::Policy;
+use network_model::dns;
 use network_store::NetworkConfig;
 use std::sync::{Arc, PoisonError, RwLock};
 use store::Store;
@@ -19,6 +21,10 @@ pub struct Api {
     pub config: ApiConfig,
     /// What networks may be.
     pub network: Arc<NetworkConfig>,
+    /// What follows from all these and need not be thought of again.
+    pub(crate) plans: Plans,
+    /// What stands behind the name of a host: a dot and the deployment's domain, or nothing.
+    pub(crate) dot_domain: String,
 }
 
 impl Api {
@@ -29,8 +35,12 @@ impl Api {
         config: ApiConfig,
         network: Arc<NetworkConfig>,
     ) -> Arc<Self> {
-        Arc::new(Self { store, authenticator, policy: Policy::neutron(), config, network })
+        let domain = dns::with_dot(&network.dns_domain);
+        let dot_domain = if domain.is_empty() { domain } else { format!(".{domain}") };
+        let policy = Policy::neutron();
+        Arc::new(Self { store, authenticator, policy, config, network, plans: Plans::default(), dot_domain })
     }
+
     /// The same with other rules of policy.
     pub fn with_policy(&self, policy: Policy) -> Arc<Self> {
         Arc::new(Self {
@@ -39,6 +49,8 @@ impl Api {
             policy,
             config: self.config.clone(),
             network: Arc::clone(&self.network),
+            plans: Plans::default(),
+            dot_domain: self.dot_domain.clone(),
         })
     }
 }

@@ -42,7 +42,8 @@ async fn handle(State(current): State<Current>, request: Request<Body>) -> Respo
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
-    let id = format!("req-{}", uuid::Uuid::new_v4());
+    // From the thread's own generator: asking the kernel for every request costs more than the rest of this line.
+    let id = format!("req-{}", uuid::Builder::from_random_bytes(rand::random()).into_uuid());
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HeaderName::from_static("x-openstack-request-id"), value);
     }

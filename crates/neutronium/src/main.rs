@@ -21,6 +21,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+/// A tenth less processor time for the API's answers than the C library's, which gives large blocks back to the kernel only to
+/// ask for them again (docs/benchmarks.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// OpenStack networking: server, host agent, and a lab of simulated hosts.
 #[derive(Debug, Parser)]
 #[command(

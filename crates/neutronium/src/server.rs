@@ -11,6 +11,7 @@
 pub mod config;
 mod listen;
 pub mod policy;
+mod workers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use tokio::task::JoinSet;
 use crate::exit::{Exit, Failure, sentence};
 use crate::signals;
 use config::{IdentityProvider, ServerConfig};
+use workers::{Stage, Workers};
 
 /// How long requests in flight may take after SIGTERM. The agents' streams never end by themselves.
 const GRACE: Duration = Duration::from_secs(1);
@@ -62,25 +64,42 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
     let end = signals::end()?;
     let listeners = listen::all(&config.listen).map_err(Failure::failed)?;
     // What runs besides answering requests ends with its handle.
-    let (router, _background) = build(config).await?;
+    let (router, background) = build(config).await?;
 
-    let (stop, stopped) = watch::channel(false);
+    let (stage, reached) = watch::channel(Stage::Running);
+    let cannot = |error| Failure::failed(format!("cannot start the server's threads: {error}"));
+    let mut workers = (!background.waits).then(|| Workers::start(&router, &reached)).transpose().map_err(cannot)?;
     let mut servers = JoinSet::new();
+    let mut listening = JoinSet::new();
     for listener in listeners {
-        let (router, mut stopped) = (router.clone(), stopped.clone());
         let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
         tracing::info!(address, "listening");
+        if let Some(workers) = &workers {
+            listening.spawn(Workers::share_out(workers.queues(), listener));
+            continue;
+        }
+        let (router, mut reached) = (router.clone(), reached.clone());
         servers.spawn(async move {
-            let until = async move { drop(stopped.wait_for(|stop| *stop).await) };
+            let until = async move { drop(reached.wait_for(|stage| *stage >= Stage::Ending).await) };
             axum::serve(quick(listener), router).with_graceful_shutdown(until).await
         });
     }
     end.await;
     tracing::info!("ending");
-    stop.send_replace(true);
-    let all = async { while servers.join_next().await.is_some() {} };
+    listening.shutdown().await;
+    stage.send_replace(Stage::Ending);
+    let all = async {
+        while servers.join_next().await.is_some() {}
+        if let Some(workers) = &mut workers {
+            workers.finished().await;
+        }
+    };
     if tokio::time::timeout(GRACE, all).await.is_err() {
         tracing::debug!("streams were still open");
+    }
+    stage.send_replace(Stage::Closing);
+    if let Some(workers) = workers {
+        workers.join();
     }
     Ok(())
 }
@@ -96,6 +115,8 @@ fn quick(listener: TcpListener) -> impl axum::serve::Listener<Io = tokio::net::T
 struct Background {
     _feed: Feed,
     _notifier: Option<Notifier>,
+    /// Whether looking at the database is waiting for another process.
+    waits: bool,
 }
 
 /// The server's name among those on its database, the same after a restart.
@@ -131,6 +152,7 @@ async fn build(config: ServerConfig) -> Result<(Router, Background), Failure> {
     let feed = Feed::start(store.clone(), config.agents, Arc::clone(&network)).await.map_err(|error| failed(&error))?;
     let rules = policy::File::of(&config.api);
     let policy = rules.as_ref().map_or_else(|| Ok(Policy::neutron()), policy::File::read).map_err(Failure::refused)?;
+    let waits = store.is_shared();
     let api = Api::new(store, authenticator, config.api, network).with_policy(policy);
     let api = Current::from(api);
     if let Some(rules) = rules {
@@ -138,5 +160,5 @@ async fn build(config: ServerConfig) -> Result<(Router, Background), Failure> {
         tokio::spawn(rules.follow(signals::reload()?, move |policy| api.set_policy(policy)));
     }
     let router = identity.nest("/agent/v1", feed.router()).merge(metadata).merge(api_server::router(api));
-    Ok((router, Background { _feed: feed, _notifier: notifier }))
+    Ok((router, Background { _feed: feed, _notifier: notifier, waits }))
 }

@@ -42,11 +42,14 @@ pub struct Target {
     pub address: SocketAddr,
     /// Whose processor time counts.
     pub pids: Vec<u32>,
+    /// Whose processor time counts with that of its children.
+    pub family: Option<u32>,
 }
 
 impl Target {
     fn cpu_ms(&self) -> Result<f64, Failure> {
-        self.pids.iter().map(|pid| machine::cpu_ms(*pid)).sum()
+        let alone = self.pids.iter().map(|pid| machine::cpu_ms(*pid));
+        alone.chain(self.family.map(machine::family_cpu_ms)).sum()
     }
 }
 

@@ -17,10 +17,21 @@ const PASSWORD: &str = "bench";
 const QUOTAS: [&str; 7] =
     ["network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule"];
 
+/// A database server in place of SQLite.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// `postgresql://...`, of an empty database.
+    pub url: String,
+    /// Its first process; what that one and its children use is counted.
+    pub pid: u32,
+}
+
 /// A running server; its end, and that of its files, when dropped.
 pub struct Server {
     child: Child,
     folder: PathBuf,
+    /// Process of the database server, if it is apart.
+    database: Option<u32>,
     /// Where it listens.
     pub address: SocketAddr,
     /// How long it took from the start of the process to the first answer, on an empty database.
@@ -29,7 +40,7 @@ pub struct Server {
 
 impl Server {
     /// Starts `neutronium server` with its state in a new folder of `place`, which should be on a disk.
-    pub fn start(binary: &Path, place: &Path) -> Result<Self, Failure> {
+    pub fn start(binary: &Path, place: &Path, database: Option<&Database>) -> Result<Self, Failure> {
         let folder = place.join(format!("neutronium-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(cannot(&format!("make {}", folder.display())))?;
         // Free now; the server takes it in a moment.
@@ -39,8 +50,9 @@ impl Server {
         let file = folder.join("server.toml");
         // Limits that are never reached, but are checked.
         let quotas = QUOTAS.map(|name| format!("{name} = 1000000\n")).concat();
+        let elsewhere = database.map(|database| format!("database = \"{}\"\n", database.url)).unwrap_or_default();
         let config = format!(
-            "[server]\nlisten = [\"{address}\"]\nstate_dir = \"{}\"\n\
+            "[server]\nlisten = [\"{address}\"]\nstate_dir = \"{}\"\n{elsewhere}\
              [identity]\nadmin_password = \"{PASSWORD}\"\n\
              [ml2]\nvni_ranges = [\"1:1000000\"]\nflat_networks = [\"physnet1\"]\n\
              [network.quotas]\n{quotas}",
@@ -63,7 +75,8 @@ impl Server {
                 let _ = std::fs::remove_dir_all(&folder);
                 cannot(&format!("{} server", binary.display()))(error)
             })?;
-        let mut server = Self { child, folder, address, started_after: Duration::ZERO };
+        let database = database.map(|database| database.pid);
+        let mut server = Self { child, folder, database, address, started_after: Duration::ZERO };
         while Connection::open(address).is_err() {
             let ended = server.child.try_wait().map_err(cannot("wait for the server"))?;
             if ended.is_some() || start.elapsed() > Duration::from_secs(30) {
@@ -81,9 +94,9 @@ impl Server {
         self.child.id()
     }
 
-    /// As what it is measured: SQLite is in the process.
+    /// As what it is measured: SQLite is in the process, a database server beside it.
     pub fn target(&self) -> Target {
-        Target { address: self.address, pids: vec![self.pid()] }
+        Target { address: self.address, pids: vec![self.pid()], family: self.database }
     }
 
     /// The administrator, in the project admin.

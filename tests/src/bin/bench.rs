@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use system_tests::bench::load::Target;
-use system_tests::bench::server::Server;
+use system_tests::bench::server::{Database, Server};
 use system_tests::bench::{Table, api, hosts, machine, scale};
 use system_tests::{Failure, Lab};
 
@@ -33,6 +33,12 @@ struct Arguments {
     /// Requests per operation of the API.
     #[arg(long, default_value_t = 1000)]
     requests: usize,
+    /// An empty database of a PostgreSQL for the API's server in place of SQLite (postgresql://...); takes one part.
+    #[arg(long, requires = "database_pid", requires = "only")]
+    database: Option<String>,
+    /// The first process of that PostgreSQL: what it costs is counted.
+    #[arg(long)]
+    database_pid: Option<u32>,
     /// A Neutron that takes headers at their word, to ask the same of in the same run: its address (127.0.0.1:9696).
     #[arg(long, requires = "peer_pids")]
     peer: Option<SocketAddr>,
@@ -96,15 +102,16 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         tables.push(table);
     };
     let place = arguments.state_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let database = arguments.database.clone().zip(arguments.database_pid).map(|(url, pid)| Database { url, pid });
     if wants(Part::Api) {
-        let server = Server::start(&arguments.server_binary, &place)?;
+        let server = Server::start(&arguments.server_binary, &place, database.as_ref())?;
         let amount = api::Amount { requests: arguments.requests, lists: (arguments.requests / 5).max(1) };
-        let peer = arguments.peer.map(|address| Target { address, pids: arguments.peer_pids.clone() });
+        let peer = arguments.peer.map(|address| Target { address, pids: arguments.peer_pids.clone(), family: None });
         let theirs = api::Amount { requests: arguments.peer_requests, lists: (arguments.peer_requests / 10).max(1) };
         api::run(&server, amount, peer.as_ref().map(|peer| (peer, theirs)))?.into_iter().for_each(&mut show);
     }
     if wants(Part::Scale) {
-        let server = Server::start(&arguments.server_binary, &place)?;
+        let server = Server::start(&arguments.server_binary, &place, database.as_ref())?;
         let sample = (arguments.requests / 2).max(1);
         scale::run(&server, &arguments.marks, sample)?.into_iter().for_each(&mut show);
     }

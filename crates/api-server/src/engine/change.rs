@@ -1,10 +1,11 @@
 //! Changes: body, policy, quota, rules and the answer, in one unit of work.
 
 use super::place::{Place, is_visible};
-use super::shape::Shape;
+use super::plan::{Plan, Shown};
+use super::sql::Given;
 use super::tags::TagChange;
 use super::target::ObjectTarget;
-use super::{one_where, wrapped};
+use super::{given, one, wrapped};
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::registry::{Answer, RelationChange, Rules};
@@ -14,6 +15,7 @@ use api_schema::{Attribute, Resource, Visible, resources};
 use network_store::{Caller, Work, quota};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use store::{Snapshot, StoreError, Tx};
 use uuid::Uuid;
 
@@ -148,10 +150,10 @@ impl Changing<'_> {
             (Some(create), None) => values.map(|values| create(&work, values)).collect::<Result<_, _>>()?,
             (None, None) => return Err(ApiError::NoSuchMethod),
         };
-        let shape = Shape::made(resource, &self.api.policy, self.who);
+        let plan = self.plan(Shown::Made);
         let mut objects = Vec::with_capacity(ids.len());
         for id in ids {
-            objects.push(self.written(tx, &shape, id)?);
+            objects.push(self.written(tx, &plan, id)?);
         }
         Ok(Outcome::Created(match objects.as_slice() {
             [object] if !bulk => wrapped(resource, object),
@@ -180,8 +182,7 @@ impl Changing<'_> {
         } else if !values.is_empty() || self.rules().empty_update {
             update(&self.work(tx), uuid, values)?;
         }
-        let shape = Shape::alone(resource, &self.api.policy, self.who, &[]);
-        Ok(Outcome::Done(wrapped(resource, &self.written(tx, &shape, uuid)?)))
+        Ok(Outcome::Done(wrapped(resource, &self.written(tx, &self.plan(Shown::Alone), uuid)?)))
     }
 
     /// A change that only says what is so. The rules decide, since saying it may be refused or mean more than it says (a host
@@ -229,8 +230,7 @@ impl Changing<'_> {
         Ok(Outcome::Done(match action(&self.work(tx), uuid, body)? {
             Answer::Body(value) => value.to_string().into_bytes(),
             shown @ (Answer::Object | Answer::Bare) => {
-                let shape = Shape::alone(self.resource(), &self.api.policy, self.who, &[]);
-                let object = self.written(tx, &shape, uuid)?;
+                let object = self.written(tx, &self.plan(Shown::Alone), uuid)?;
                 if matches!(shown, Answer::Bare) { object } else { wrapped(self.resource(), &object) }
             }
         }))
@@ -258,11 +258,14 @@ impl Changing<'_> {
     }
 
     /// The answer to a change: the object as it now is.
-    fn written(&self, tx: &Tx<'_>, shape: &Shape, id: Uuid) -> Result<Vec<u8>, ApiError> {
-        let found = one_where(self.api, tx, self.who, shape, |sql| {
-            format!("{}.id = {}", shape.resource.table, sql.bind(id.to_string()))
-        })?;
-        found.map(|(_, json)| json).ok_or_else(|| self.place.not_found(&id.to_string()))
+    fn written(&self, tx: &Tx<'_>, plan: &Plan, id: Uuid) -> Result<Vec<u8>, ApiError> {
+        let id = id.to_string();
+        let found = one(tx, plan, plan.by_id(), &Given { key: &id, ..given(self.api, self.who) })?;
+        found.map(|(_, json)| json).ok_or_else(|| self.place.not_found(&id))
+    }
+
+    fn plan(&self, shown: Shown) -> Arc<Plan> {
+        self.api.plans.of(self.resource(), shown, &[], (self.api, self.who))
     }
 
     /// What a new object shall belong to must exist for the caller.

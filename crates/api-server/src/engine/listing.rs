@@ -84,6 +84,11 @@ impl Listing {
         Ok(())
     }
 
+    /// Whether everything is asked for, in the order that nobody asked for: by id.
+    pub fn is_whole_by_id(&self) -> bool {
+        self.sort.is_empty() && self.limit == 0 && !self.reverse
+    }
+
     /// The expressions (as declarations have them) that order the list, the id last, and whether each rises.
     pub fn order(&self, resource: &Resource) -> Vec<(String, bool)> {
         let mut order: Vec<(String, bool)> = Vec::new();

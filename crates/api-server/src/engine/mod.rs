@@ -7,6 +7,7 @@ mod before_list;
 mod change;
 mod listing;
 mod place;
+mod plan;
 mod render;
 mod shape;
 mod sql;
@@ -17,6 +18,7 @@ pub use before_list::{lacks, make_before_list};
 pub use change::{Change, Outcome};
 pub use listing::Listing;
 pub use place::Place;
+pub use plan::Plans;
 pub use tags::TagChange;
 
 use crate::api::Api;
@@ -26,22 +28,19 @@ use crate::registry::{Computed, ComputedRule, LookRule, Relation};
 use access_policy::Credentials;
 use api_schema::{Resource, Stored};
 use jiff::{SignedDuration, Timestamp};
-use network_model::dns;
 use place::is_visible;
-use render::{Fetch, Rendered, add_members};
+use plan::{Plan, Shown};
+use render::{Rendered, add_members};
 use serde_json::json;
-use shape::Shape;
 use sql::{Given, Sql};
 use store::{Snapshot, StoreError, Value};
 use target::ObjectTarget;
 
-/// What declarations leave open and this request fills in.
-fn given(api: &Api, who: &Credentials) -> Given {
+/// What statements leave open and this request fills in; without the object that its path names.
+fn given<'a>(api: &'a Api, who: &'a Credentials) -> Given<'a> {
     let down = SignedDuration::from_secs(api.network.agent_down_time.into());
     let alive_since = Timestamp::now().checked_sub(down).unwrap_or(Timestamp::UNIX_EPOCH);
-    let domain = dns::with_dot(&api.network.dns_domain);
-    let dot_domain = if domain.is_empty() { domain } else { format!(".{domain}") };
-    Given { alive_since, project: who.project_id.clone(), dot_domain, related_to: None }
+    Given { alive_since, who, dot_domain: &api.dot_domain, related_to: None, key: "", parent: "" }
 }
 
 /// `{"ports": [...], "ports_links": [...]}`.
@@ -56,11 +55,12 @@ pub fn list(
     url: &str,
 ) -> Result<Vec<u8>, ApiError> {
     place.check_parent(api, snapshot, who)?;
-    let given = given(api, who);
-    let among = |sql: &mut Sql| place.condition(sql);
+    let parent = place.parent().map(|(_, id)| id).unwrap_or_default();
+    let given = Given { parent: &parent, ..given(api, who) };
+    let among = |sql: &mut Sql| Place::condition(place.resource(), sql);
     let listed =
         Listed { resource: place.resource(), also: &[], computed: place.rules.computed, given: &given, among: &among };
-    listed.read(api, snapshot, who, query, url)
+    listed.read(api, snapshot, query, url)
 }
 
 /// The objects that another object has to do with.
@@ -80,10 +80,11 @@ pub fn related(
     if api.policy.condition(relation.policy, who) != access_policy::Condition::Always {
         return Err(ApiError::Forbidden(format!("rule:{}", relation.policy)));
     }
-    let given = Given { related_to: Some(canonical(id)), ..given(api, who) };
+    let id = canonical(id);
+    let given = Given { related_to: Some(&id), ..given(api, who) };
     let among = |sql: &mut Sql| sql.expression(relation.condition);
     let (resource, also) = (relation.resource, relation.also);
-    Listed { resource, also, computed: None, given: &given, among: &among }.read(api, snapshot, who, query, url)
+    Listed { resource, also, computed: None, given: &given, among: &among }.read(api, snapshot, query, url)
 }
 
 /// The objects that a list is made from, and what it shows of each.
@@ -92,45 +93,40 @@ struct Listed<'a> {
     /// Beside the resource's own attributes.
     also: &'static [(&'static str, Stored)],
     computed: Option<ComputedRule>,
-    given: &'a Given,
+    given: &'a Given<'a>,
     /// The SQL condition that says which objects it has, before any filter.
     among: &'a dyn Fn(&mut Sql) -> String,
 }
 
 impl Listed<'_> {
-    fn read(
-        &self,
-        api: &Api,
-        snapshot: &Snapshot<'_>,
-        who: &Credentials,
-        query: &Query,
-        url: &str,
-    ) -> Result<Vec<u8>, ApiError> {
+    fn read(&self, api: &Api, snapshot: &Snapshot<'_>, query: &Query, url: &str) -> Result<Vec<u8>, ApiError> {
         let Self { resource, given, .. } = *self;
         let listing = Listing::parse(resource, query, api.config.pagination_max_limit)?;
-        let shape = Shape::visible(resource, &api.policy, who, &listing.fields).with(self.also, &listing.fields);
-        let mut fetch = Fetch::new(&shape, given);
-        let visible = fetch.sql.visible(resource, &api.policy, who);
-        fetch.sql.push(&format!(" WHERE {visible}"));
-        let among = (self.among)(&mut fetch.sql);
-        fetch.sql.push(&format!(" AND {among}"));
-        listing.write_filters(resource, &mut fetch.sql)?;
+        let plan = api.plans.of(resource, Shown::Listed(self.also), &listing.fields, (api, given.who));
+        let mut sql = plan.listed(api, given.who).clone();
+        let among = (self.among)(&mut sql);
+        sql.push(&format!(" AND {among}"));
+        listing.write_filters(resource, &mut sql)?;
         let order = listing.order(resource);
         if let Some(marker) = &listing.marker {
-            after_marker(snapshot, resource, &order, listing.reverse, marker, given, &mut fetch)?;
+            after_marker(snapshot, resource, &order, listing.reverse, marker, given, &mut sql)?;
         }
-        let mut directions = Vec::with_capacity(order.len());
-        for (column, rises) in &order {
-            let column = fetch.sql.expression(column);
-            directions.push(format!("{column} {}", if *rises == listing.reverse { "DESC" } else { "ASC" }));
-        }
-        let order_by = directions.join(", ");
-        fetch.sql.push(&format!(" ORDER BY {order_by}"));
-        if listing.limit > 0 {
-            let limit = fetch.sql.bind(listing.limit);
-            fetch.sql.push(&format!(" LIMIT {limit}"));
-        }
-        let mut page = fetch.run(snapshot)?;
+        let mut page = if listing.is_whole_by_id() {
+            plan.fetch.run_by_id(snapshot, &sql, given)?
+        } else {
+            let mut directions = Vec::with_capacity(order.len());
+            for (column, rises) in &order {
+                let column = sql.expression(column);
+                directions.push(format!("{column} {}", if *rises == listing.reverse { "DESC" } else { "ASC" }));
+            }
+            let order_by = directions.join(", ");
+            sql.push(&format!(" ORDER BY {order_by}"));
+            if listing.limit > 0 {
+                let limit = sql.bind(listing.limit);
+                sql.push(&format!(" LIMIT {limit}"));
+            }
+            plan.fetch.run(snapshot, &sql, given)?
+        };
         if listing.reverse {
             page.objects.reverse();
             page.keys.reverse();
@@ -199,29 +195,29 @@ fn after_marker(
     order: &[(String, bool)],
     reverse: bool,
     marker: &str,
-    given: &Given,
-    fetch: &mut Fetch<'_>,
+    given: &Given<'_>,
+    sql: &mut Sql,
 ) -> Result<(), ApiError> {
-    let mut look = Sql::new(given);
+    let mut look = Sql::new();
     let id = look.bind(marker.to_owned());
     let columns: Vec<String> = order.iter().map(|(column, _)| look.expression(column)).collect();
     let columns = columns.join(", ");
     look.push(&format!("SELECT {columns} FROM {} WHERE {}.id = {id}", resource.from, resource.table));
-    let values = snapshot.query_opt(&look.text, &look.params, |row| {
+    let values = snapshot.query_opt(&look.text, &look.values(given, &[]), |row| {
         (0..order.len()).map(|index| row.get::<Value<'static>>(index)).collect::<Result<Vec<_>, _>>()
     })?;
     let values = values.ok_or_else(|| ApiError::not_found(resource, marker))?;
     let mut alternatives = Vec::new();
     let mut equal: Vec<String> = Vec::new();
     for ((column, rises), value) in order.iter().zip(values) {
-        let column = fetch.sql.expression(column);
-        let placeholder = fetch.sql.bind(value);
+        let column = sql.expression(column);
+        let placeholder = sql.bind(value);
         let mut condition = equal.clone();
         condition.push(format!("{column} {} {placeholder}", if *rises == reverse { "<" } else { ">" }));
         alternatives.push(condition.join(" AND "));
         equal.push(format!("{column} = {placeholder}"));
     }
-    fetch.sql.push(&format!(" AND (({}))", alternatives.join(") OR (")));
+    sql.push(&format!(" AND (({}))", alternatives.join(") OR (")));
     Ok(())
 }
 
@@ -235,8 +231,8 @@ pub fn show(
     query: &Query,
 ) -> Result<Vec<u8>, ApiError> {
     let fields: Vec<String> = query.all("fields").filter(|field| !field.is_empty()).map(str::to_owned).collect();
-    let shape = Shape::alone(place.resource(), &api.policy, who, &fields);
-    let (id, mut object) = place.look(api, snapshot, who, &shape, id)?;
+    let plan = api.plans.of(place.resource(), Shown::Alone, &fields, (api, who));
+    let (id, mut object) = place.look(api, snapshot, who, &plan, id)?;
     if let Some(rule) = place.resource().show_rule
         && api.policy.condition(rule, who) != access_policy::Condition::Always
     {
@@ -273,19 +269,14 @@ fn wrapped(resource: &Resource, object: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The first object that meets a condition: its id and its JSON.
-fn one_where(
-    api: &Api,
+/// The first object that a statement of a plan finds: its id and its JSON.
+fn one(
     snapshot: &Snapshot<'_>,
-    who: &Credentials,
-    shape: &Shape,
-    condition: impl FnOnce(&mut Sql) -> String,
+    plan: &Plan,
+    sql: &Sql,
+    given: &Given<'_>,
 ) -> Result<Option<(String, Vec<u8>)>, ApiError> {
-    let given = given(api, who);
-    let mut fetch = Fetch::new(shape, &given);
-    let condition = condition(&mut fetch.sql);
-    fetch.sql.push(&format!(" WHERE {condition}"));
-    let mut rendered = fetch.run(snapshot)?;
+    let mut rendered = plan.fetch.run(snapshot, sql, given)?;
     let json = (!rendered.objects.is_empty()).then(|| rendered.object(0).to_vec());
     Ok(json.map(|json| (rendered.keys.swap_remove(0), json)))
 }

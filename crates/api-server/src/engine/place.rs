@@ -1,8 +1,8 @@
 //! Where in the API a request stands: a collection, at the top or inside an object.
 
-use super::shape::Shape;
-use super::sql::Sql;
-use super::{canonical, given, one_where};
+use super::plan::{Plan, Shown};
+use super::sql::{Given, Name, Sql};
+use super::{canonical, given, one};
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::registry::{self, Rules};
@@ -101,15 +101,13 @@ impl Place {
         api: &Api,
         snapshot: &Snapshot<'_>,
         who: &Credentials,
-        shape: &Shape,
+        plan: &Plan,
         key: &str,
     ) -> Result<(String, Vec<u8>), ApiError> {
         self.check_parent(api, snapshot, who)?;
-        let found = one_where(api, snapshot, who, shape, |sql| {
-            let key = sql.bind(canonical(key));
-            let here = format!("{} = {key} AND {}", self.resource().path_column(), self.condition(sql));
-            format!("{here} AND {}", sql.visible(self.resource(), &api.policy, who))
-        })?;
+        let parent = self.parent().map(|(_, id)| id).unwrap_or_default();
+        let given = Given { key: &canonical(key), parent: &parent, ..given(api, who) };
+        let found = one(snapshot, plan, plan.named(api, who), &given)?;
         found.ok_or_else(|| self.not_found(key))
     }
 
@@ -122,7 +120,8 @@ impl Place {
         key: &str,
     ) -> Result<(Uuid, Map<String, Value>), ApiError> {
         let resource = self.resource();
-        let (id, json) = self.look(api, snapshot, who, &Shape::everything(resource), key)?;
+        let plan = api.plans.of(resource, Shown::Everything, &[], (api, who));
+        let (id, json) = self.look(api, snapshot, who, &plan, key)?;
         let mut object: Map<String, Value> = serde_json::from_slice(&json)
             .map_err(|error| ApiError::Declaration { resource: resource.name, reason: error.to_string() })?;
         self.add_parent(&mut object);
@@ -136,10 +135,10 @@ impl Place {
         }
     }
 
-    /// The SQL condition that says: in the object that this place is inside.
-    pub fn condition(&self, sql: &mut Sql) -> String {
-        match self.parent() {
-            Some((parent, id)) => sql.is_one_of(parent.column, [id.into()]),
+    /// The SQL condition that says: in the object that places of this resource are inside ([`Name::Parent`]).
+    pub fn condition(resource: &Resource, sql: &mut Sql) -> String {
+        match &resource.inside {
+            Some(parent) => format!("{} = {}", parent.column, sql.given(Name::Parent)),
             None => "1 = 1".to_owned(),
         }
     }
@@ -153,13 +152,8 @@ pub fn is_visible(
     who: &Credentials,
     id: &str,
 ) -> Result<bool, StoreError> {
-    let mut sql = Sql::new(&given(api, who));
-    let id = sql.bind(canonical(id));
-    let visible = sql.visible(resource, &api.policy, who);
-    let text = format!(
-        "SELECT 1 FROM {from} WHERE {key} = {id} AND {visible}",
-        from = resource.from,
-        key = resource.path_column()
-    );
-    snapshot.exists(&text, &sql.params)
+    let plan = api.plans.of(resource, Shown::Everything, &[], (api, who));
+    let sql = plan.there(api, who);
+    let given = Given { key: &canonical(id), ..given(api, who) };
+    snapshot.exists(&sql.text, &sql.values(&given, &[]))
 }

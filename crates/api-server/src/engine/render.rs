@@ -3,14 +3,15 @@
 //! One query gives the objects; each is written as it comes, leaving a hole where rows of another table belong. One query
 //! per such table then gives the rows of all objects at once, and the holes are filled while copying the bytes together.
 
-use super::shape::{Column, Node, Shape, Source};
+use super::shape::{Column, Field, Node, Shape, Source};
 use super::sql::{Given, Sql};
 use crate::registry::Computed;
-use api_schema::Children;
+use api_schema::{Children, Nested, Resource};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 use store::{Row, Snapshot, StoreError, Value};
 
 /// Objects as JSON.
@@ -72,27 +73,30 @@ pub fn add_members(object: &mut Vec<u8>, members: &[Computed]) {
     object.push(b'}');
 }
 
-/// A query for objects of one shape, to be completed with WHERE, ORDER BY and LIMIT.
-pub struct Fetch<'a> {
-    shape: &'a Shape,
-    given: &'a Given,
+/// How objects of one shape are read: made once, used by many requests.
+#[derive(Debug)]
+pub struct Fetch {
+    /// Of which resource.
+    pub resource: &'static Resource,
+    fields: Vec<Field>,
+    sources: Vec<Reading>,
     /// For each field the position of its guard in the row.
     guards: Vec<Option<usize>>,
     /// The position of the id of the object they belong to.
     owner: Option<usize>,
-    /// The statement: up to and with FROM.
-    pub sql: Sql,
+    /// The statement up to and with FROM, to be completed with WHERE, ORDER BY and LIMIT.
+    pub select: Sql,
 }
 
-impl<'a> Fetch<'a> {
+impl Fetch {
     /// Objects by themselves.
-    pub fn new(shape: &'a Shape, given: &'a Given) -> Self {
-        Self::of(shape, None, given)
+    pub fn new(shape: Shape) -> Self {
+        Self::of(shape, None)
     }
 
     /// Objects that belong to others, whose ids `owner` holds.
-    fn of(shape: &'a Shape, owner: Option<&str>, given: &'a Given) -> Self {
-        let mut sql = Sql::new(given);
+    fn of(shape: Shape, owner: Option<&str>) -> Self {
+        let mut sql = Sql::new();
         let mut list = vec![format!("{}.id", shape.resource.table)];
         list.extend(shape.columns.iter().map(|column| match column {
             Column::Sql(expression) => sql.expression(expression),
@@ -109,14 +113,32 @@ impl<'a> Fetch<'a> {
         list.extend(owner.map(str::to_owned));
         let owner = owner.map(|_| list.len() - 1);
         sql.push(&format!("SELECT {} FROM {}", list.join(", "), shape.resource.from));
-        Self { shape, given, guards, owner, sql }
+        let Shape { resource, fields, sources, .. } = shape;
+        let sources = sources.into_iter().map(Reading::new).collect();
+        Self { resource, fields, sources, guards, owner, select: sql }
     }
 
-    /// Runs it.
-    pub fn run(self, snapshot: &Snapshot<'_>) -> Result<Rendered, StoreError> {
+    /// Runs the completed statement.
+    pub fn run(&self, snapshot: &Snapshot<'_>, sql: &Sql, given: &Given<'_>) -> Result<Rendered, StoreError> {
+        self.run_for(snapshot, sql, given, (&[], Order::AsRead))
+    }
+
+    /// The same, the objects then ordered by their ids: less work than having the database order all their values.
+    pub fn run_by_id(&self, snapshot: &Snapshot<'_>, sql: &Sql, given: &Given<'_>) -> Result<Rendered, StoreError> {
+        self.run_for(snapshot, sql, given, (&[], Order::ById))
+    }
+
+    /// Runs it, for the objects that belong to `wanted` where they belong to others.
+    fn run_for(
+        &self,
+        snapshot: &Snapshot<'_>,
+        sql: &Sql,
+        given: &Given<'_>,
+        (wanted, order): (&[&str], Order),
+    ) -> Result<Rendered, StoreError> {
         let mut page = Rendered::default();
         let mut holes = Vec::new();
-        snapshot.for_each(&self.sql.text, &self.sql.params, |row| {
+        snapshot.for_each(&sql.text, &sql.values(given, wanted), |row| {
             let start = page.bytes.len();
             self.write_object(row, &mut page.bytes, page.keys.len(), &mut holes)?;
             page.objects.push(start..page.bytes.len());
@@ -126,18 +148,21 @@ impl<'a> Fetch<'a> {
             }
             Ok(())
         })?;
-        if holes.is_empty() {
-            return Ok(page);
+        let mut order_of_objects: Vec<usize> = (0..page.keys.len()).collect();
+        match order {
+            Order::ById => order_of_objects.sort_unstable_by_key(|object| page.keys.get(*object)),
+            Order::AsRead if holes.is_empty() => return Ok(page),
+            Order::AsRead => {}
         }
-        let mut sources = Vec::with_capacity(self.shape.sources.len());
-        for (position, source) in self.shape.sources.iter().enumerate() {
+        let mut sources = Vec::with_capacity(self.sources.len());
+        for (position, source) in self.sources.iter().enumerate() {
             // Objects without the member ask for no rows.
             let mut objects: Vec<usize> =
                 holes.iter().filter(|hole| hole.sources.0.contains(&position)).map(|hole| hole.object).collect();
             objects.dedup();
-            sources.push(Lists::read(snapshot, source, &page.keys, &objects, self.given)?);
+            sources.push(Lists::read(snapshot, source, &page.keys, &objects, given)?);
         }
-        Ok(fill(page, &holes, &sources))
+        Ok(fill(page, &order_of_objects, &holes, &sources))
     }
 
     fn write_object(
@@ -149,7 +174,7 @@ impl<'a> Fetch<'a> {
     ) -> Result<(), StoreError> {
         out.push(b'{');
         let mut first = true;
-        for (field, guard) in self.shape.fields.iter().zip(&self.guards) {
+        for (field, guard) in self.fields.iter().zip(&self.guards) {
             if let Some(guard) = guard
                 && !row.get::<bool>(*guard)?
             {
@@ -164,6 +189,15 @@ impl<'a> Fetch<'a> {
         out.push(b'}');
         Ok(())
     }
+}
+
+/// The order of the objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// In which the database gives them.
+    AsRead,
+    /// That of their ids.
+    ById,
 }
 
 /// Where the rows of a source belong.
@@ -263,8 +297,9 @@ fn write_value(value: Value<'_>, out: &mut Vec<u8>) {
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
-    // Nearly everything that we store needs no escape.
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+    // Nearly everything that we store needs no escape. Without an early end, so that many bytes are looked at at once.
+    let special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    if !text.bytes().fold(false, |found, byte| found | special(byte)) {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
@@ -273,19 +308,22 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-fn fill(page: Rendered, holes: &[Hole], sources: &[Vec<Lists>]) -> Rendered {
+/// The objects in an order, their holes filled.
+fn fill(mut page: Rendered, order: &[usize], holes: &[Hole], sources: &[Vec<Lists>]) -> Rendered {
     let extra: usize = sources.iter().flatten().map(|lists| lists.bytes.len() + 2 * page.keys.len()).sum();
     let mut filled = Rendered {
         bytes: Vec::with_capacity(page.bytes.len() + extra),
         objects: Vec::with_capacity(page.objects.len()),
-        keys: page.keys,
-        owners: page.owners,
+        keys: ordered(&mut page.keys, order),
+        owners: ordered(&mut page.owners, order),
     };
-    let mut holes = holes.iter().peekable();
-    for range in page.objects {
+    for object in order {
+        let range = page.objects.get(*object).cloned().unwrap_or_default();
         let start = filled.bytes.len();
         let mut copied = range.start;
-        while let Some(hole) = holes.next_if(|hole| hole.position <= range.end) {
+        // They were noted object by object.
+        let from = holes.partition_point(|hole| hole.object < *object);
+        for hole in holes.iter().skip(from).take_while(|hole| hole.object == *object) {
             filled.bytes.extend_from_slice(page.bytes.get(copied..hole.position).unwrap_or_default());
             copied = hole.position;
             filled.bytes.push(b'[');
@@ -306,6 +344,11 @@ fn fill(page: Rendered, holes: &[Hole], sources: &[Vec<Lists>]) -> Rendered {
     filled
 }
 
+/// The texts in an order; none if there are none.
+fn ordered(texts: &mut [String], order: &[usize]) -> Vec<String> {
+    order.iter().filter_map(|object| texts.get_mut(*object).map(std::mem::take)).collect()
+}
+
 /// The rows of one source for every object of a page: JSON without the brackets.
 struct Lists {
     bytes: Vec<u8>,
@@ -315,6 +358,64 @@ struct Lists {
 /// So many ids are asked for with one statement; fewer are filled up by repeating one, so that few texts get prepared.
 const SIZES: [usize; 3] = [1, 16, 256];
 
+/// How a source is read.
+#[derive(Debug)]
+struct Reading {
+    what: What,
+    /// For each of [`SIZES`].
+    statements: [OnceLock<Sql>; SIZES.len()],
+}
+
+#[derive(Debug)]
+enum What {
+    /// Rows of lists.
+    Rows(Vec<Children>),
+    /// Objects.
+    Objects(Nested, Box<Fetch>),
+}
+
+impl Reading {
+    fn new(source: Source) -> Self {
+        let what = match source {
+            Source::Rows(lists) => What::Rows(lists),
+            Source::Nested(nested, shape) => What::Objects(nested, Box::new(Fetch::of(*shape, Some(nested.owner)))),
+        };
+        Self { what, statements: Default::default() }
+    }
+
+    /// The statement for so many ids, of the largest of [`SIZES`] at most.
+    fn statement(&self, count: usize) -> Option<&Sql> {
+        let mut all = SIZES.iter().zip(&self.statements);
+        let (size, statement) = all.find(|(size, _)| **size >= count)?;
+        Some(statement.get_or_init(|| self.what.statement(*size)))
+    }
+}
+
+impl What {
+    fn statement(&self, size: usize) -> Sql {
+        match self {
+            Self::Rows(lists) => {
+                let mut sql = Sql::new();
+                let Some(Children { table, owner, order, .. }) = lists.first() else { return sql };
+                let fields = lists.iter().flat_map(|list| list.fields);
+                let columns: Vec<String> = fields.map(|(_, column)| sql.expression(column)).collect();
+                let condition = sql.is_wanted(owner, size);
+                let columns = columns.join(", ");
+                sql.push(&format!(
+                    "SELECT {owner}, {columns} FROM {table} WHERE {condition} ORDER BY {owner}, {order}"
+                ));
+                sql
+            }
+            Self::Objects(Nested { owner, order, .. }, fetch) => {
+                let mut sql = fetch.select.clone();
+                let condition = sql.is_wanted(owner, size);
+                sql.push(&format!(" WHERE {condition} ORDER BY {owner}, {order}"));
+                sql
+            }
+        }
+    }
+}
+
 impl Lists {
     fn of(&self, object: usize) -> &[u8] {
         self.ranges.get(object).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
@@ -323,29 +424,25 @@ impl Lists {
     /// The lists of one source, of these objects of a page.
     fn read(
         snapshot: &Snapshot<'_>,
-        source: &Source,
+        source: &Reading,
         keys: &[String],
         objects: &[usize],
-        given: &Given,
+        given: &Given<'_>,
     ) -> Result<Vec<Self>, StoreError> {
-        let ids: Vec<&String> = objects.iter().filter_map(|object| keys.get(*object)).collect();
-        let index: HashMap<&str, usize> = ids.iter().zip(objects).map(|(id, object)| (id.as_str(), *object)).collect();
-        let count = if let Source::Rows(lists) = source { lists.len() } else { 1 };
+        let ids: Vec<&str> = objects.iter().filter_map(|object| keys.get(*object)).map(String::as_str).collect();
+        let index: HashMap<&str, usize> = ids.iter().zip(objects).map(|(id, object)| (*id, *object)).collect();
+        let count = if let What::Rows(lists) = &source.what { lists.len() } else { 1 };
         let mut lists: Vec<Self> =
             (0..count).map(|_| Self { bytes: Vec::new(), ranges: vec![0..0; keys.len()] }).collect();
         let most = SIZES.iter().copied().max().unwrap_or(1);
         for chunk in ids.chunks(most) {
-            let size = SIZES.iter().copied().find(|size| *size >= chunk.len()).unwrap_or(most);
-            let padded = chunk.iter().chain(chunk.last().into_iter().cycle()).take(size);
-            let wanted = padded.map(|id| Value::from((*id).clone()));
-            match source {
-                Source::Rows(children) => read_rows(snapshot, children, &index, wanted, given, &mut lists)?,
-                Source::Nested(nested, shape) => {
-                    let mut fetch = Fetch::of(shape, Some(nested.owner), given);
-                    let condition = fetch.sql.is_one_of(nested.owner, wanted);
-                    let order = format!(" WHERE {condition} ORDER BY {}, {}", nested.owner, nested.order);
-                    fetch.sql.push(&order);
-                    let rendered = fetch.run(snapshot)?;
+            let Some(sql) = source.statement(chunk.len()) else { continue };
+            match &source.what {
+                What::Rows(children) => {
+                    read_rows(snapshot, children, &index, (sql, &sql.values(given, chunk)), &mut lists)?;
+                }
+                What::Objects(_, fetch) => {
+                    let rendered = fetch.run_for(snapshot, sql, given, (chunk, Order::AsRead))?;
                     for (position, owner) in rendered.owners.iter().enumerate() {
                         for list in &mut lists {
                             list.append(&index, owner, rendered.object(position));
@@ -379,21 +476,11 @@ fn read_rows(
     snapshot: &Snapshot<'_>,
     lists: &[Children],
     index: &HashMap<&str, usize>,
-    wanted: impl Iterator<Item = Value<'static>>,
-    given: &Given,
+    (sql, values): (&Sql, &[Value<'_>]),
     read: &mut [Lists],
 ) -> Result<(), StoreError> {
-    let Some(Children { table, owner, order, .. }) = lists.first() else { return Ok(()) };
-    let mut sql = Sql::new(given);
-    let fields = lists.iter().flat_map(|list| list.fields);
-    let columns: Vec<String> = fields.map(|(_, column)| sql.expression(column)).collect();
-    let condition = sql.is_one_of(owner, wanted);
-    sql.push(&format!(
-        "SELECT {owner}, {} FROM {table} WHERE {condition} ORDER BY {owner}, {order}",
-        columns.join(", ")
-    ));
     let mut member = Vec::new();
-    snapshot.for_each(&sql.text, &sql.params, |row| {
+    snapshot.for_each(&sql.text, values, |row| {
         let key = row.text(0)?;
         let mut column = 1;
         for (list, read) in lists.iter().zip(read.iter_mut()) {

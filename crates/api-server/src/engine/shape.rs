@@ -1,4 +1,5 @@
-//! What of a resource a caller gets to see, as a plan for reading rows and writing JSON.
+//! What of a resource a caller gets to see, as a plan for reading rows and writing JSON: the same for all callers of one
+//! standing.
 
 use access_policy::{Condition, Credentials, Policy};
 use api_schema::{Attribute, Children, Nested, Resource, Sharing, Stored, Visible, body, resources};

@@ -2,7 +2,7 @@
 
 use super::change::{Changing, Outcome};
 use super::place::Place;
-use super::shape::Shape;
+use super::plan::Shown;
 use crate::api::Api;
 use crate::error::ApiError;
 use access_policy::Credentials;
@@ -57,8 +57,8 @@ pub fn show(
     id: &str,
 ) -> Result<Vec<String>, ApiError> {
     let resource = place.resource();
-    let shape = Shape::visible(resource, &api.policy, who, &["tags".to_owned()]);
-    let (_, object) = place.look(api, snapshot, who, &shape, id)?;
+    let plan = api.plans.of(resource, Shown::Listed(&[]), &["tags".to_owned()], (api, who));
+    let (_, object) = place.look(api, snapshot, who, &plan, id)?;
     let object: Value = serde_json::from_slice(&object)
         .map_err(|error| ApiError::Declaration { resource: resource.name, reason: error.to_string() })?;
     let tags = object.get("tags").and_then(Value::as_array).into_iter().flatten();

@@ -12,7 +12,7 @@ pub struct ObjectTarget<'a> {
     pub resource: &'static Resource,
     pub values: &'a Map<String, Value>,
     pub snapshot: &'a Snapshot<'a>,
-    pub given: &'a Given,
+    pub given: &'a Given<'a>,
 }
 
 impl ObjectTarget<'_> {
@@ -21,14 +21,14 @@ impl ObjectTarget<'_> {
         let parent = self.resource.parent(parent)?;
         let declared = resources::find(parent.name)?;
         let id = self.values.get(parent.attribute)?.as_str()?;
-        let mut sql = Sql::new(self.given);
+        let mut sql = Sql::new();
         let column = match declared.attribute(field)?.stored {
             Stored::Shared(sharing) => sql.shared(sharing),
             _ => declared.column(field)?.to_owned(),
         };
         let id = sql.bind(id.to_owned());
         let text = format!("SELECT {column} FROM {table} WHERE {table}.id = {id}", table = parent.table);
-        let found = self.snapshot.query_opt(&text, &sql.params, |row| {
+        let found = self.snapshot.query_opt(&text, &sql.values(self.given, &[]), |row| {
             Ok(match row.value(0)? {
                 store::Value::Text(text) => Some(text.into_owned()),
                 // Policy looks at texts and booleans only.

@@ -5,7 +5,7 @@ use super::render::Fetch;
 use super::shape::Shape;
 use super::sql::Given;
 use super::target::ObjectTarget;
-use access_policy::{Condition, Credentials, Expected, Policy};
+use access_policy::{Condition, Credentials, Expected, Of, Policy};
 use api_schema::{Resource, resources};
 use jiff::Timestamp;
 use net_types::NetworkId;
@@ -66,8 +66,12 @@ fn cloud() -> (Store, TestDatabase) {
 }
 
 /// The caller is of this project.
-fn own() -> Given {
-    Given { alive_since: Timestamp::now(), project: "own".into(), dot_domain: String::new(), related_to: None }
+fn own() -> Credentials {
+    Credentials { project_id: "own".into(), ..Credentials::default() }
+}
+
+fn given(who: &Credentials) -> Given<'_> {
+    Given { alive_since: Timestamp::now(), who, dot_domain: "", related_to: None, key: "", parent: "" }
 }
 
 fn objects(
@@ -75,12 +79,11 @@ fn objects(
     resource: &'static Resource,
     condition: &Condition,
 ) -> Result<Vec<Value>, StoreError> {
-    let shape = Shape::everything(resource);
-    let given = own();
-    let mut fetch = Fetch::new(&shape, &given);
-    let condition = fetch.sql.condition(resource, condition);
-    fetch.sql.push(&format!(" WHERE {condition}"));
-    let rendered = fetch.run(snapshot)?;
+    let fetch = Fetch::new(Shape::everything(resource));
+    let mut sql = fetch.select.clone();
+    let condition = sql.condition(resource, condition);
+    sql.push(&format!(" WHERE {condition}"));
+    let rendered = fetch.run(snapshot, &sql, &given(&own()))?;
     let mut list = Vec::new();
     rendered.write_list(&mut list);
     Ok(serde_json::from_slice(&list).unwrap())
@@ -91,7 +94,7 @@ fn check(snapshot: &Snapshot<'_>, resource: &'static Resource, condition: &Condi
     let by_sql: BTreeSet<String> = objects(snapshot, resource, condition)?.iter().map(id).collect();
     let meets = |object: &Value| {
         let values: &Map<String, Value> = object.as_object().unwrap();
-        condition.holds(&ObjectTarget { resource, values, snapshot, given: &own() })
+        condition.holds(&ObjectTarget { resource, values, snapshot, given: &given(&own()) })
     };
     let all = objects(snapshot, resource, &Condition::Always)?;
     let in_memory: BTreeSet<String> = all.iter().filter(|object| meets(object)).map(id).collect();
@@ -124,6 +127,7 @@ fn condition() -> impl Strategy<Value = Condition> {
         field: field.into(),
         expected,
     };
+    let own = |key: &str| Condition::Own { key: key.into(), of: Of::Project, value: "own".into() };
     let leaves = vec![
         Condition::Always,
         Condition::Never,
@@ -131,6 +135,10 @@ fn condition() -> impl Strategy<Value = Condition> {
         equals("project_id", "other"),
         equals("network:project_id", "own"),
         equals("nothing", "own"),
+        own("project_id"),
+        own("network:project_id"),
+        own("revision_number"),
+        own("admin_state_up"),
         field("networks", "shared", Expected::Exactly("True".into())),
         field("networks", "shared", Expected::Exactly("False".into())),
         field("networks", "router:external", Expected::Exactly("False".into())),
