@@ -61,10 +61,11 @@ pub struct Sql {
     bound: Vec<(Name, String)>,
 }
 
+const CALLER_PROJECT: &str = ":caller_project";
 /// What stands for them in declarations.
 const IN_DECLARATIONS: [(&str, Name); 4] = [
     (":alive_since", Name::AliveSince),
-    (":caller_project", Name::Own(Of::Project)),
+    (CALLER_PROJECT, Name::Own(Of::Project)),
     (":dot_domain", Name::DotDomain),
     (":related_to", Name::RelatedTo),
 ];
