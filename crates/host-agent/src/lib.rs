@@ -16,6 +16,7 @@ mod error;
 mod keep;
 mod known;
 mod lock;
+mod memory;
 mod metadata;
 mod report;
 mod rooms;

@@ -19,6 +19,7 @@
 //!   plans, writes OVSDB and flows, and says how far it is. What the namespaces must be goes to `rooms` as an order.
 //! * `rooms` makes namespaces, devices, filters and services as ordered.
 //! * `report` tells the server what both have realised, at once.
+//! * `memory` gives free memory back when namespaces have come or gone.
 //!
 //! Every channel carries the newest value only (`tokio::sync::watch`): who is late misses nothing that still matters. Tasks
 //! end with [`run`]; nothing on the host is undone then, so that packets flow on while the agent is away.
@@ -27,7 +28,7 @@ use crate::board::Board;
 use crate::lock::Lock;
 use crate::rooms::Order;
 use crate::server::Servers;
-use crate::{AgentConfig, AgentError, keep, report, rooms, switch, watch};
+use crate::{AgentConfig, AgentError, keep, memory, report, rooms, switch, watch};
 use host_view::HostDescription;
 use std::future::Future;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use uuid::Uuid;
 /// Runs the agent until `shutdown` is there. Errors are those of the configuration, and a task that broke off; whatever else
 /// fails is tried again.
 pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
+    memory::few_heaps();
     let servers = Servers::load(&config)?;
     let metadata = crate::metadata::service(&config)?;
     let _lock = Lock::take(&config.agent.state_dir)?;
@@ -60,6 +62,7 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
     let roles = config.agent.roles.clone();
     tasks.spawn(rooms::run(roles, metadata, orders_taken, board.clone(), config.audit_interval()));
     tasks.spawn(switch::run(config.clone(), known.subscribe(), orders, board.clone()));
+    tasks.spawn(memory::run(board.clone()));
     tasks.spawn(report::run(reporter, board));
     tasks.spawn(watch::run(servers, config.agent.host.clone(), kept, known));
     tracing::info!(host = config.agent.host, servers = ?config.agent.server, "the agent runs");
