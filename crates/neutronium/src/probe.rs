@@ -350,8 +350,11 @@ fn create(hosts: &Hosts, wish: &Wish, timeout: u64, json: bool) -> Result<Exit, 
     let (cloud, operator, probe) = runtime.block_on(async {
         let (cloud, operator) = (Cloud::sign_in(&environment).await?, Cloud::sign_in(&operator).await?);
         let probe = make_port(&cloud, &operator, wish).await?;
-        if let Some(told) = &told {
-            told::tell(&operator, probe.device_id, told).await?;
+        if let Some(told) = &told
+            && let Err(error) = told::tell(&operator, probe.device_id, told).await
+        {
+            give_back(&operator, &probe).await?;
+            return Err(error.into());
         }
         Ok::<_, Failure>((cloud, operator, probe))
     })?;
@@ -359,16 +362,7 @@ fn create(hosts: &Hosts, wish: &Wish, timeout: u64, json: bool) -> Result<Exit, 
     let probe = match hosts.act(Act::Plug, &probe, timeout) {
         Ok(probe) => probe,
         Err(failure) => {
-            let removed = runtime.block_on(async {
-                match probe.keeps_port {
-                    true => unbind(&operator, probe.port_id).await,
-                    false => {
-                        let port = format!("ports/{}", probe.port_id);
-                        operator.networking(Method::DELETE, &port, None).await.map(|_| ())
-                    }
-                }
-            });
-            if let Err(error) = removed {
+            if let Err(error) = runtime.block_on(give_back(&operator, &probe)) {
                 print::error(&format!("its port stays: {}", sentence(&error)));
             }
             return Err(failure);
@@ -458,6 +452,15 @@ async fn bind(
     let bridge = bound.pointer("/port/binding:vif_details/bridge_name").and_then(Value::as_str);
     let bridge = bridge.map_or_else(on_host::integration_bridge, str::to_owned);
     Ok(Probe { bridge, ..describe(cloud, wish, network, port, device_id).await? })
+}
+
+/// Takes from the API what a probe has there: what metadata tells it, and its port, or the port's binding.
+async fn give_back(operator: &Cloud, probe: &Probe) -> Result<(), CloudError> {
+    told::forget(operator, probe.device_id).await?;
+    if probe.keeps_port {
+        return unbind(operator, probe.port_id).await;
+    }
+    operator.networking(Method::DELETE, &format!("ports/{}", probe.port_id), None).await.map(|_| ())
 }
 
 /// Gives a port that was there before the probe back as it was: bound to no host.
@@ -566,21 +569,9 @@ fn delete(hosts: &Hosts, probes: &[Probe]) -> Result<Exit, Failure> {
     let cloud = runtime.block_on(Cloud::sign_in(&operator))?;
     let mut failed = BTreeMap::new();
     for probe in probes {
-        let outcome = hosts.act(Act::Unplug, probe, 0).and_then(|_| {
-            let gone = runtime.block_on(async {
-                told::forget(&cloud, probe.device_id).await?;
-                match probe.keeps_port {
-                    true => unbind(&cloud, probe.port_id).await,
-                    false => {
-                        let port = format!("ports/{}", probe.port_id);
-                        cloud.networking(Method::DELETE, &port, None).await.map(|_| ())
-                    }
-                }
-            });
-            match gone {
-                Ok(()) | Err(CloudError::Refused { status: 404, .. }) => Ok(()),
-                Err(error) => Err(error.into()),
-            }
+        let outcome = hosts.act(Act::Unplug, probe, 0).and_then(|_| match runtime.block_on(give_back(&cloud, probe)) {
+            Ok(()) | Err(CloudError::Refused { status: 404, .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         });
         match outcome {
             Ok(()) => print::line(format!("{} is removed", probe.name)),
