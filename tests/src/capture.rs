@@ -42,9 +42,23 @@ impl Capture {
     }
 
     /// Ends it; what was captured, one packet a line (the details that follow a packet are on its line).
-    pub fn stop(mut self) -> Result<String, Failure> {
+    pub fn stop(self) -> Result<String, Failure> {
+        let [captured] = Self::stop_all([self])?;
+        Ok(captured)
+    }
+
+    /// Ends several of the same time.
+    pub fn stop_all<const N: usize>(captures: [Self; N]) -> Result<[String; N], Failure> {
         // Packets reach tcpdump a little after their receiver.
         std::thread::sleep(std::time::Duration::from_millis(300));
+        let mut texts = [const { String::new() }; N];
+        for (text, capture) in texts.iter_mut().zip(captures) {
+            *text = capture.end()?;
+        }
+        Ok(texts)
+    }
+
+    fn end(mut self) -> Result<String, Failure> {
         let failed = |source| Failure::Start { command: self.shown.clone(), source };
         Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().map_err(failed)?;
         let mut text = String::new();

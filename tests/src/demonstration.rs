@@ -39,7 +39,7 @@ pub fn run(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
     outward(&demo, &probes, story)?;
     floating_ip(lab, &demo, &probes, story)?;
     overlap(lab, &demo2, &probes, story)?;
-    Ok(())
+    roles(lab, &admin, story)
 }
 
 /// What a demonstration before this one left goes first, so that it can be run again, also after one that broke off.
@@ -72,6 +72,37 @@ fn reset(lab: &Lab, admin: &Client, story: &mut Story) -> Result<(), Failure> {
         ])
     };
     story.does("the external network, users and projects", removing, |()| "gone".into())
+}
+
+/// Which host does what, and how large packets may be.
+fn roles(lab: &Lab, admin: &Client, story: &mut Story) -> Result<(), Failure> {
+    story.chapter("Who does what");
+    story.sees("ip netns", "routers, DHCP and metadata are the network node's alone", || {
+        let count = |host: &str| -> Result<[usize; 2], Failure> {
+            let list = lab.exec(host, &["ip", "netns"])?;
+            Ok(["qrouter-", "qdhcp-"].map(|kind| list.lines().filter(|line| line.starts_with(kind)).count()))
+        };
+        let (network, computes) = (count("network")?, [count("compute1")?, count("compute2")?]);
+        let [routers, dhcp] = network;
+        Ok((
+            network == [2, 3] && computes == [[0; 2]; 2],
+            format!("network: {routers} routers, {dhcp} DHCP; computes none"),
+        ))
+    })?;
+    story.sees("MTU", "the underlay's 1500 less VXLAN's 50; public by physical_network_mtus", || {
+        let mtu = |network: &str| admin.text("mtu", &["network", "show", network]);
+        let (inside, public) = (mtu("vxlan-net")?, mtu("public")?);
+        Ok(((inside.as_str(), public.as_str()) == ("1450", "1450"), format!("{inside} and {public}")))
+    })?;
+    story.sees(
+        "ovs-vsctl show on network",
+        "its br-ex is joined to the computes' by VNI 100, which Neutron knows nothing of",
+        || {
+            let shown = lab.exec("network", &["ovs-vsctl", "show"])?;
+            let joints = shown.matches("key=\"100\"").count();
+            Ok((joints == 2, format!("{joints} tunnels")))
+        },
+    )
 }
 
 fn ids(client: &Client, list: &[&str]) -> Result<Vec<String>, Failure> {

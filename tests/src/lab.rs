@@ -147,6 +147,9 @@ impl Lab {
     }
 }
 
+/// Succeeds with the first answer; gives up after three seconds. An address, and more options, follow.
+pub const PING: [&str; 8] = ["ping", "-n", "-c", "1", "-i", "0.2", "-w", "3"];
+
 impl Probe {
     /// Runs a command inside; it must succeed.
     pub fn run(&self, words: &[&str]) -> Result<String, Failure> {
@@ -158,9 +161,9 @@ impl Probe {
         self.lab.command(&[&["probe", "exec", &self.name, "--"], words].concat())
     }
 
-    /// Three pings, the first of which may come too early for a cold cache on the way: one answer is enough.
+    /// Pings until the first answer, for three seconds: the first may come too early for a cold cache on the way.
     pub fn ping(&self, address: &str) -> Result<Seen, Failure> {
-        let output = command::output(&mut self.command(&["ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", address]))?;
+        let output = command::output(&mut self.command(&[&PING[..], &[address]].concat()))?;
         Ok(if output.status.success() { Seen::Answer(String::new()) } else { Seen::Silence })
     }
 

@@ -56,7 +56,9 @@ fn tell_lab(name: &str, story: &mut Story) -> Result<(), Failure> {
     story.line(format_args!("{}", lab.run(&["lab", "status"])?));
     (told.tell)(&lab, story)?;
     story.line(format_args!(
-        "\n{} of {} steps as they should be. The lab stays up: `neutronium lab --lab {name} status`, `... down`.",
+        "\n{} of {} steps as they should be. The lab stays up:\n  \
+         eval \"$(target/debug/neutronium lab --lab {name} openrc)\"     then: .venv/bin/openstack network list\n  \
+         target/debug/neutronium lab --lab {name} status, exec HOST, audit, down",
         story.steps().len() - story.wrong().len(),
         story.steps().len()
     ));

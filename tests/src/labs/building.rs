@@ -14,10 +14,10 @@ pub(super) fn network(name: &str, range: &str, more: &str) -> [String; 2] {
     ]
 }
 
-/// A flat network outside, on a physical network; `more` goes with the subnet's command (its gateway, its pool).
+/// A flat network outside, on a physical network, for all projects; `more` goes with the subnet's command (its gateway, its pool).
 pub(super) fn outside(name: &str, physical: &str, range: &str, more: &str) -> [String; 2] {
     let [network, subnet] = network(name, range, more);
-    let flat = format!(" --external --provider-network-type flat --provider-physical-network {physical}");
+    let flat = format!(" --external --share --provider-network-type flat --provider-physical-network {physical}");
     [network + &flat, subnet]
 }
 

@@ -13,7 +13,7 @@ mod summit;
 mod three_nodes;
 mod two_externals;
 
-use crate::lab::Seen;
+use crate::lab::{PING, Seen};
 use crate::story::Story;
 use crate::{Client, Failure, Lab, command};
 use serde_json::Value;
@@ -131,8 +131,7 @@ fn all_at_once(story: &mut Story, tries: Vec<Try<'_>>) -> Result<(), Failure> {
 /// Pings from a host's own namespace, or from one of the namespaces on it.
 fn ping_from(lab: &Lab, node: &str, namespace: Option<&str>, address: &str) -> Result<Seen, Failure> {
     let within: Vec<&str> = namespace.map(|name| vec!["ip", "netns", "exec", name]).unwrap_or_default();
-    let ping = ["ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", address];
-    let output = command::output(&mut lab.exec_command(node, &[&within[..], &ping].concat()))?;
+    let output = command::output(&mut lab.exec_command(node, &[&within[..], &PING, &[address]].concat()))?;
     Ok(if output.status.success() { Seen::Answer(String::new()) } else { Seen::Silence })
 }
 

@@ -113,11 +113,8 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
         Capture::start(lab, "network", "eth2", icmp)?,
     ];
     reaches(story, "ping demo1 -> world", "the whole way and back", true, || demo1.ping(WORLD))?;
-    let mut seen = Vec::new();
-    for capture in captures {
-        seen.push(capture.stop()?);
-    }
-    let [at_tap, mirrored, wire, at_qr, at_qg, at_nic] = &seen[..] else { unreachable!("six captures") };
+    let seen = Capture::stop_all(captures)?;
+    let [at_tap, mirrored, wire, at_qr, at_qg, at_nic] = &seen;
     let own = format!("{} > {WORLD}: ICMP echo request", demo1.address);
     let translated = format!("{outside} > {WORLD}: ICMP echo request");
     let mut station =

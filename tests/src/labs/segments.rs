@@ -5,8 +5,9 @@
 //!  trunk1 on node1: untagged on the flat network, tag 50 on the VXLAN network
 //! ```
 
+use super::building::{instances, network};
 use super::{admin, made, reaches, shows, text};
-use crate::lab::{Probe, Seen};
+use crate::lab::{PING, Probe, Seen};
 use crate::story::Story;
 use crate::{Client, Failure, Lab, command};
 
@@ -32,20 +33,17 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
         .iter()
         .enumerate()
         .flat_map(|(number, (name, kind, _))| {
-            [
-                format!("network create {name} {kind} -f json"),
-                format!("subnet create {name} --network {name} --subnet-range 10.{}.0.0/24 --no-dhcp", number + 1),
-            ]
+            let [network, subnet] = network(name, &format!("10.{}.0.0/24", number + 1), "--no-dhcp");
+            [format!("{network} {kind}"), subnet]
         })
         .collect();
     let answers = made(story, "networks on two physical networks, and tunnelled ones", &admin, &commands)?;
     let mut peers = Vec::new();
     for ((name, _, leads), answer) in NETWORKS.iter().zip(answers.iter().filter(|answer| answer["mtu"].is_u64())) {
         let mtu = answer["mtu"].as_u64().unwrap_or_default();
-        let (here, there) = (
-            lab.create_probe(&admin, &format!("{name}-1"), name, "node1", &[])?,
-            lab.create_probe(&admin, &format!("{name}-2"), name, "node2", &[])?,
-        );
+        let names = [format!("{name}-1"), format!("{name}-2")];
+        let wanted = [(names[0].as_str(), *name, "node1", &[][..]), (names[1].as_str(), *name, "node2", &[])];
+        let [here, there] = instances(lab, &admin, story, wanted)?;
         let why = if *leads { "one packet of the whole MTU, unfragmented" } else { "each host is alone with it" };
         reaches(story, &format!("{name}, MTU {mtu}: node1 -> node2"), why, *leads, || {
             whole(&here, &there.address, mtu)
@@ -61,8 +59,7 @@ pub fn tell(lab: &Lab, story: &mut Story) -> Result<(), Failure> {
 /// A ping as large as the network takes. The first packets may come too early for a cold cache on the way.
 fn whole(from: &Probe, to: &str, mtu: u64) -> Result<Seen, Failure> {
     let size = mtu.saturating_sub(28).to_string();
-    let ping = ["ping", "-n", "-M", "do", "-c", "3", "-i", "0.2", "-W", "2", "-s", &size, to];
-    let output = command::output(&mut from.command(&ping))?;
+    let output = command::output(&mut from.command(&[&PING[..], &["-M", "do", "-s", &size, to]].concat()))?;
     Ok(if output.status.success() { Seen::Answer(String::new()) } else { Seen::Silence })
 }
 
@@ -89,8 +86,7 @@ fn trunk(lab: &Lab, admin: &Client, story: &mut Story, untagged: &str, tagged: &
     })?;
     let inside = |words: &[&str]| lab.command(&[&["probe", "exec", "trunk1", "--"], words].concat());
     reaches(story, "untagged frames", "are the parent's, on flat", true, || {
-        let ping = ["ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", untagged];
-        let output = command::output(&mut inside(&ping))?;
+        let output = command::output(&mut inside(&[&PING[..], &[untagged]].concat()))?;
         Ok(if output.status.success() { Seen::Answer(String::new()) } else { Seen::Silence })
     })?;
     let (mac, address) = (text(&answers[1], "mac_address")?, &answers[1]["fixed_ips"][0]["ip_address"]);

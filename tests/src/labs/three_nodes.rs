@@ -7,7 +7,7 @@
 //!  ── vxlan 192.168.99.0/24 ── underlay                              x1 (compute1)  x2 (compute2)
 //! ```
 
-use super::building::{instances, lets_in};
+use super::building::{instances, lets_in, network, outside};
 use super::{admin, flows, made, ping_from, reaches, short, shows, tag, tagged, text, user, within};
 use crate::capture::Capture;
 use crate::lab::{Probe, Seen};
@@ -32,11 +32,12 @@ fn flat(lab: &Lab, admin: &Client, demo: &Client, story: &mut Story) -> Result<[
         story,
         "flat shared external network, pool .2 to .10",
         admin,
-        &[
-            "network create flat-network --external --share --provider-network-type flat --provider-physical-network physnet1",
-            "subnet create flat-subnet --network flat-network --subnet-range 172.16.0.0/24 --gateway 172.16.0.1 \
-             --allocation-pool start=172.16.0.2,end=172.16.0.10",
-        ],
+        &outside(
+            "flat-network",
+            "physnet1",
+            "172.16.0.0/24",
+            "--gateway 172.16.0.1 --allocation-pool start=172.16.0.2,end=172.16.0.10",
+        ),
     )?;
     made(story, "rule for ping", demo, &lets_in("default", &["--protocol icmp"]))?;
     let wanted = [("f1", "flat-network", "compute1", &[][..]), ("f2", "flat-network", "compute2", &[])];
@@ -154,7 +155,7 @@ fn vlan(lab: &Lab, admin: &Client, demo: &Client, flat: &[Probe; 2], story: &mut
         story,
         "its subnet",
         demo,
-        &["subnet create vlan-subnet --network vlan-network --subnet-range 192.168.100.0/24"],
+        &["subnet create vlan-network-subnet --network vlan-network --subnet-range 192.168.100.0/24"],
     )?;
     let wanted = [("v1", "vlan-network", "compute1", &[][..]), ("v2", "vlan-network", "compute2", &[])];
     let [v1, v2] = instances(lab, demo, story, wanted)?;
@@ -189,7 +190,7 @@ fn router(lab: &Lab, admin: &Client, demo: &Client, vlan: &[Probe; 2], story: &m
         story,
         "router of demo's: gateway on the flat network, interface on the VLAN network",
         demo,
-        &["router create demo-router --external-gateway flat-network", "router add subnet demo-router vlan-subnet"],
+        &super::building::router("demo-router", "flat-network", &["vlan-network"]),
     )?;
     let gateway = demo.json(&["router", "show", "demo-router"])?;
     let namespace = format!("qrouter-{}", text(&gateway, "id")?);
@@ -254,16 +255,9 @@ fn router(lab: &Lab, admin: &Client, demo: &Client, vlan: &[Probe; 2], story: &m
 
 fn vxlan(lab: &Lab, admin: &Client, demo: &Client, story: &mut Story) -> Result<(), Failure> {
     story.chapter("Lab 9: VXLAN");
-    let answers = made(
-        story,
-        "demo makes a network without saying a type",
-        demo,
-        &[
-            "network create vxlan-network -f json",
-            "subnet create vxlan-subnet --network vxlan-network --subnet-range 192.168.99.0/24 -f json",
-            "router add subnet demo-router vxlan-subnet",
-        ],
-    )?;
+    let [network, subnet] = network("vxlan-network", "192.168.99.0/24", "");
+    let commands = [network, subnet, "router add subnet demo-router vxlan-network-subnet".to_owned()];
+    let answers = made(story, "demo makes a network without saying a type", demo, &commands)?;
     let id = text(&answers[0], "id")?.to_owned();
     let flood = |host: &str| flows(lab, host, "br-tun", "table=22");
     story.sees("table 22 of compute1's br-tun", "nothing is flooded while there is no port", || {
