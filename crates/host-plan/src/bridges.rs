@@ -122,7 +122,7 @@ fn own_port(wiring: &Wiring<'_>, device: &str, id: PortId) -> BridgePort {
 }
 
 /// A port that carries nothing of any network.
-pub(crate) fn dead(name: &str) -> (String, PortTag) {
+fn dead(name: &str) -> (String, PortTag) {
     (name.to_owned(), PortTag { tag: DEAD_VLAN, other_config: BTreeMap::new() })
 }
 

@@ -17,10 +17,11 @@
 //! copied again (the feed sees to that). The network's own ports (DHCP, routers) may be sources; copies are not delivered to
 //! them, for they would answer or forward them.
 //!
-//! In: tap services and tap mirrors of the view, wired ports. Out: ports, mirrors, flows. All of these ports are on the dead VLAN,
-//! so that nothing is flooded to them and copies leave untagged. Names: `names::mirror`.
+//! In: tap services and tap mirrors of the view, wired ports. Out: ports, mirrors, flows. All of these ports are access ports of
+//! VLAN 0, which no network has: nothing is flooded to them, copies leave untagged, and a copy that arrives before its flow is
+//! there meets no device, not even a dead one. Names: `names::mirror`.
 
-use crate::bridges::{dead, patch};
+use crate::bridges::patch;
 use crate::firewall;
 use crate::flow_set::FlowSet;
 use crate::host_plan::{BridgePort, Mirror, PortKind, PortTag};
@@ -35,6 +36,9 @@ use uuid::Uuid;
 
 /// Above everything else in table 0 but the dead VLAN: copies have nothing to do with the rest.
 const COPIES: u16 = 250;
+
+/// The VLAN of ports that only copies pass.
+const NO_VLAN: u16 = 0;
 
 /// All that is planned of mirrors on the integration bridge.
 #[derive(Debug, Default)]
@@ -129,7 +133,7 @@ impl Mirroring {
 
     /// The tags of all these ports.
     pub fn tags(&self) -> impl Iterator<Item = (String, PortTag)> + '_ {
-        self.ports.keys().map(|name| dead(name))
+        self.ports.keys().map(|name| (name.clone(), PortTag { tag: NO_VLAN, other_config: BTreeMap::new() }))
     }
 
     /// Adds to table 0.

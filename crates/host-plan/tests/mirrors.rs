@@ -4,7 +4,7 @@
 
 mod support;
 
-use host_plan::{DEAD_VLAN, Exports, Mirror, PortKind, SFlow, names};
+use host_plan::{Exports, Mirror, PortKind, SFlow, names};
 use host_view::{TapDirection, TapMirror, TapMirrorKind, TapService};
 use std::collections::{BTreeMap, BTreeSet};
 use support::real::RealHost;
@@ -48,7 +48,7 @@ fn sources_and_their_directions_are_selected() {
     assert_eq!(bridge.mirrors, BTreeMap::from([(output.clone(), mirror)]));
     assert_eq!(bridge.ports[&output].kind, PortKind::Patch { peer: inner.clone() });
     for name in [&output, &inner] {
-        assert_eq!(plan.tags[name].tag, DEAD_VLAN);
+        assert_eq!(plan.tags[name].tag, 0, "of no network, and not with the dead");
     }
     // A source that is not plugged in, or of nothing wired, is passed over.
     let nothing = host(service(G4, &[("77", TapDirection::Both)])).settle();
@@ -158,4 +158,22 @@ fn copies_change_nothing_on_a_real_switch() {
     // What the monitor itself sends and gets is as before.
     let own = echo("fa:16:3e:33:a0:a6", "ff:ff:ff:ff:ff:ff", ("10.20.0.35", "10.20.0.255"));
     assert_eq!(quiet.trace(&monitor, &own, new).ports, mirrored.trace(&monitor, &own, new).ports);
+}
+
+/// In the moment before the flow is there, a copy goes nowhere.
+#[test]
+fn a_copy_without_its_flow_meets_nobody() {
+    let mut host = host(service(G4, &[(G1, TapDirection::Out)]));
+    // A device that nobody knows is dead.
+    host.plug(NewPort::new("d0", VXLAN_NET, "fa:16:3e:00:00:d0", &[]));
+    host.view.ports.remove(&id("d0"));
+    let real = RealHost::new(&host);
+    assert_eq!(real.plan.tags[&names::tap(id("d0"))].tag, 4095);
+    let inner = names::mirror("tmp", SERVICE);
+    let number = real.switch.vsctl(&["get", "interface", &inner, "ofport"]).unwrap();
+    real.switch.ofctl(&["del-flows", "br-int", &format!("table=0,in_port={}", number.trim())]).unwrap();
+    let packet = "arp,dl_src=fa:16:3e:c3:ac:c9,dl_dst=ff:ff:ff:ff:ff:ff,arp_op=1,arp_spa=10.10.3.181,arp_tpa=10.10.9.9";
+    let copy = real.trace(&inner, packet, &[]);
+    let devices = copy.ports.iter().filter(|port| port.starts_with("tap") || port.starts_with('q')).count();
+    assert!(devices == 0 && !copy.trace.contains("tnl_push"), "{:?}\n{}", copy.ports, copy.trace);
 }
