@@ -16,7 +16,7 @@ deps:
 
 # The unoptimised build: twice as fast to have, and the one that `make test` needs too.
 lab: deps ## Install what is missing, build, start the lab, run the demonstration; LAB=quantum and others tell a seed lab
-	@$(CARGO) build --locked -p neutronium -p system-tests --bins
+	@$(CARGO) build --locked --workspace --bins
 	@NEUTRONIUM=$(TARGET)/debug/neutronium OPENSTACK=$(OPENSTACK) $(TARGET)/debug/demo $(LAB)
 
 lab-down: ## Remove the lab and every trace of it

@@ -35,7 +35,7 @@ const TRIM_EVERY: u64 = 10_000;
 /// How long a task waits before it tries again what the store refused.
 const RETRY: Duration = Duration::from_secs(1);
 /// The shortest time between two looks at the change log: under load, a look then costs several changes' worth once.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_millis(4);
 
 /// The running feed; its tasks end when the last handle is dropped.
 #[derive(Clone)]

@@ -21,11 +21,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-/// The C library's gives large blocks back to the kernel, only to ask for them again: a fifth of a long list's processor time was
-/// pages that the kernel cleared (docs/benchmarks.md).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// OpenStack networking: server, host agent, and a lab of simulated hosts.
 #[derive(Debug, Parser)]
 #[command(

@@ -10,6 +10,7 @@
 
 pub mod config;
 mod listen;
+mod memory;
 pub mod policy;
 mod workers;
 
@@ -52,6 +53,7 @@ pub struct Arguments {
 /// Runs until SIGTERM or SIGINT.
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let config = ServerConfig::load(arguments.config.as_deref()).map_err(Failure::refused)?;
+    memory::keep_large_blocks();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
