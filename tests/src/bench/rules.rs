@@ -1,103 +1,104 @@
 //! What a change of a security group costs the host that has many of its members.
 
 use super::bound::costs;
-use super::hosts::{Bench, HERE, THERE};
+use super::hosts::{Bench, THERE};
 use super::server::text;
 use super::table::{Cell, Table};
-use super::unexpected;
-use super::watch::Watch;
+use super::{unexpected, watch};
 use crate::Failure;
 use serde_json::{Value, json};
-use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
 /// How often each change is made.
 const TURNS: u16 = 5;
+/// After a change, until everybody has finished with it.
+const REST: Duration = Duration::from_millis(500);
 
-/// One kind of change, with what it did.
+/// One kind of change, with what its turns did.
 #[derive(Default)]
 struct Kind {
-    added: usize,
-    deleted: usize,
+    /// Flows that came, less those that went.
+    flows: f64,
     seconds: f64,
     /// By process, milliseconds.
     costs: Vec<(String, f64)>,
 }
 
+impl Kind {
+    /// Does it once; `flow` is a match that is there (or is not) when it is done.
+    fn once(
+        &mut self,
+        bench: &mut Bench<'_>,
+        flow: (&str, bool),
+        act: impl FnOnce(&mut Bench<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let (flows, before) = (watch::flows(bench)?, costs(bench)?);
+        let start = Instant::now();
+        act(bench)?;
+        self.seconds += watch::until(bench, start, flow.0, flow.1)?;
+        std::thread::sleep(REST);
+        let after = costs(bench)?;
+        self.flows += watch::flows(bench)? as f64 - flows as f64;
+        self.costs.resize(after.len(), (String::new(), 0.0));
+        for ((sum, (_, before)), (process, after)) in self.costs.iter_mut().zip(before).zip(after) {
+            *sum = (process, sum.1 + after - before);
+        }
+        Ok(())
+    }
+}
+
 /// Changes the group that all ports of the bench are members of; `members` of them are here.
 pub fn run(bench: &mut Bench<'_>, members: usize) -> Result<Table, Failure> {
-    let watch = Watch::start(bench.lab, HERE, "br-int")?;
-    let mut kinds: Vec<(&str, Kind)> = [
+    let mut kinds: [(&str, Kind); 8] = [
         "rule for any source added",
-        "rule for any source removed",
         "first rule by remote group added (the group itself)",
         "second rule by remote group added",
+        "member on another host added",
+        "member on another host removed",
         "second rule by remote group removed",
         "last rule by remote group removed",
-        "member on another host added, one rule by remote group",
-        "member on another host removed",
+        "rule for any source removed",
     ]
-    .map(|name| (name, Kind::default()))
-    .into();
+    .map(|name| (name, Kind::default()));
     for turn in 0..TURNS {
-        let group = bench.group.clone();
-        let rule = |port: u16, remote: bool| {
-            let mut rule = json!({ "security_group_id": group, "direction": "ingress", "ethertype": "IPv4", "protocol": "tcp",
-                "port_range_min": port, "port_range_max": port });
-            if remote {
-                rule["remote_group_id"] = Value::from(group.as_str());
-            }
-            rule
-        };
+        let [(_, any), (_, first), (_, second), (_, member), (_, less), (_, no_second), (_, no_first), (_, no_any)] =
+            &mut kinds;
         let port = 1000 + 3 * turn;
-        let mut measure =
-            |bench: &mut Bench<'_>, which: usize, act: &mut dyn FnMut(&mut Bench<'_>) -> Result<(), Failure>| {
-                let before = costs(bench)?;
-                watch.forget();
-                let start = SystemTime::now();
-                act(bench)?;
-                let changes = watch.settle(start, &[])?;
-                let (_, kind) = kinds.get_mut(which).ok_or_else(|| unexpected("rules", "no such kind"))?;
-                kind.added += changes.added;
-                kind.deleted += changes.deleted;
-                kind.seconds += changes.last_after;
-                let after = costs(bench)?;
-                kind.costs.resize(after.len(), (String::new(), 0.0));
-                for ((sum, (_, before)), (process, after)) in kind.costs.iter_mut().zip(before).zip(after) {
-                    *sum = (process, sum.1 + after - before);
-                }
-                Ok::<(), Failure>(())
-            };
-        let mut made = Vec::new();
-        for (which, body) in [(0, rule(port, false)), (2, rule(port + 1, true)), (3, rule(port + 2, true))] {
-            measure(bench, which, &mut |bench| {
-                let rule = bench.admin.make("/v2.0/security-group-rules", "security_group_rule", &body)?;
-                made.push(format!("/v2.0/security-group-rules/{}", text(&rule, "id")?));
+        let mut rules = Vec::new();
+        for (kind, port, remote) in [(any, port, false), (first, port + 1, true), (second, port + 2, true)] {
+            let mut rule = json!({ "security_group_id": bench.group, "direction": "ingress", "ethertype": "IPv4",
+                "protocol": "tcp", "port_range_min": port, "port_range_max": port });
+            if remote {
+                rule["remote_group_id"] = Value::from(bench.group.as_str());
+            }
+            let flow = format!("table=82,tcp,tp_dst={port}");
+            kind.once(bench, (&flow, true), |bench| {
+                let rule = bench.admin.make("/v2.0/security-group-rules", "security_group_rule", &rule)?;
+                rules.push((format!("/v2.0/security-group-rules/{}", text(&rule, "id")?), flow.clone()));
                 Ok(())
             })?;
         }
-        let mut delete = |bench: &mut Bench<'_>, which: usize, path: &str| {
-            measure(bench, which, &mut |bench| bench.admin.ask("DELETE", path, None).map(|_| ()))
-        };
-        let [plain, first, second] = &made[..] else { return Err(unexpected("rules", "not all were made")) };
-        delete(bench, 1, plain)?;
-        delete(bench, 4, second)?;
-        let mut member = bench.instance();
-        let body = bench.port_body(&member, THERE);
-        measure(bench, 6, &mut |bench| {
-            member.port = text(&bench.admin.make("/v2.0/ports", "port", &body)?, "id")?.to_owned();
+        let mut there = bench.instance();
+        let body = bench.port_body(&there, THERE);
+        let flow = format!("table=82,ip,nw_src={}", there.address);
+        member.once(bench, (&flow, true), |bench| {
+            there.port = text(&bench.admin.make("/v2.0/ports", "port", &body)?, "id")?.to_owned();
             Ok(())
         })?;
-        let path = format!("/v2.0/ports/{}", member.port);
-        measure(bench, 7, &mut |bench| bench.admin.ask("DELETE", &path, None).map(|_| ()))?;
-        measure(bench, 5, &mut |bench| bench.admin.ask("DELETE", first, None).map(|_| ()))?;
+        rules.push((format!("/v2.0/ports/{}", there.port), flow));
+        for kind in [less, no_second, no_first, no_any] {
+            let (path, flow) = rules.pop().ok_or_else(|| unexpected("rules", "fewer were made than are removed"))?;
+            kind.once(bench, (&flow, false), |bench| bench.admin.ask("DELETE", &path, None).map(|_| ()))?;
+        }
     }
     let mut table = Table::new(
         &format!("A change of a group of {members} members on one host"),
         &format!(
-            "Means of {TURNS} turns: flows of br-int that came and went, milliseconds from the request to the last of them, \
-             milliseconds of processor time of the server, the agent and the switch until it was quiet for 0.4 s."
+            "Means of {TURNS} turns: flows of br-int that came (went), milliseconds from the request until the switch has \
+             (has no longer) a flow of it, asked every few milliseconds, and processor time of the server, the agent and the \
+             switch until half a second after that, the asking included."
         ),
-        &["change", "flows added", "flows removed", "ms", "agent cpu ms", "ovs-vswitchd cpu ms", "server cpu ms"],
+        &["change", "flows", "ms", "agent cpu ms", "ovs-vswitchd cpu ms", "server cpu ms"],
     );
     for (name, kind) in kinds {
         let mean = |sum: f64| Cell::from(sum / f64::from(TURNS));
@@ -106,8 +107,7 @@ pub fn run(bench: &mut Bench<'_>, members: usize) -> Result<Table, Failure> {
         };
         table.row([
             name.into(),
-            mean(kind.added as f64),
-            mean(kind.deleted as f64),
+            mean(kind.flows),
             mean(kind.seconds * 1e3),
             mean(cost("agent")),
             mean(cost("ovs-vswitchd")),
