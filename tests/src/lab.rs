@@ -82,6 +82,18 @@ impl Lab {
         command::run(&mut self.exec_command(node, words))
     }
 
+    /// What hosts say to shell commands, for people: a scenario that failed is understood from that.
+    pub fn tell(&self, hosts: &[&str], looks: &[&str]) {
+        for host in hosts {
+            for look in looks {
+                let said = self.exec(host, &["sh", "-c", look]).unwrap_or_else(|failure| failure.to_string());
+                // Nobody listens any more: it has failed all the same.
+                let _ =
+                    std::io::Write::write_fmt(&mut anstream::stderr(), format_args!("---- {host}: {look}\n{said}\n"));
+            }
+        }
+    }
+
     /// The environment of a user, as `lab openrc` exports it.
     pub fn openrc(&self, user: &str, project: &str) -> Result<BTreeMap<String, String>, Failure> {
         // Let the shell, which it is written for, read it.

@@ -20,20 +20,15 @@ struct World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for host in ["network", "compute1", "compute2"] {
-                let looks = [
-                    "tail -n 20 /var/log/neutronium/agent.log",
-                    "for n in $(ip netns list | cut -d' ' -f1); do echo \"-- $n\"; ip netns exec $n sh -c \
+            let looks = [
+                "tail -n 20 /var/log/neutronium/agent.log",
+                "for n in $(ip netns list | cut -d' ' -f1); do echo \"-- $n\"; ip netns exec $n sh -c \
                      'ip -br addr; ip route; ip rule; ip route show table 4096; ip neigh'; done",
-                    "ovs-ofctl -O OpenFlow14 --names dump-flows br-int | grep -e 02: -e table=94",
-                    "ovs-ofctl -O OpenFlow14 --names dump-flows br-tun",
-                    "ovs-ofctl -O OpenFlow14 --names dump-flows br-ex",
-                ];
-                for look in looks {
-                    let said = self.lab.exec(host, &["sh", "-c", look]);
-                    eprintln!("---- {host}: {look}\n{}", said.unwrap_or_else(|failure| failure.to_string()));
-                }
-            }
+                "ovs-ofctl -O OpenFlow14 --names dump-flows br-int | grep -e 02: -e table=94",
+                "ovs-ofctl -O OpenFlow14 --names dump-flows br-tun",
+                "ovs-ofctl -O OpenFlow14 --names dump-flows br-ex",
+            ];
+            self.lab.tell(&["network", "compute1", "compute2"], &looks);
         }
         let _ = self.lab.run(&["lab", "down"]);
     }

@@ -33,17 +33,12 @@ struct World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for host in ["net1", "net2", "compute1"] {
-                let looks = [
-                    "tail -n 30 /var/log/neutronium/agent.log",
-                    "ovs-vsctl --columns=name,bfd_status find interface bfd:enable=true",
-                    "ovs-ofctl -O OpenFlow14 dump-flows br-int table=63; ovs-ofctl -O OpenFlow14 dump-flows br-int table=64",
-                ];
-                for look in looks {
-                    let said = self.lab.exec(host, &["sh", "-c", look]);
-                    eprintln!("---- {host}: {look}\n{}", said.unwrap_or_else(|failure| failure.to_string()));
-                }
-            }
+            let looks = [
+                "tail -n 30 /var/log/neutronium/agent.log",
+                "ovs-vsctl --columns=name,bfd_status find interface bfd:enable=true",
+                "ovs-ofctl -O OpenFlow14 dump-flows br-int table=63; ovs-ofctl -O OpenFlow14 dump-flows br-int table=64",
+            ];
+            self.lab.tell(&["net1", "net2", "compute1"], &looks);
         }
         let _ = self.lab.run(&["lab", "down"]);
     }

@@ -2,13 +2,22 @@
 //!
 //! In: the view, the operator's configuration. Out: [`Device`]s and [`Route`]s for `dhcp` and `router`.
 
-use crate::host_plan::{Attachment, Device, Route};
+use crate::host_plan::{Attachment, Device, Namespace, Route};
+use crate::services::NamespaceServices;
 use crate::wiring::Wiring;
 use crate::{Datapath, HostConfig};
 use host_view::{EtherType, HostView, Port, Subnet};
 use net_types::{IpNet, Ipv4Net, Ipv6Net, PortId, SubnetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Namespaces and what runs in them, by name, and what is wrong with what was asked of them.
+#[derive(Default)]
+pub(crate) struct Planned {
+    pub namespaces: BTreeMap<String, Namespace>,
+    pub services: BTreeMap<String, NamespaceServices>,
+    pub errors: BTreeSet<String>,
+}
 
 /// The device of a port of this host; none when the view lacks the port or its network.
 pub(crate) fn device(view: &HostView, config: &HostConfig, id: PortId) -> Option<Device> {

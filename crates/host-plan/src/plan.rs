@@ -4,6 +4,7 @@ use crate::firewall::{self, RuleSets};
 use crate::flow_set::FlowSet;
 use crate::host_plan::{Endpoint, HostPlan};
 use crate::mirror::Mirroring;
+use crate::namespaces::Planned;
 use crate::wiring::Wiring;
 use crate::{
     Datapath, HostConfig, LocalState, bridges, dhcp, integration_bridge, physical_bridge, qos, router, tunnel_bridge,
@@ -39,8 +40,8 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
     flows.insert(config.integration_bridge.clone(), integration.into_flows());
     flows.extend(tunnel_bridge::plan(&wiring).map(|flows| (config.tunnel_bridge.clone(), flows)));
 
-    let dhcp::Planned { mut namespaces, mut services, errors: dhcp_errors } = dhcp::plan(&wiring);
-    let router::Planned { namespaces: routers, services: in_routers, errors: router_errors } = router::plan(&wiring);
+    let Planned { mut namespaces, mut services, errors: dhcp_errors } = dhcp::plan(&wiring);
+    let Planned { namespaces: routers, services: in_routers, errors: router_errors } = router::plan(&wiring);
     namespaces.extend(routers);
     services.extend(in_routers);
 

@@ -4,6 +4,8 @@
 //! Needs root and iproute2.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use host_plan::MetadataInstance;
 use host_services::{
     MetadataClients, MetadataServer, MetadataService, MetadataSockets, RateLimit, Upstream, UpstreamConfig, Window,
@@ -16,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
+use support::{inside, sh};
 
 const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe);
@@ -24,11 +27,6 @@ const OTHER: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 18);
 const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 99);
 /// What the instance's device gives itself: its MAC is fa:16:3e:00:00:11.
 const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0xf816, 0x3eff, 0xfe00, 0x11);
-
-fn sh(command: &str) {
-    let output = Command::new("sh").args(["-ec", command]).output().unwrap();
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-}
 
 /// Two namespaces and the wire between them; gone when dropped.
 struct Wire {
@@ -62,17 +60,6 @@ impl Drop for Wire {
             let _ = Command::new("ip").args(["netns", "del", name]).status();
         }
     }
-}
-
-/// Runs on a thread of its own inside the namespace.
-fn inside<T: Send + 'static>(namespace: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let file = std::fs::File::open(format!("/run/netns/{namespace}")).unwrap();
-    std::thread::spawn(move || {
-        nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-        work()
-    })
-    .join()
-    .unwrap()
 }
 
 /// A metadata service: it answers with the request that it got, or with the status that the path's end asks for.

@@ -19,6 +19,7 @@ mod v6;
 use crate::host_plan::Namespace;
 use crate::metadata;
 use crate::names::{dhcp_namespace, tap};
+use crate::namespaces::Planned;
 use crate::namespaces::{default_routes, device, on_link, subnets_of, sysctls};
 use crate::services::{ClasslessRoute, DhcpLease, DhcpServer, NamespaceServices};
 use crate::wiring::Wiring;
@@ -26,14 +27,6 @@ use host_view::{Dhcp, DhcpClient, Port, Subnet};
 use net_types::{IpNet, Ipv4Net, NetworkId, SubnetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
-
-/// Namespaces and what runs in them, by name, and what is wrong with clients' options.
-#[derive(Default)]
-pub(crate) struct Planned {
-    pub namespaces: BTreeMap<String, Namespace>,
-    pub services: BTreeMap<String, NamespaceServices>,
-    pub errors: BTreeSet<String>,
-}
 
 pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
     let mut planned = Planned::default();

@@ -38,8 +38,9 @@ mod ways;
 use crate::host_plan::Namespace;
 use crate::metadata;
 use crate::names;
+use crate::namespaces::Planned;
 use crate::namespaces::{device, sysctls};
-use crate::services::{MetadataProxy, NamespaceServices};
+use crate::services::MetadataProxy;
 use crate::wiring::Wiring;
 pub use helpers::is_optional;
 use host_view::{Gateway, Port, Router, RouterState};
@@ -51,14 +52,6 @@ pub use port_forwarding::Forwarded;
 use scopes::Scopes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-
-/// Namespaces and what runs in them, by name, and what is wrong with routers.
-#[derive(Default)]
-pub(crate) struct Planned {
-    pub namespaces: BTreeMap<String, Namespace>,
-    pub services: BTreeMap<String, NamespaceServices>,
-    pub errors: BTreeSet<String>,
-}
 
 pub(crate) fn plan(wiring: &Wiring<'_>) -> Planned {
     if !wiring.config.roles.contains(&host_view::AgentRole::L3) {
