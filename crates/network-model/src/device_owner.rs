@@ -40,6 +40,11 @@ pub fn is_deleted_with_network(owner: &str) -> bool {
     [DHCP, DISTRIBUTED, AGENT_GATEWAY].contains(&owner)
 }
 
+/// Whether the port gets the lowest free address rather than any, so that it stays out of the way of those that people choose.
+pub fn takes_lowest_address(owner: &str) -> bool {
+    [DHCP, DISTRIBUTED].contains(&owner)
+}
+
 /// Whether the port belongs to the network's own services, which are trusted not to spoof: it gets no security groups.
 pub fn is_trusted(owner: &str) -> bool {
     owner.starts_with("network:")

@@ -106,7 +106,8 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
     let ip_allocation = candidates::ip_allocation(&candidates, request.fixed_ips.as_deref());
     let subnets = candidates.subnets();
     let addressing = Addressing { net_id: network.id, subnets: &subnets, device_owner: &request.device_owner, mac };
-    let ips = addresses::take(work, network.id, &plan_new(&addressing, request.fixed_ips.as_deref())?)?;
+    let wanted = plan_new(&addressing, request.fixed_ips.as_deref())?;
+    let ips = addresses::take(work, network.id, &request.device_owner, &wanted)?;
     let protection = Protection::of_new(
         work,
         &network,
@@ -267,7 +268,7 @@ pub fn update(work: &Work<'_>, id: PortId, request: PortUpdate) -> Result<(), Ne
     let mut ips = change.keep.clone();
     if !change.remove.is_empty() || !change.add.is_empty() {
         addresses::give_back(work, &change.remove)?;
-        ips.extend(addresses::take(work, network.id, &change.add)?);
+        ips.extend(addresses::take(work, network.id, owner, &change.add)?);
         floating_ip::check_port_addresses(work, id, &ips)?;
         work.tx.execute("DELETE FROM fixed_ips WHERE port_id = ?1", params![id.0])?;
         addresses::write(work, network.id, id, &ips)?;

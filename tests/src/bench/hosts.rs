@@ -1,10 +1,11 @@
 //! Hosts in a lab: how soon it carries traffic, and how soon a port does. The lab is made for it and taken down afterwards.
 
 use super::load::percentile;
+use super::peer::Agents;
 use super::server::{User, text};
 use super::shell::{Ping, Shell};
 use super::table::{Cell, Table};
-use super::{bound, machine, networks, peer, restart, rules, unexpected, wire};
+use super::{bound, machine, networks, restart, rules, unexpected, wire};
 use crate::{Failure, Lab, command};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant, SystemTime};
@@ -41,22 +42,23 @@ impl Drop for Up<'_> {
 }
 
 /// Everything about hosts.
-pub fn run(lab: &Lab, amount: Amount, mut show: impl FnMut(Table)) -> Result<(), Failure> {
+pub fn run(lab: &Lab, amount: Amount, theirs: &Agents, mut show: impl FnMut(Table)) -> Result<(), Failure> {
     let start = Instant::now();
     let (_up, mut bench) = up(lab)?;
     let up_after = start.elapsed();
     show(first_light(&mut bench, start, up_after)?);
-    show(memory(lab, "Memory, two instances", "The default lab of five hosts with one network and two instances.")?);
+    let two = "The default lab of five hosts with one network and two instances.";
+    show(memory(lab, "Memory, two instances", two, theirs)?);
 
     let mut times = Table::new(
         "From a port to its traffic",
         &format!(
             "{} samples each, seconds. A port on compute1 has its namespace, veth and address ready and is plugged at t0 (the \
              start of ovs-vsctl add-port); its namespace pings every 5 ms, with ARP tried every 10 ms, an instance on the \
-             same host and one on another host (VXLAN). ACTIVE: the API says so, asked every 5 ms. Neutron, in \
-             another run: an internal port of the switch that was then moved into its namespace, pinging the router on the \
+             same host and one on another host (VXLAN). ACTIVE: the API says so, asked every 5 ms. Neutron, {}: an internal port of the switch that was then moved into its namespace, pinging the router on the \
              same host every 100 ms.",
-            amount.samples
+            amount.samples,
+            theirs.when()
         ),
         &["what", "median s", "p95 s", "max s", "Neutron median s", "Neutron p95 s"],
     );
@@ -67,7 +69,7 @@ pub fn run(lab: &Lab, amount: Amount, mut show: impl FnMut(Table)) -> Result<(),
          userspace datapath ovs-vswitchd also forwards the pings (400 a second).",
         &["process", "with few ports", "with many"],
     );
-    let few = bench.samples(&anchors, amount.samples, "", (peer::PLUG_TO_PING, peer::PLUG_TO_ACTIVE), &mut times)?;
+    let few = bench.samples(&anchors, amount.samples, "", (theirs.plug_to_ping, theirs.plug_to_active), &mut times)?;
     let mut crowd = restart::Crowd::default();
     crowd.grow(&mut bench, amount.ports)?;
     let with = format!(", {} ports plugged", amount.ports);
@@ -75,7 +77,7 @@ pub fn run(lab: &Lab, amount: Amount, mut show: impl FnMut(Table)) -> Result<(),
         &anchors,
         amount.samples,
         &with,
-        (peer::PLUG_TO_PING_200, peer::PLUG_TO_ACTIVE_200),
+        (theirs.plug_to_ping_200, theirs.plug_to_active_200),
         &mut times,
     )?;
     show(times);
@@ -83,20 +85,25 @@ pub fn run(lab: &Lab, amount: Amount, mut show: impl FnMut(Table)) -> Result<(),
         costs.row([process.into(), few.into(), many.into()]);
     }
     show(costs);
-    show(memory(lab, &format!("Memory, {} ports", amount.ports), "The same lab with so many ports on compute1.")?);
-    show(restart::run(&mut bench, &anchors, &crowd)?);
+    show(memory(
+        lab,
+        &format!("Memory, {} ports", amount.ports),
+        "The same lab with so many ports on compute1.",
+        theirs,
+    )?);
+    show(restart::run(&mut bench, &anchors, &crowd, theirs)?);
     crowd.grow(&mut bench, amount.crowd)?;
     show(bound::run(&mut bench, amount.samples, amount.crowd)?);
     show(rules::run(&mut bench, amount.crowd)?);
     crowd.grow(&mut bench, amount.many)?;
-    show(restart::run(&mut bench, &anchors, &crowd)?);
+    show(restart::run(&mut bench, &anchors, &crowd, theirs)?);
     Ok(())
 }
 
 /// What networks cost, in a lab of its own.
-pub fn networks(lab: &Lab, marks: &[usize]) -> Result<Table, Failure> {
+pub fn networks(lab: &Lab, marks: &[usize], theirs: &Agents) -> Result<Table, Failure> {
     let (_up, mut bench) = up(lab)?;
-    networks::run(&mut bench, marks)
+    networks::run(&mut bench, marks, theirs)
 }
 
 /// Packets between hosts, in a lab of its own.
@@ -158,11 +165,12 @@ fn first_light(bench: &mut Bench<'_>, start: Instant, up_after: Duration) -> Res
 }
 
 /// Resident and proportional memory of every process of the lab.
-fn memory(lab: &Lab, title: &str, note: &str) -> Result<Table, Failure> {
+fn memory(lab: &Lab, title: &str, note: &str, theirs: &Agents) -> Result<Table, Failure> {
     let note = format!(
-        "{note} Neutron's agents and API on one host with 2 networks in another run: {:.0} MiB resident in {} processes.",
-        peer::ALL_MIB,
-        peer::ALL_PROCESSES
+        "{note} Neutron's agents and API on one host with 2 networks, {}: {:.0} MiB resident in {} processes.",
+        theirs.when(),
+        theirs.all_mib.unwrap_or_default(),
+        theirs.all_processes.unwrap_or_default()
     );
     let mut table = Table::new(title, &note, &["process", "resident MiB", "proportional MiB"]);
     let (mut count, mut resident, mut proportional) = (0_usize, 0.0, 0.0);
@@ -383,7 +391,7 @@ impl<'a> Bench<'a> {
         anchors: &Anchors,
         count: usize,
         with: &str,
-        (peer_ping, peer_active): ((f64, f64), (f64, f64)),
+        (peer_ping, peer_active): (Option<[f64; 2]>, Option<[f64; 2]>),
         table: &mut Table,
     ) -> Result<Vec<(String, f64)>, Failure> {
         let before = self.costs()?;
@@ -397,7 +405,7 @@ impl<'a> Bench<'a> {
         let ports = 2.0 * count as f64;
         let costs = before.into_iter().zip(self.costs()?);
         let costs = costs.map(|((process, before), (_, after))| (process, (after - before) / ports)).collect();
-        let mut row = |what: &str, samples: &[Sample], which: fn(&Sample) -> f64, peer: Option<(f64, f64)>| {
+        let mut row = |what: &str, samples: &[Sample], which: fn(&Sample) -> f64, peer: Option<[f64; 2]>| {
             let mut values: Vec<f64> = samples.iter().map(which).collect();
             values.sort_by(f64::total_cmp);
             table.row([
@@ -405,13 +413,13 @@ impl<'a> Bench<'a> {
                 percentile(&values, 0.5).into(),
                 percentile(&values, 0.95).into(),
                 percentile(&values, 1.0).into(),
-                peer.map(|peer| peer.0).into(),
-                peer.map(|peer| peer.1).into(),
+                peer.map(|[median, _]| median).into(),
+                peer.map(|[_, p95]| p95).into(),
             ]);
         };
-        row("plug to first ping, same host", &plugged, |sample| sample.near, Some(peer_ping));
+        row("plug to first ping, same host", &plugged, |sample| sample.near, peer_ping);
         row("plug to first ping, other host", &plugged, |sample| sample.far, None);
-        row("plug to ACTIVE", &plugged, |sample| sample.active, Some(peer_active));
+        row("plug to ACTIVE", &plugged, |sample| sample.active, peer_active);
         row("create (POST sent, plugged at once) to ACTIVE", &created, |sample| sample.active, None);
         row("create to first ping, other host", &created, |sample| sample.far, None);
         Ok(costs)

@@ -1,9 +1,10 @@
 //! What a network costs the host that answers DHCP and metadata for it: processes and memory at growing numbers of networks.
 
 use super::hosts::{Bench, processes};
+use super::peer::Agents;
 use super::server::text;
 use super::table::{Cell, Table};
-use super::{machine, peer, unexpected};
+use super::{machine, unexpected};
 use crate::Failure;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -12,14 +13,16 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Grows to each of `marks` networks, each with a subnet, DHCP and metadata.
-pub fn run(bench: &mut Bench<'_>, marks: &[usize]) -> Result<Table, Failure> {
+pub fn run(bench: &mut Bench<'_>, marks: &[usize], theirs: &Agents) -> Result<Table, Failure> {
     let mut table = Table::new(
         "Networks with DHCP and metadata",
         &format!(
             "Networks of one subnet each, whose DHCP and (isolated) metadata the lab's network node answers. Seconds: from the \
-             last subnet's creation until every DHCP port is ACTIVE. Memory: resident, MiB. Neutron, in another run: each network \
-             adds a dnsmasq and a haproxy, {:.1} MiB resident.",
-            peer::NETWORK_MIB
+             last subnet's creation until every DHCP port is ACTIVE. Memory: resident, MiB. Neutron, {}: each network \
+             adds {} processes (a dnsmasq and a haproxy), {:.1} MiB resident.",
+            theirs.when(),
+            theirs.network_processes.unwrap_or_default(),
+            theirs.network_mib.unwrap_or_default()
         ),
         &[
             "networks",

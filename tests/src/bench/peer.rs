@@ -2,6 +2,13 @@
 //!
 //! Taken on a machine of the same kind (2 processors, Open vSwitch 3.1.0 with the userspace datapath): MariaDB 10.11,
 //! uwsgi with 2 workers, no Keystone. The machine was busy, so its processor times are comparable and its seconds are long.
+//! A Neutron that is there can be measured in the same run instead: its API by `bench --peer`, its agents by
+//! `bench --neutron-agents`.
+
+use super::unexpected;
+use crate::{Failure, command};
+use serde::Deserialize;
+use std::process::Command;
 
 /// Milliseconds of processor time of uwsgi and of the database together, per operation.
 #[derive(Debug, Clone, Copy)]
@@ -61,29 +68,77 @@ pub fn port_create_at(ports: usize) -> Option<f64> {
     }
 }
 
-/// Resident memory of API, RPC and periodic workers, MiB (no agent).
-pub const SERVER_MIB: f64 = 1519.0;
-/// Resident memory of all processes of the API, the agents and Open vSwitch of one host with 2 networks, MiB.
-pub const ALL_MIB: f64 = 3588.0;
-/// How many processes those are.
-pub const ALL_PROCESSES: usize = 32;
-/// Seconds from plugging to the first ping, empty host: median and 95th percentile.
-pub const PLUG_TO_PING: (f64, f64) = (1.42, 2.42);
-/// Seconds from plugging to ACTIVE, empty host: median and 95th percentile.
-pub const PLUG_TO_ACTIVE: (f64, f64) = (1.76, 3.27);
-/// With 200 ports plugged: plug to first ping.
-pub const PLUG_TO_PING_200: (f64, f64) = (1.24, 2.22);
-/// With 200 ports plugged: plug to ACTIVE.
-pub const PLUG_TO_ACTIVE_200: (f64, f64) = (1.40, 2.32);
-/// Seconds until a restarted agent has processed 200 ports.
-pub const RESTART_200: f64 = 95.0;
-/// Processor seconds of the restarted agent with 200 ports.
-pub const RESTART_200_CPU: f64 = 12.5;
-/// Resident memory of the agent with 200 ports, MiB.
-pub const AGENT_200_MIB: f64 = 205.0;
-/// What a network adds on the host that serves its DHCP and metadata (a dnsmasq and a haproxy), resident MiB.
-pub const NETWORK_MIB: f64 = 8.3;
-/// Flows on br-int with 200 ports.
-pub const FLOWS_200: usize = 12_031;
-/// Seconds from plugging 150 ports at once until all are ACTIVE.
-pub const PLUG_150_ALL_ACTIVE: f64 = 79.0;
+/// What Neutron's agents cost on one host. What is `None` was not measured.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agents {
+    /// Whether they were measured right before ours on the same machine, or in another run.
+    #[serde(skip)]
+    same_run: bool,
+    /// Seconds from plugging to the first ping, empty host: median and 95th percentile.
+    pub plug_to_ping: Option<[f64; 2]>,
+    /// Seconds from plugging to ACTIVE, empty host: median and 95th percentile.
+    pub plug_to_active: Option<[f64; 2]>,
+    /// The same to the first ping with 200 ports plugged.
+    pub plug_to_ping_200: Option<[f64; 2]>,
+    /// The same to ACTIVE with 200 ports plugged.
+    pub plug_to_active_200: Option<[f64; 2]>,
+    /// How many ports `plug_all_active` is about.
+    pub plug_all: usize,
+    /// Seconds from plugging so many ports at once until all are ACTIVE.
+    pub plug_all_active: Option<f64>,
+    /// Flows on br-int with 200 ports.
+    pub flows_200: Option<f64>,
+    /// Seconds until a restarted agent has processed 200 ports.
+    pub restart_200: Option<f64>,
+    /// Processor seconds of the restarted agent with 200 ports.
+    pub restart_200_cpu: Option<f64>,
+    /// Pings lost meanwhile, between ports of the host.
+    pub restart_200_lost: Option<f64>,
+    /// Resident memory of the agent with 200 ports, MiB.
+    pub agent_200_mib: Option<f64>,
+    /// What a network adds on the host that serves its DHCP and metadata, resident MiB.
+    pub network_mib: Option<f64>,
+    /// The processes that it adds (a dnsmasq and a haproxy).
+    pub network_processes: Option<f64>,
+    /// Resident memory of all processes of the API, the agents and Open vSwitch of one host with 2 networks, MiB.
+    pub all_mib: Option<f64>,
+    /// How many processes those are.
+    pub all_processes: Option<f64>,
+}
+
+impl Agents {
+    /// The figures of another run, on a busy machine of the same kind.
+    pub const OF_ANOTHER_RUN: Self = Self {
+        same_run: false,
+        plug_to_ping: Some([1.42, 2.42]),
+        plug_to_active: Some([1.76, 3.27]),
+        plug_to_ping_200: Some([1.24, 2.22]),
+        plug_to_active_200: Some([1.40, 2.32]),
+        plug_all: 150,
+        plug_all_active: Some(79.0),
+        flows_200: Some(12_031.0),
+        restart_200: Some(95.0),
+        restart_200_cpu: Some(12.5),
+        restart_200_lost: Some(0.0),
+        agent_200_mib: Some(205.0),
+        network_mib: Some(8.3),
+        network_processes: Some(2.0),
+        all_mib: Some(3588.0),
+        all_processes: Some(32.0),
+    };
+
+    /// Lets `command` (for `sh -c`) measure them now. It prints one JSON object with the fields of this type, and nothing else to
+    /// its standard output; what is missing was not measured.
+    pub fn measured_by(command: &str) -> Result<Self, Failure> {
+        let said = command::run(Command::new("sh").args(["-c", command]))?;
+        let figures: Self =
+            serde_json::from_str(&said).map_err(|error| unexpected(command, format!("{error}: {said}")))?;
+        Ok(Self { same_run: true, ..figures })
+    }
+
+    /// "in the same run", as the notes of tables say it.
+    pub fn when(&self) -> &'static str {
+        if self.same_run { "in the same run" } else { "in another run" }
+    }
+}

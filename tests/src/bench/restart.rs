@@ -2,10 +2,11 @@
 //! dies by SIGKILL says nothing and cleans nothing up.
 
 use super::hosts::{Anchors, Bench, HERE, Instance, processes};
+use super::peer::Agents;
 use super::server::text;
 use super::shell::Ping;
 use super::table::{Cell, Table};
-use super::{machine, peer, unexpected};
+use super::{machine, unexpected};
 use crate::{Failure, command};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -107,7 +108,7 @@ fn running_agent(bench: &Bench<'_>) -> Result<Option<u32>, Failure> {
 }
 
 /// Kills the agent and watches.
-pub fn run(bench: &mut Bench<'_>, anchors: &Anchors, crowd: &Crowd) -> Result<Table, Failure> {
+pub fn run(bench: &mut Bench<'_>, anchors: &Anchors, crowd: &Crowd, theirs: &Agents) -> Result<Table, Failure> {
     let count = crowd.ports.len();
     let [one, two] = &anchors.near;
     let ping = |to: &Instance| Ping::start(bench.lab, HERE, &one.namespace, &to.address, 0.05);
@@ -138,30 +139,38 @@ pub fn run(bench: &mut Bench<'_>, anchors: &Anchors, crowd: &Crowd) -> Result<Ta
 
     let mut table = Table::new(
         &format!("{count} ports on one host, and its agent killed"),
-        "SIGKILL at t0; a port whose device comes at t0 is ACTIVE when the new agent has realised its whole view. Pings: 20 \
-         per second on paths that were there before, from before the kill until 5 s after that.",
+        &format!(
+            "SIGKILL at t0; a port whose device comes at t0 is ACTIVE when the new agent has realised its whole view. Pings: 20 \
+         per second on paths that were there before, from before the kill until 5 s after that. Neutron: its agent with 200 \
+         ports, {}.",
+            theirs.when()
+        ),
         &["what", "value", "Neutron"],
     );
     let mut row = |what: &str, value: Cell, peer: Option<f64>| table.row([what.into(), value, peer.into()]);
     row(
-        &format!("plugging {} at once until all are ACTIVE, s (Neutron: 150)", crowd.came),
+        &format!("plugging {} at once until all are ACTIVE, s (Neutron: {})", crowd.came, theirs.plug_all),
         crowd.all_active_after.as_secs_f64().into(),
-        Some(peer::PLUG_150_ALL_ACTIVE),
+        theirs.plug_all_active,
     );
     row("processor s of the agent for that", (crowd.agent_cpu_ms / 1e3).into(), None);
-    row("flows on br-int with them", crowd.flows.into(), Some(peer::FLOWS_200 as f64));
+    row("flows on br-int with them", crowd.flows.into(), theirs.flows_200);
     let per_port = (crowd.flows as f64 - crowd.flows_before as f64) / crowd.came as f64;
-    row("flows on br-int per port", per_port.into(), Some(peer::FLOWS_200 as f64 / 200.0));
+    row("flows on br-int per port", per_port.into(), theirs.flows_200.map(|flows| flows / 200.0));
     row("kill until the new process runs, s", runs_after.as_secs_f64().into(), None);
-    row("kill until all is realised, s", realised_after.as_secs_f64().into(), Some(peer::RESTART_200));
-    row("processor s of the new process until then", (cpu_then / 1e3).into(), Some(peer::RESTART_200_CPU));
+    row("kill until all is realised, s", realised_after.as_secs_f64().into(), theirs.restart_200);
+    row("processor s of the new process until then", (cpu_then / 1e3).into(), theirs.restart_200_cpu);
     row("processor s of the new process 5 s later", (cpu_later / 1e3).into(), None);
-    row("resident MiB of the new process", resident.into(), Some(peer::AGENT_200_MIB));
+    row("resident MiB of the new process", resident.into(), theirs.agent_200_mib);
     row("ports that are still ACTIVE", crowd.active(bench)?.into(), None);
     row("flows on br-int afterwards", flows(bench)?.into(), None);
     for (name, path) in [("same host", near), ("other host", far)] {
         row(&format!("pings sent, {name}"), Cell::Number(f64::from(path.sent)), None);
-        row(&format!("pings lost, {name}"), Cell::Number(f64::from(path.sent - path.answered)), Some(0.0));
+        row(
+            &format!("pings lost, {name}"),
+            Cell::Number(f64::from(path.sent - path.answered)),
+            theirs.restart_200_lost,
+        );
         row(&format!("longest gap between answers, {name}, s"), path.longest_gap.into(), None);
     }
     Ok(table)

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use system_tests::bench::load::Target;
+use system_tests::bench::peer::Agents;
 use system_tests::bench::server::{Database, Server};
 use system_tests::bench::{Table, api, hosts, machine, scale};
 use system_tests::{Failure, Lab};
@@ -48,6 +49,10 @@ struct Arguments {
     /// Requests per operation of it.
     #[arg(long, default_value_t = 40)]
     peer_requests: usize,
+    /// A command that measures Neutron's agents on this machine, right before ours, and prints the figures as JSON (the fields are
+    /// those of `Agents` in tests/src/bench/peer.rs) [default: the figures of another run]
+    #[arg(long)]
+    neutron_agents: Option<String>,
     /// Samples of each time on hosts.
     #[arg(long, default_value_t = 20)]
     samples: usize,
@@ -115,13 +120,17 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let sample = (arguments.requests / 2).max(1);
         scale::run(&server, &arguments.marks, sample)?.into_iter().for_each(&mut show);
     }
+    let theirs = match &arguments.neutron_agents {
+        Some(command) => Agents::measured_by(command)?,
+        None => Agents::OF_ANOTHER_RUN,
+    };
     let lab = Lab::driven_by(&arguments.lab, &arguments.server_binary);
     if wants(Part::Hosts) {
         let Arguments { samples, ports, crowd, many, .. } = *arguments;
-        hosts::run(&lab, hosts::Amount { samples, ports, crowd, many }, &mut show)?;
+        hosts::run(&lab, hosts::Amount { samples, ports, crowd, many }, &theirs, &mut show)?;
     }
     if wants(Part::Networks) {
-        show(hosts::networks(&lab, &arguments.networks)?);
+        show(hosts::networks(&lab, &arguments.networks, &theirs)?);
     }
     if wants(Part::Wire) {
         show(hosts::wire(&lab)?);

@@ -43,6 +43,18 @@ async fn an_address_is_given_once_whoever_asks_at_the_same_time() {
     assert_eq!((given.len(), refused), (61, 3));
 }
 
+/// DHCP's ports begin at the start of the pool, and go on from there.
+#[tokio::test]
+async fn dhcp_keeps_out_of_the_way_of_chosen_addresses() {
+    let server = Server::new();
+    let (network, subnet) = network_with(&server, json!({"cidr": "10.0.0.0/16"})).await;
+    let body = json!({"network_id": id(&network), "device_owner": "network:dhcp"});
+    for expected in ["10.0.0.2", "10.0.0.3", "10.0.0.4"] {
+        let port = server.create(ADMIN, "port", body.clone()).await;
+        assert_eq!(port["fixed_ips"], json!([{"subnet_id": id(&subnet), "ip_address": expected}]));
+    }
+}
+
 #[tokio::test]
 async fn what_a_port_gives_back_can_be_had_again() {
     let server = Server::new();

@@ -86,13 +86,18 @@ pub fn of_port(snapshot: &Snapshot<'_>, port: PortId) -> Result<Vec<FixedIp>, St
     )
 }
 
-/// Takes what is wanted; the addresses in the order of the wishes.
-pub(crate) fn take(work: &Work<'_>, network: NetworkId, wanted: &[Wanted]) -> Result<Vec<FixedIp>, NetworkError> {
+/// Takes what is wanted for a port of this `device_owner`; the addresses in the order of the wishes.
+pub(crate) fn take(
+    work: &Work<'_>,
+    network: NetworkId,
+    owner: &str,
+    wanted: &[Wanted],
+) -> Result<Vec<FixedIp>, NetworkError> {
     let mut taken: Vec<FixedIp> = Vec::with_capacity(wanted.len());
     for wish in wanted {
         taken.push(match wish {
             Wanted::Exactly(ip) => exactly(work, *ip)?,
-            Wanted::AnyOf(subnets) => any(work, network, subnets)?,
+            Wanted::AnyOf(subnets) => any(work, network, owner, subnets)?,
         });
     }
     Ok(taken)
@@ -111,9 +116,9 @@ fn exactly(work: &Work<'_>, wanted: FixedIp) -> Result<FixedIp, NetworkError> {
     Ok(wanted)
 }
 
-fn any(work: &Work<'_>, network: NetworkId, subnets: &[SubnetId]) -> Result<FixedIp, NetworkError> {
+fn any(work: &Work<'_>, network: NetworkId, owner: &str, subnets: &[SubnetId]) -> Result<FixedIp, NetworkError> {
     for subnet in subnets {
-        let Some(hint) = hint(work, *subnet)? else { continue };
+        let Some(hint) = hint(work, *subnet, owner)? else { continue };
         if let Some(ip_address) = free_addresses::take_any(&mut Runs { tx: work.tx, subnet: *subnet }, hint)? {
             return Ok(FixedIp { subnet_id: *subnet, ip_address });
         }
@@ -122,12 +127,12 @@ fn any(work: &Work<'_>, network: NetworkId, subnets: &[SubnetId]) -> Result<Fixe
 }
 
 /// Where to look for a free address first: anywhere in the subnet, as Neutron does, so that an address which was just
-/// given back is not at once another port's while neighbours still remember the old one.
-fn hint(work: &Work<'_>, subnet: SubnetId) -> Result<Option<IpAddr>, NetworkError> {
+/// given back is not at once another port's while neighbours still remember the old one. DHCP's ports begin at the start.
+fn hint(work: &Work<'_>, subnet: SubnetId, owner: &str) -> Result<Option<IpAddr>, NetworkError> {
     let cidr: Option<IpNet> =
         work.tx.query_opt("SELECT cidr FROM subnets WHERE id = ?1", params![subnet.0], |row| row.parse(0))?;
     Ok(cidr.map(|cidr| {
-        let bits = (work.random)();
+        let bits = if device_owner::takes_lowest_address(owner) { 0 } else { (work.random)() };
         match cidr {
             IpNet::V4(v4) => {
                 // Cutting to the lower half of the random bits is meant.
