@@ -1,40 +1,27 @@
-//! From an HTTP request to the engine and back.
+//! Which request goes where: token, path, method; what is then done is `answer`'s and the routes'.
 
+use crate::answer::{change, list, list_related, show};
 use crate::api::{Api, Current};
+use crate::asked::{Asked, if_match, json, parse};
 use crate::auth::{Caller, Denial, Presented};
-use crate::engine::{self, Change, Outcome, Place};
+use crate::engine::{self, Change, Place};
 use crate::error::{ApiError, json_response};
 use crate::path::Path;
 use crate::query::Query;
-use crate::registry::{self, Relation};
+use crate::registry;
 use crate::routes;
-use api_schema::Resource;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bytes::Bytes;
 use std::sync::Arc;
 
 /// The API as an axum router; it takes every path that is left to it.
 pub fn router(api: impl Into<Current>) -> Router {
     Router::new().route("/openapi.json", get(routes::openapi::show)).fallback(handle).with_state(api.into())
-}
-
-/// A request, taken apart.
-pub(crate) struct Asked {
-    pub method: Method,
-    pub path: Path,
-    pub query: Query,
-    /// Scheme, host and path, as the client sees them: links start so.
-    pub url: String,
-    /// Scheme and host.
-    pub base: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
 }
 
 async fn handle(State(current): State<Current>, request: Request<Body>) -> Response {
@@ -193,99 +180,4 @@ async fn member(
     }
     let body = parse(&asked.body)?;
     change(api, who, place, Change::Action(id, action, body), None).await
-}
-
-/// A body that must be a JSON object.
-pub(crate) fn parse(body: &Bytes) -> Result<serde_json::Value, ApiError> {
-    match serde_json::from_slice(body) {
-        Ok(value @ serde_json::Value::Object(_)) => Ok(value),
-        _ => Err(ApiError::bad("Body contains invalid data")),
-    }
-}
-
-/// A body that must be there and hold the resource.
-pub(crate) fn json(resource: &Resource, body: &Bytes) -> Result<serde_json::Value, ApiError> {
-    if body.is_empty() {
-        return Err(ApiError::bad(format!("Unable to find '{}' in request body", resource.key())));
-    }
-    parse(body)
-}
-
-/// `If-Match: revision_number=5`.
-fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
-    let bad = |msg: &str| {
-        ApiError::Schema(api_schema::SchemaError::Named {
-            kind: "BadRequest",
-            message: format!("Bad if-match request: {msg}."),
-        })
-    };
-    let mut found = None;
-    for value in headers.get_all(header::IF_MATCH) {
-        let text = value.to_str().unwrap_or_default();
-        for tag in text.split(',').map(|tag| tag.trim().trim_matches('"')) {
-            let Some(number) = tag.strip_prefix("revision_number=") else { continue };
-            if found.is_some() {
-                return Err(bad("Multiple revision_number etags are not supported."));
-            }
-            let number = number
-                .parse()
-                .map_err(|_| bad("Revision number etag must be in the format of revision_number=<int>"))?;
-            found = Some(number);
-        }
-    }
-    Ok(found)
-}
-
-async fn list(api: &Arc<Api>, who: Caller, place: Place, asked: Asked) -> Result<Response, ApiError> {
-    if let Some(before) = &place.rules.before_list
-        && let Some(project) = engine::lacks(api, before, &who.credentials, &asked.query)?
-    {
-        let (shared, credentials) = (Arc::clone(api), who.credentials.clone());
-        api.store.write(move |tx| engine::make_before_list(&shared, tx, before, &credentials, &project)).await?;
-    }
-    let shared = Arc::clone(api);
-    let look = move |snapshot: &store::Snapshot<'_>| {
-        engine::list(&shared, snapshot, &place, &who.credentials, &asked.query, &asked.url)
-    };
-    let body = api.store.read(look).await?;
-    Ok(json_response(StatusCode::OK, body))
-}
-
-async fn list_related(
-    api: &Arc<Api>,
-    who: Caller,
-    relation: &'static Relation,
-    id: String,
-    asked: Asked,
-) -> Result<Response, ApiError> {
-    let shared = Arc::clone(api);
-    let look = move |snapshot: &store::Snapshot<'_>| {
-        engine::related(&shared, snapshot, relation, &who.credentials, &id, &asked.query, &asked.url)
-    };
-    let body = api.store.read(look).await?;
-    Ok(json_response(StatusCode::OK, body))
-}
-
-fn show(api: &Arc<Api>, who: &Caller, place: &Place, id: &str, asked: &Asked) -> Result<Response, ApiError> {
-    // A few look-ups by key: cheaper than changing threads.
-    let body =
-        api.store.read_blocking(|snapshot| engine::show(api, snapshot, place, &who.credentials, id, &asked.query))?;
-    Ok(json_response(StatusCode::OK, body))
-}
-
-pub(crate) async fn change(
-    api: &Arc<Api>,
-    who: Caller,
-    place: Place,
-    change: Change,
-    if_match: Option<u64>,
-) -> Result<Response, ApiError> {
-    let shared = Arc::clone(api);
-    let outcome =
-        api.store.write(move |tx| change.clone().run(&shared, tx, &place, &who.credentials, if_match)).await?;
-    Ok(match outcome {
-        Outcome::Created(body) => json_response(StatusCode::CREATED, body),
-        Outcome::Done(body) => json_response(StatusCode::OK, body),
-        Outcome::Gone => StatusCode::NO_CONTENT.into_response(),
-    })
 }

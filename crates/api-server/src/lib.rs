@@ -10,7 +10,9 @@
 //! **May not:** know any resource but in [`registry`], where each declaration meets the functions that its requests call;
 //! there is no other registration. Everything that one request changes happens in one unit of work.
 
+mod answer;
 mod api;
+mod asked;
 mod auth;
 mod config;
 mod engine;

@@ -1,9 +1,9 @@
 //! `/v2.0/auto-allocated-topology/PROJECT`: a network for the asking.
 
 use crate::api::Api;
+use crate::asked::Asked;
 use crate::auth::Caller;
 use crate::error::{ApiError, json_response};
-use crate::http::Asked;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use network_store::{NetworkError, Work, auto_topology};

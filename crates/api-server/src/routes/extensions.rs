@@ -1,7 +1,7 @@
 //! `/v2.0/extensions`: what clients may rely on.
 
+use crate::asked::Asked;
 use crate::error::{ApiError, json_response};
-use crate::http::Asked;
 use api_schema::extension;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;

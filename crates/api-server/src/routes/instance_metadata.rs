@@ -4,9 +4,9 @@
 //! place of what was there; GET shows it, DELETE forgets it. ID is the `device_id` of the instance's ports.
 
 use crate::api::Api;
+use crate::asked::Asked;
 use crate::auth::Caller;
 use crate::error::{ApiError, json_response};
-use crate::http::Asked;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;

@@ -2,9 +2,9 @@
 
 use super::allowed;
 use crate::api::Api;
+use crate::asked::{Asked, parse};
 use crate::auth::Caller;
 use crate::error::{ApiError, json_response};
-use crate::http::{Asked, parse};
 use access_policy::{Condition, Credentials};
 use api_schema::{Kind, SchemaError};
 use axum::http::{Method, StatusCode};

@@ -1,10 +1,11 @@
 //! `/v2.0/networks/ID/tags` and `/v2.0/networks/ID/tags/TAG`, of every resource that has tags.
 
+use crate::answer::change;
 use crate::api::Api;
+use crate::asked::{Asked, parse};
 use crate::auth::Caller;
 use crate::engine::{Change, Place, TagChange, tags};
 use crate::error::{ApiError, json_response};
-use crate::http::{Asked, change, parse};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! `GET /`: which versions there are; `GET /v2.0/`: which resources.
 
+use crate::asked::Asked;
 use crate::error::{ApiError, json_response};
-use crate::http::Asked;
 use crate::registry;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
