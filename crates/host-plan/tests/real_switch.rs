@@ -358,9 +358,14 @@ fn frames_for_one_station_are_not_flooded() {
     let inward = tcp_packet(("fa:16:3e:00:00:78", "198.51.100.7"), ("fa:16:3e:9c:eb:28", "198.51.100.181"), 80);
     let verdict = real.trace_on("br-phys", "wire", &inward, &[]);
     assert_eq!(verdict.ports, ["br-phys", "qg-3214e3a1-fe"].map(String::from).into(), "{}", verdict.trace);
-    // Where an instance without port security may hide more MACs, they are looked for.
+    // Where an instance without port security may hide more MACs, they are looked for,
     let verdict = real.trace(G2_TAP, &tcp_packet(G2, ("fa:16:3e:00:00:79", "10.10.9.9"), 80), NEW);
     assert!(verdict.ports.contains(G1_TAP) && verdict.trace.contains("tnl_push"), "{}", verdict.trace);
+    // but not those that the API knows elsewhere: neither a neighbour with rules nor the bridge's own port has a copy.
+    for (device, from) in [(G2_TAP, G2), (G1_TAP, G1)] {
+        let verdict = real.trace(device, &tcp_packet(from, (H2_MAC, "10.10.1.5"), 80), NEW);
+        assert!(verdict.trace.contains("tnl_push") && verdict.only("underlay"), "{}", verdict.trace);
+    }
 }
 
 #[test]

@@ -14,8 +14,9 @@
 //!          93 new from here to a stateless set: remember it for the sender, 82   92 to a stateless set: 82, not tracked
 //!          90 not tracked: ct(zone reg6), 82      80 tracked: 82
 //! 91        1 -> 94      92  1 new: remember it, out by reg5;  0 out by reg5      93 drop
-//! 94       12 to a port here without rules: out by it (a highly available router's: 64)             10 to another station: out by the network's uplink only
-//!           1 broadcast, multicast, and where MACs are unknown: NORMAL
+//! 94       12 to a port here without rules: out by it (a highly available router's: 64)
+//!          10 to another station, and where MACs are unknown to a port that the API knows elsewhere: out by the network's uplink only
+//!           1 broadcast, multicast, and where MACs are unknown any other: NORMAL
 //! ```
 //! "Remember" is `ct(commit)` in zone reg6, so that networks with the same addresses never mix. Both ports of a connection
 //! within the host share one entry.
@@ -25,7 +26,8 @@
 //!
 //! Table 94 is Neutron's with `explicitly_egress_direct`: frames that go out of a port by number teach NORMAL nothing, so
 //! that it would flood every frame to the gateway, or to a port elsewhere, to all ports of the network. Only where an
-//! instance's port without port security may hide further MACs does NORMAL keep looking for them.
+//! instance's port without port security may hide further MACs does NORMAL keep looking for them, among those that the API
+//! does not know (of tunnelled networks it knows the ports elsewhere).
 
 use super::RuleSets;
 use crate::flow_set::FlowSet;
@@ -35,7 +37,7 @@ use crate::integration_bridge::{
 };
 use crate::qos;
 use crate::router::standby;
-use crate::wiring::Wiring;
+use crate::wiring::{WiredNetwork, Wiring};
 use net_types::VlanId;
 use openflow::ct_state::{EST, INV, NEW, REL, RPL, TRK};
 use openflow::{Action, Ct, Field, Masked, Match, SubField, ip_proto};
@@ -120,10 +122,19 @@ fn leave(flows: &mut FlowSet, wiring: &Wiring<'_>) {
     }
     let hiding: BTreeSet<VlanId> =
         wiring.ports.values().filter(|port| port.has_unknown_macs()).map(|port| port.vlan).collect();
+    let by_uplink = |wired: &WiredNetwork<'_>| {
+        let uplink = wiring.uplink(wired.network)?;
+        Some([Action::push_vlan(), Action::set_vlan(wired.vlan), Action::output(uplink)])
+    };
     for wired in wiring.networks.values().filter(|wired| !hiding.contains(&wired.vlan)) {
-        if let Some(uplink) = wiring.uplink(wired.network) {
-            let out = [Action::push_vlan(), Action::set_vlan(wired.vlan), Action::output(uplink)];
+        if let Some(out) = by_uplink(wired) {
             flows.add(ACCEPTED_NORMAL, 10, to(wired.vlan).unicast(), out);
+        }
+    }
+    for remote in wiring.view.remote_ports.values() {
+        let wired = wiring.networks.get(&remote.network).filter(|wired| hiding.contains(&wired.vlan));
+        if let Some((wired, out)) = wired.and_then(|wired| Some((wired, by_uplink(wired)?))) {
+            flows.add(ACCEPTED_NORMAL, 10, to(wired.vlan).dl_dst(remote.mac), out);
         }
     }
     flows.add(ACCEPTED_NORMAL, 1, Match::new(), [Action::normal()]);
