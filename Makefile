@@ -32,10 +32,11 @@ test: ## Install what is missing and run every test
 	@OPENSTACK=$(OPENSTACK) $(CARGO) nextest run --workspace --locked
 	@OPENSTACK=$(OPENSTACK) tools/with-postgres $(CARGO) nextest run --workspace --locked --profile postgres
 
-# make chaos MINUTES=60 SEED=7
+# make chaos MINUTES=60 SEED=7; with POSTGRES=1 the server keeps its state in a PostgreSQL, which is killed as well
 chaos: deps ## Kill everything in a lab for MINUTES while packets are counted, in the order of SEED
 	@$(CARGO) build --release --locked -p neutronium -p system-tests --bins
-	@OPENSTACK=$(OPENSTACK) $(TARGET)/release/chaos --binary $(TARGET)/release/neutronium --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+	@OPENSTACK=$(OPENSTACK) $(if $(POSTGRES),tools/with-postgres) $(TARGET)/release/chaos --binary $(TARGET)/release/neutronium \
+		--minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(POSTGRES),--postgres)
 
 bench: deps ## Measure API, realisation, start times, memory and packets
 	@tools/install-deps --bench

@@ -16,6 +16,7 @@ fn nothing_that_dies_takes_a_packet_with_it() {
         at_least: Duration::ZERO,
         fault: Duration::from_secs(2),
         program: env!("CARGO_BIN_EXE_chaos").into(),
+        postgres: None,
     };
     let lab = Lab::new(&format!("chaos-{}", std::process::id()));
     let account = run(lab, &chaos, &mut |line| eprintln!("{line}")).unwrap_or_else(|failure| panic!("{failure}"));

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use system_tests::chaos::{Chaos, run, traffic};
+use system_tests::chaos::{Chaos, Postgres, run, traffic};
 use system_tests::{Failure, Lab};
 
 /// Kills agents, the server, ovs-vswitchd and ovsdb-server, cuts the management network and fills the server's disk, in an
@@ -25,6 +25,9 @@ struct Arguments {
     /// Seconds for which the management network is cut, and the disk is full.
     #[arg(long, default_value_t = 60)]
     fault_seconds: u64,
+    /// Gives the server the PostgreSQL of `tools/with-postgres chaos --postgres`, and kills that as well.
+    #[arg(long)]
+    postgres: bool,
     /// The binary.
     #[arg(long, env = "NEUTRONIUM")]
     binary: Option<PathBuf>,
@@ -67,11 +70,18 @@ fn soak(arguments: &Arguments) -> Result<(), String> {
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
     let seed = arguments.seed.unwrap_or_else(clock);
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let postgres = match arguments.postgres {
+        true => {
+            Some(Postgres::from_environment().ok_or("--postgres: nobody has started one; see tools/with-postgres")?)
+        }
+        false => None,
+    };
     let chaos = Chaos {
         seed,
         at_least: Duration::from_secs(60 * arguments.minutes),
         fault: Duration::from_secs(arguments.fault_seconds),
         program,
+        postgres,
     };
     let lab = match &arguments.binary {
         Some(binary) => Lab::driven_by(&arguments.lab, binary),

@@ -1,5 +1,6 @@
 //! A run: calm, then harm after harm, then the account.
 
+use super::postgres::Postgres;
 use super::random::Random;
 use super::scene::{HOSTS, Scene};
 use super::traffic::{Count, Kind, now};
@@ -24,6 +25,8 @@ pub struct Chaos {
     pub fault: Duration,
     /// The program of the senders.
     pub program: PathBuf,
+    /// Where the server keeps its state; none: in SQLite, on a disk that is filled.
+    pub postgres: Option<Postgres>,
 }
 
 /// One harm.
@@ -35,15 +38,18 @@ enum Harm {
     Cut,
     /// The server's disk is full.
     Full,
+    /// `kill -9` of the server's PostgreSQL, all its processes.
+    Database,
 }
 
 impl Harm {
-    /// Everything that can be done.
-    fn all() -> Vec<Self> {
+    /// Everything that can be done to a server with SQLite, or with PostgreSQL, whose disk is not the server's.
+    fn all(postgres: bool) -> Vec<Self> {
         let on_hosts = HOSTS
             .into_iter()
             .flat_map(|host| ["agent", "ovs-vswitchd", "ovsdb-server"].map(|process| Self::Kill(host, process)));
-        on_hosts.chain([Self::Kill("controller", "server"), Self::Cut, Self::Full]).collect()
+        let database = if postgres { Self::Database } else { Self::Full };
+        on_hosts.chain([Self::Kill("controller", "server"), Self::Cut, database]).collect()
     }
 
     /// Whether it is the datapath itself that dies.
@@ -58,6 +64,7 @@ impl fmt::Display for Harm {
             Self::Kill(host, process) => write!(f, "kill -9 {process} on {host}"),
             Self::Cut => f.write_str("management network cut"),
             Self::Full => f.write_str("server's disk full"),
+            Self::Database => f.write_str("kill -9 PostgreSQL"),
         }
     }
 }
@@ -79,8 +86,10 @@ pub struct Account {
 
 /// Harms a lab of its own and counts. Says what it does, line by line, to `say`.
 pub fn run(lab: Lab, chaos: &Chaos, say: &mut dyn FnMut(&str)) -> Result<Account, Failure> {
-    let (mut scene, streams) = Scene::build(lab, &chaos.program)?;
-    scene.move_state_to_a_small_disk()?;
+    let (mut scene, streams) = Scene::build(lab, &chaos.program, chaos.postgres.as_ref())?;
+    if chaos.postgres.is_none() {
+        scene.move_state_to_a_small_disk()?;
+    }
     scene.audit()?;
     scene.everything_flows(&streams)?;
     say("calm");
@@ -91,7 +100,7 @@ pub fn run(lab: Lab, chaos: &Chaos, say: &mut dyn FnMut(&str)) -> Result<Account
 
     let (mut random, start) = (Random::new(chaos.seed), Instant::now());
     while done.len() == 1 || start.elapsed() < chaos.at_least {
-        let mut harms = Harm::all();
+        let mut harms = Harm::all(chaos.postgres.is_some());
         random.shuffle(&mut harms);
         for harm in harms {
             let pause = Duration::from_millis(random.below(800));
@@ -101,6 +110,12 @@ pub fn run(lab: Lab, chaos: &Chaos, say: &mut dyn FnMut(&str)) -> Result<Account
                 Harm::Kill(host, process) => scene.kill(host, process)?,
                 Harm::Cut => scene.cut_management(chaos.fault)?,
                 Harm::Full => scene.fill_disk(chaos.fault)?,
+                Harm::Database => {
+                    if let Some(postgres) = &chaos.postgres {
+                        postgres.kill()?;
+                        scene.writes_again()?;
+                    }
+                }
             }
             std::thread::sleep(pause);
             scene.everything_flows(&streams)?;

@@ -6,6 +6,7 @@
 //!                            router ── net 10.0.0.0/24 (VXLAN) ── p1 (compute1) ◀─ across ── p2 (compute2)
 //! ```
 
+use super::postgres::Postgres;
 use super::traffic::{Count, Kind, now};
 use crate::bench::hosts::processes;
 use crate::bench::server::{User, text};
@@ -25,6 +26,8 @@ const WORLD: &str = "203.0.113.1";
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Where the server keeps its state in its host.
 const STATE: &str = "/var/lib/neutronium";
+/// Its file.
+const CONFIG: &str = "/etc/neutronium/server.toml";
 /// Hosts with an agent.
 pub(super) const HOSTS: [&str; 3] = ["network", "compute1", "compute2"];
 
@@ -122,12 +125,26 @@ impl Drop for Down {
 }
 
 impl Scene {
-    /// A lab in which every way works; `chaos` is the program of the senders.
-    pub(super) fn build(lab: Lab, chaos: &Path) -> Result<(Self, Vec<Stream>), Failure> {
+    /// A lab in which every way works; `chaos` is the program of the senders. With a PostgreSQL the server, which knows of
+    /// nothing yet, begins anew in that.
+    pub(super) fn build(lab: Lab, chaos: &Path, postgres: Option<&Postgres>) -> Result<(Self, Vec<Stream>), Failure> {
         let down = Down(lab.clone());
         lab.run(&["lab", "up"])?;
         let user = Client::new(&lab, "admin", None, "admin")?;
-        let mut api = sign_in(&lab, &user)?;
+        if let Some(Postgres { url, .. }) = postgres {
+            let edit = format!("/^\\[server\\]/a database = \"{url}\"");
+            lab.exec("controller", &["sed", "-i", &edit, CONFIG])?;
+            lab.run(&["lab", "restart", "controller", "server", "--kill"])?;
+        }
+        let mut api = None;
+        lab.wait_until("the server takes a sign-in", || Ok(sign_in(&lab, &user).map(|user| api = Some(user)).is_ok()))?;
+        let mut api = api.ok_or_else(|| unexpected("sign-in", "nobody"))?;
+        lab.wait_until("every agent has reported", || {
+            let agents = api.ask("GET", "/v2.0/agents?alive=true&fields=host", None)?;
+            let said =
+                |host: &&str| agents["agents"].as_array().is_some_and(|all| all.iter().any(|a| a["host"] == **host));
+            Ok(HOSTS.iter().all(said))
+        })?;
         let mut make = |path: &str, kind: &str, body: Value| api.make(&format!("/v2.0/{path}"), kind, &body);
         let id = |object: &Value| text(object, "id").map(str::to_owned);
         let public = id(&make(
@@ -296,6 +313,16 @@ impl Scene {
             }
         }
         Ok(())
+    }
+
+    /// Waits until the server takes sign-ins and writes.
+    pub(super) fn writes_again(&mut self) -> Result<(), Failure> {
+        self.sign_in_again()?;
+        let lab = self.lab.clone();
+        let mut made = None;
+        lab.wait_until("the server writes again", || Ok(self.write("after").map(|port| made = Some(port)).is_ok()))?;
+        let path = format!("/v2.0/ports/{}", text(&made.unwrap_or_default(), "id")?);
+        self.api.ask("DELETE", &path, None).map(drop)
     }
 
     fn write(&mut self, name: &str) -> Result<Value, Failure> {
