@@ -161,6 +161,64 @@ async fn explained(host: &Host, from: PortId, to: &Instance, rule: SecurityGroup
     assert_eq!(packet_trace::rules_met(&trace, &known.rules), [[rule].into()], "{trace}");
 }
 
+/// Who asks a local IP all the time is answered by the port that it leads to, not by the one that it led to.
+#[test]
+fn a_local_ip_that_leads_elsewhere_takes_its_connections_along() {
+    on_a_host(|host| async move {
+        let _agent = host.agent();
+        let Pair { server: a, client: b, client_port, .. } = pair(&host, &[]).await;
+        let mut third = None;
+        host.server.change(|view| {
+            let net = Net { network: view.ports[&client_port].network, subnet: *view.subnets.keys().next().unwrap() };
+            third = Some(add_port(view, net, "compute:nova", mac(3), "10.0.0.3"));
+            let server = server_port(view, "10.0.0.1");
+            view.ports.get_mut(&server).unwrap().port_security = false;
+        });
+        let third = third.unwrap();
+        let c = host.plug(third, mac(3), &["10.0.0.3/24"]);
+        host.server.until_up(third).await;
+        let lead = |address: &'static str| {
+            host.server.change(|view| {
+                let ports = [(server_port(view, address), ip(address))].into();
+                let mode = host_view::LocalIpMode::Translate;
+                let local_ip = host_view::LocalIp { address: ip("10.0.0.100"), mode, ports };
+                view.local_ips.insert(uuid::Uuid::from_u128(1), local_ip);
+            });
+        };
+        let client = udp(&b, "10.0.0.2:5000");
+        client.set_read_timeout(Some(SILENCE)).unwrap();
+        client.connect("10.0.0.100:5001").unwrap();
+        let mut servers = vec![];
+        for (instance, address) in [(&a, "10.0.0.1"), (&c, "10.0.0.3"), (&a, "10.0.0.1")] {
+            lead(address);
+            let server = udp(instance, &format!("{address}:5001"));
+            server.set_nonblocking(true).unwrap();
+            let mut buffer = [0; 8];
+            until("it answers", || {
+                client.send(b"question").is_ok()
+                    && (0..20).any(|_| {
+                        std::thread::sleep(Duration::from_millis(5));
+                        server.recv_from(&mut [0; 8]).is_ok_and(|(_, asker)| server.send_to(b"answer", asker).is_ok())
+                    })
+                    && client.recv(&mut [0; 8]).is_ok()
+            })
+            .await;
+            // Later questions, too.
+            client.send(b"question").unwrap();
+            until("once more", || server.recv_from(&mut [0; 8]).is_ok()).await;
+            while client.set_nonblocking(true).is_ok() && client.recv(&mut buffer).is_ok() {}
+            client.set_nonblocking(false).unwrap();
+            servers.push(server);
+        }
+        host.server.change(|view| view.local_ips.clear());
+        until("nothing of it is left", || {
+            !host.flows("br-int").contains("10.0.0.100")
+                && !host.switch.appctl(&["dpctl/dump-conntrack"]).unwrap().contains("dst=10.0.0.100")
+        })
+        .await;
+    });
+}
+
 fn server_port(view: &HostView, address: &str) -> PortId {
     let found = view.ports.iter().find(|(_, port)| port.fixed_ips.iter().any(|fixed| fixed.address == ip(address)));
     *found.unwrap().0

@@ -43,14 +43,16 @@ fn entry(line: &str) -> Option<TrackedConnection> {
         of.split(',').find_map(|part| part.split_once('=').filter(|(name, _)| *name == key)).map(|(_, v)| v.to_owned())
     };
     let number = |key: &str| value(original, key).and_then(|text| text.parse::<u16>().ok());
-    // Beyond the answer's tuple, of which nothing is needed.
-    let after = rest.split_once(')').map_or("", |(_, after)| after);
+    let (reply, after) = rest.split_once(')').unwrap_or((rest, ""));
+    let reply = reply.split_once("reply=(").map_or("", |(_, reply)| reply);
+    let target = value(original, "dst")?.parse().ok()?;
     let small = |key: &str| number(key).and_then(|number| u8::try_from(number).ok());
     Some(TrackedConnection {
         zone: value(after, "zone").and_then(|zone| zone.parse().ok()).unwrap_or(0),
         protocol: protocol_number(protocol)?,
         source: value(original, "src")?.parse().ok()?,
-        target: value(original, "dst")?.parse().ok()?,
+        target,
+        answerer: value(reply, "src").and_then(|address| address.parse().ok()).unwrap_or(target),
         ports: (number("sport").unwrap_or(0), number("dport").unwrap_or(0)),
         icmp: number("id").zip(small("type")).zip(small("code")).map(|((id, kind), code)| (id, kind, code)),
         mark: value(after, "mark").and_then(|mark| mark.parse().ok()).unwrap_or(0),
@@ -81,6 +83,12 @@ mod tests {
         let tcp = "tcp,orig=(src=10.0.0.1,dst=10.0.0.2,sport=40000,dport=22),reply=(src=10.0.0.2,dst=10.0.0.1,sport=22,dport=40000),zone=3,mark=1,protoinfo=(state=ESTABLISHED)";
         let found = entry(tcp).unwrap();
         assert_eq!((found.zone, found.protocol, found.ports, found.mark), (3, 6, (40000, 22), 1));
+        assert_eq!(found.answerer, found.target);
+        let translated = entry(&tcp.replace("reply=(src=10.0.0.2", "reply=(src=10.0.0.9")).unwrap();
+        assert_eq!(
+            (translated.target.to_string(), translated.answerer.to_string()),
+            ("10.0.0.2".into(), "10.0.0.9".into())
+        );
         let ping = "icmpv6,orig=(src=2001:db8::1,dst=2001:db8::2,id=7,type=128,code=0),reply=(src=2001:db8::2,dst=2001:db8::1,id=7,type=129,code=0),zone=4";
         let found = entry(ping).unwrap();
         assert_eq!((found.source.to_string().as_str(), found.icmp, found.mark), ("2001:db8::1", Some((7, 128, 0)), 0));

@@ -57,6 +57,10 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
             let mirrors = topology.tap_mirror(id).into_iter().chain(row);
             mirrors.for_each(|mirror| at_port(topology, &mirror.port, found));
         }
+        RowChange::LocalIp(id, row) => {
+            let ports = topology.local_ip(id).into_iter().chain(row).flat_map(|local_ip| local_ip.ports.keys());
+            found.extend(ports.filter_map(|port| topology.port(port)?.host.clone()));
+        }
         // Rare: an administrator's.
         RowChange::MeteringLabel(id, row) => {
             for label in topology.metering_label(id).into_iter().chain(row) {

@@ -1,5 +1,6 @@
 //! The view of one host, from the whole topology. Pure; what a change costs is decided here and in `affected`.
 
+mod local_ips;
 mod metadata;
 mod taps;
 
@@ -73,6 +74,7 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
     }
     metadata::add_clients(topology, &mut view);
     taps::add(topology, host, &mut view);
+    local_ips::add(topology, host, &mut view);
     view
 }
 

@@ -36,6 +36,8 @@ mod distributed_tests;
 #[cfg(test)]
 mod l3_tests;
 #[cfg(test)]
+mod local_ip_tests;
+#[cfg(test)]
 mod qos_tests;
 #[cfg(test)]
 mod router_tests;

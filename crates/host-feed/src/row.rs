@@ -1,8 +1,8 @@
 //! Rows as the feed needs them: typed, without what hosts do not care about.
 
 use host_view::{
-    ConntrackHelper, ExtraDhcpOption, Gateway, HostRoute, MeteringRule, Network, Port, PortForwarding, PortQos,
-    SecurityGroup, Segment, Subnet, TapDirection, TapMirror, Trunk,
+    ConntrackHelper, ExtraDhcpOption, Gateway, HostRoute, LocalIp, MeteringRule, Network, Port, PortForwarding,
+    PortQos, SecurityGroup, Segment, Subnet, TapDirection, TapMirror, Trunk,
 };
 use net_types::{
     FloatingIpId, IpNet, MacAddr, MeteringLabelId, NetworkId, NetworkType, PortForwardingId, PortId, RouterId,
@@ -231,6 +231,8 @@ pub enum RowChange {
     TapService(Uuid, Option<TapServiceRow>),
     /// A tap mirror.
     TapMirror(Uuid, Option<TapMirror>),
+    /// A local IP with all ports that it leads to, on whatever host they are.
+    LocalIp(Uuid, Option<LocalIp>),
     /// A host.
     Host(String, Option<HostRow>),
     /// The hosts whose DHCP agents serve a network.

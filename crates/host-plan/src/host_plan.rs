@@ -41,6 +41,10 @@ pub struct HostPlan {
     /// OpenFlow: all of our meters, by bridge and number; bridges without any are left out.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub meters: BTreeMap<String, BTreeMap<u32, Meter>>,
+    /// Which address the flows translate into which, by the connection tracker's zone. Other connections of such zones must be
+    /// forgotten.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub translations: BTreeMap<u16, BTreeMap<IpAddr, IpAddr>>,
     /// Network namespaces, by name.
     pub namespaces: BTreeMap<String, Namespace>,
     /// What runs in the namespaces, by their name; a namespace without services is left out.

@@ -11,7 +11,7 @@
 //!       200 first pass: default queue (reg3 says that it was set)
 //!         3 from int-<bridge>: the segment's tag becomes the local VLAN     2 other tags: drop
 //!         2 from a dead port: drop
-//! 23, 24  (Neutron: DVR MACs, ARP spoofing of its old firewall)  drop       30, 31 (dynamic routing) -> 58
+//! 23, 24  (Neutron: DVR MACs, ARP spoofing of its old firewall)  drop       30 (Neutron: way to 31) -> 58     31 local IPs, see `local_ip`
 //! 60, 94  what comes from and goes to distributed routers on other hosts: see `router/distributed.rs`
 //! 63, 64  gates of highly available routers' ports: see `router/standby.rs`
 //! 58, 59  limits of ports (see `qos`), else pass on     62 (Neutron: transient egress) NORMAL
@@ -31,7 +31,7 @@ use crate::names;
 use crate::qos;
 use crate::router::distributed;
 use crate::router::standby::{self, Gate};
-use crate::wiring::{WiredPort, Wiring};
+use crate::wiring::{WiredNetwork, WiredPort, Wiring};
 use net_types::{MacAddr, VlanId};
 use openflow::{Action, Field, Match};
 use std::collections::BTreeMap;
@@ -152,17 +152,22 @@ fn from_physical_bridges(flows: &mut FlowSet, wiring: &Wiring<'_>) {
         }
     }
     for wired in wiring.networks.values() {
-        let segment = &wired.network.segment;
-        let Some(bridge) = segment.physical_network().and_then(|name| wiring.config.bridge_mappings.get(name)) else {
-            continue;
-        };
-        let (int, _) = names::physical_patch(bridge);
-        let Some(patch) = wiring.int_ofport(&int) else { continue };
-        let from = Match::new().in_port(patch);
-        let local = [Action::set_vlan(wired.vlan), Action::goto(qos::PACKET_RATE)];
-        match segment {
-            host_view::Segment::Vlan { vlan, .. } => flows.add(0, 3, from.vlan(*vlan), local),
-            _ => flows.add(0, 3, from.no_vlan(), [Action::push_vlan()].into_iter().chain(local)),
+        if wired.network.segment.physical_network().is_some()
+            && let Some((from, on)) = arrival(wiring, wired)
+        {
+            flows.add(0, 3, from, on);
         }
     }
+}
+
+/// How a network's frames come in from outside, and what table 0 does with them. None: they do not, or not yet.
+pub(crate) fn arrival(wiring: &Wiring<'_>, wired: &WiredNetwork<'_>) -> Option<(Match, Vec<Action>)> {
+    let from = Match::new().in_port(wiring.uplink(wired.network)?);
+    let (set_vlan, on) = (Action::set_vlan(wired.vlan), Action::goto(qos::PACKET_RATE));
+    Some(match &wired.network.segment {
+        host_view::Segment::Vlan { vlan, .. } => (from.vlan(*vlan), vec![set_vlan, on]),
+        host_view::Segment::Flat { .. } => (from.no_vlan(), vec![Action::push_vlan(), set_vlan, on]),
+        // Out of the tunnel bridge they bear the local VLAN.
+        _ => (from.vlan(wired.vlan), vec![on]),
+    })
 }

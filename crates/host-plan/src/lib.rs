@@ -15,6 +15,7 @@ mod flow_set;
 mod host_plan;
 mod ids;
 mod integration_bridge;
+mod local_ip;
 mod local_vlan;
 mod metadata;
 mod mirror;
@@ -38,6 +39,7 @@ pub use host_plan::{
     Attachment, Bridge, BridgePort, DEAD_VLAN, DROPPED_TABLE, Device, Endpoint, FLOW_OWNER, HostPlan, Mirror,
     Namespace, OUR_METERS, OWNER_KEY, PortKind, PortTag, Route,
 };
+pub use local_ip::zones_of;
 pub use plan::plan;
 pub use router::{Forwarded, NAT_TABLE, is_optional};
 pub use services::{

@@ -3,6 +3,7 @@
 use crate::firewall::{self, RuleSets};
 use crate::flow_set::FlowSet;
 use crate::host_plan::{Endpoint, HostPlan};
+use crate::local_ip::LocalIps;
 use crate::mirror::Mirroring;
 use crate::namespaces::Planned;
 use crate::wiring::Wiring;
@@ -29,11 +30,13 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
     let rule_sets = RuleSets::new(&wiring);
 
     let mirroring = Mirroring::new(&wiring);
+    let local_ips = LocalIps::new(&wiring);
 
     let mut integration = FlowSet::default();
     integration_bridge::plan(&mut integration, &wiring, &rule_sets);
     qos::plan(&mut integration, &wiring);
     mirroring.plan(&mut integration, &wiring);
+    local_ips.plan(&mut integration, &wiring, &rule_sets);
     let (meters, meter_errors) = qos::meters(&wiring);
     firewall::plan(&mut integration, &wiring, &rule_sets);
     let mut flows = physical_bridge::plan(&wiring);
@@ -53,6 +56,7 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
         meters: if meters.is_empty() { BTreeMap::new() } else { [(config.integration_bridge.clone(), meters)].into() },
         namespaces,
         services,
+        translations: local_ips.translations(),
         tunnel_neighbours: tunnel_neighbours(view, config),
         endpoint: endpoint(config, state),
         routers: router::standby::states(&wiring),
@@ -64,6 +68,7 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
             .chain(router_errors)
             .chain(meter_errors)
             .chain(mirroring.errors.iter().cloned())
+            .chain(local_ips.errors.iter().cloned())
             .chain(unknown_groups(&wiring))
             .chain(firewall::errors(&wiring, &rule_sets))
             .collect(),

@@ -56,6 +56,14 @@ fn everything() -> Host {
         from: BTreeSet::new(),
     };
     host.view.tap_services.insert(uuid::Uuid::from_u128(7), tap);
+    for (number, port, fixed) in [(1, G1, "10.10.3.181"), (2, G2, "10.10.2.144")] {
+        let local_ip = host_view::LocalIp {
+            address: ip(&format!("10.10.9.{number}")),
+            mode: host_view::LocalIpMode::Translate,
+            ports: [(id(port), ip(fixed))].into(),
+        };
+        host.view.local_ips.insert(uuid::Uuid::from_u128(number), local_ip);
+    }
     highly_available(&mut host);
     host
 }

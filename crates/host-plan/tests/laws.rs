@@ -87,6 +87,9 @@ fn any_host() -> impl Strategy<Value = Host> {
             if dhcp && networks.contains_key(&4) {
                 host.dhcp("d4", "4", "fa:16:3e:dd:00:04", &[("54", "10.4.0.2")], &[]);
             }
+            for number in floating.iter().filter(|number| dhcp || **number % 2 == 0) {
+                add_local_ip(&mut host, *number);
+            }
             if routed && networks.contains_key(&1) && networks.contains_key(&4) {
                 add_router(&mut host, &floating);
             }
@@ -151,9 +154,26 @@ fn add_router(host: &mut Host, floating: &BTreeSet<u8>) {
     host.view.routers.insert(id("a0"), router);
 }
 
+/// It leads to every second port, on whatever network; the first that is wired counts.
+fn add_local_ip(host: &mut Host, number: u8) {
+    let ports = host.view.ports.iter().enumerate().filter(|(index, _)| index % 2 == usize::from(number % 2));
+    let local_ip = host_view::LocalIp {
+        address: ip(&format!("10.4.0.20{number}")),
+        mode: if number < 7 { host_view::LocalIpMode::Translate } else { host_view::LocalIpMode::Passthrough },
+        ports: ports.filter_map(|(_, (id, port))| Some((*id, port.fixed_ips.first()?.address))).collect(),
+    };
+    host.view.local_ips.insert(uuid::Uuid::from_u128(number.into()), local_ip);
+}
+
 /// What is only said about the host is not part of what is applied.
 fn host_of(plan: &HostPlan) -> HostPlan {
-    HostPlan { local_vlans: BTreeMap::new(), ports: BTreeMap::new(), errors: BTreeSet::new(), ..plan.clone() }
+    HostPlan {
+        local_vlans: BTreeMap::new(),
+        translations: BTreeMap::new(),
+        ports: BTreeMap::new(),
+        errors: BTreeSet::new(),
+        ..plan.clone()
+    }
 }
 
 /// The state as an agent finds it that has just started: local VLANs only in OVSDB.

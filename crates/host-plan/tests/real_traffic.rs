@@ -202,6 +202,69 @@ fn marks_are_set() {
     assert!(other.only(&tap("a3")) && !other.trace.contains("tos=0x68"), "{}", other.trace);
 }
 
+/// Leads a local IP to a port of the first network.
+fn lead(lab: &mut Lab, number: u128, address: &str, port: &str) {
+    let fixed = ip(&format!("10.0.0.{}", &port[1..]));
+    let (mode, ports) = (host_view::LocalIpMode::Translate, [(id(port), fixed)].into());
+    let local_ip = host_view::LocalIp { address: ip(address), mode, ports };
+    lab.real.host.view.local_ips.insert(uuid::Uuid::from_u128(number), local_ip);
+    lab.real.settle();
+}
+
+#[test]
+fn a_local_ip_leads_to_a_port_of_the_host() {
+    let mut lab = Lab::new();
+    let other_network = lab.listen("b1", 22);
+    let (ssh, web, other) = (lab.listen("a1", 22), lab.listen("a1", 80), lab.listen("a1", 23));
+    assert!(lab.connect("a3", "10.0.0.100", 22, SILENCE).is_none(), "nobody has that address");
+    lead(&mut lab, 1, "10.0.0.100", "a1");
+    // From a port without rules and from one with; the server sees who asks, the client whom it has asked.
+    for (from, number, listener) in [("a3", 22, &ssh), ("a2", 80, &web)] {
+        let mut client = lab.connect(from, "10.0.0.100", number, PATIENCE).expect(from);
+        let (mut server, asker) = listener.accept().unwrap();
+        assert_eq!(asker.ip(), ip(&format!("10.0.0.{}", &from[1..])));
+        assert_eq!(client.peer_addr().unwrap().ip(), ip("10.0.0.100"));
+        assert!(passes(&mut client, &mut server, PATIENCE) && passes(&mut server, &mut client, PATIENCE));
+        // Its own address goes on as before.
+        let mut direct = lab.connect(from, "10.0.0.1", number, PATIENCE).expect(from);
+        assert!(passes(&mut direct, &mut listener.accept().unwrap().0, PATIENCE));
+    }
+    assert!(lab.connect("a3", "10.0.0.100", 23, SILENCE).is_none(), "its rules hold");
+    assert!(lab.connect("a1", "10.0.0.100", 22, SILENCE).is_none(), "it means whoever has the address, who is nobody");
+    assert!(lab.connect("b3", "10.0.0.100", 22, SILENCE).is_none(), "another network");
+    drop((other, other_network));
+
+    // To a port without rules, asked by one with: answers are let in, and bear the address that was asked.
+    lead(&mut lab, 2, "10.0.0.101", "a3");
+    let (asker, answerer) = (lab.udp("a1", 6100), lab.udp("a3", 6101));
+    asker.set_read_timeout(Some(PATIENCE)).unwrap();
+    answerer.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut buffer = [0; 8];
+    for _ in 0..3 {
+        asker.send_to(b"question", ("10.0.0.101", 6101)).unwrap();
+        let (_, from) = answerer.recv_from(&mut buffer).unwrap();
+        assert_eq!(from, "10.0.0.1:6100".parse().unwrap());
+        answerer.send_to(b"answer", from).unwrap();
+        assert_eq!(asker.recv_from(&mut buffer).unwrap().1, "10.0.0.101:6101".parse().unwrap());
+    }
+
+    // Who forges a source makes no entry in another's name.
+    let device = host_plan::names::tap(id("a2"));
+    let add = ["ip", "addr", "add", "10.0.0.99/24", "dev", &device];
+    lab.real.switch.run_at(&lab.namespaces["a2"], &add).unwrap();
+    let forged = lab.inside("a2", || UdpSocket::bind("10.0.0.99:6102")).unwrap();
+    forged.send_to(b"forged", ("10.0.0.101", 6101)).unwrap();
+    answerer.set_read_timeout(Some(SILENCE)).unwrap();
+    assert!(answerer.recv_from(&mut buffer).is_err());
+    let tracked = lab.real.switch.appctl(&["dpctl/dump-conntrack"]).unwrap();
+    assert!(tracked.contains("dst=10.0.0.101") && !tracked.contains("10.0.0.99"), "{tracked}");
+
+    lab.real.host.view.local_ips.clear();
+    lab.real.settle();
+    assert!(lab.connect("a3", "10.0.0.100", 22, SILENCE).is_none(), "it leads nowhere");
+    assert!(lab.connect("a3", "10.0.0.1", 22, PATIENCE).is_some());
+}
+
 #[test]
 fn the_same_addresses_at_the_same_time_on_two_networks() {
     let lab = Lab::new();

@@ -173,8 +173,12 @@ pub fn associate(work: &Work<'_>, request: AssociationCreate) -> Result<Uuid, Ne
 
 /// Ends an association; `id` is the association's.
 pub fn dissociate(work: &Work<'_>, id: Uuid) -> Result<(), NetworkError> {
+    // Hosts are told by the local IP, which the change must therefore name.
+    let sql = "SELECT local_ip_id FROM local_ip_associations WHERE id = ?1";
+    let local_ip: Option<Uuid> = work.tx.query_opt(sql, params![id], |row| row.parse(0))?;
     work.tx.execute("DELETE FROM local_ip_associations WHERE id = ?1", params![id])?;
-    work.log("local_ip_association", id, Operation::Delete, None)
+    let extra = local_ip.map(|id| json!({"local_ip_id": id}));
+    work.log("local_ip_association", id, Operation::Delete, extra)
 }
 
 /// Refuses to remove a port that holds a local IP's address.

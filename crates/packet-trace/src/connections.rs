@@ -1,8 +1,9 @@
 //! What the connection tracker says of a packet: as it is told, or by remembering connections as the real one does.
 
 use crate::Packet;
-use openflow::{Field, Masked, eth_type, ip_proto};
+use openflow::{Field, Masked, Nat, NatSide, eth_type, ip_proto};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 
 const NEW: u128 = 0x01;
 const EST: u128 = 0x02;
@@ -26,6 +27,10 @@ pub trait Connections {
 
     /// `ct(commit)`: remember the packet's connection, and its mark if one is set.
     fn commit(&mut self, zone: u16, packet: &Packet, mark: Option<Masked>);
+
+    /// `ct(nat)`: gives a packet that was looked at the addresses that its connection has on the other side; with `commit`, as
+    /// `nat` wants them of a new one. Whether that was understood.
+    fn translate(&mut self, zone: u16, packet: &mut Packet, nat: &Nat, commit: bool) -> bool;
 }
 
 /// The states of the coming looks, in order, as `ofproto/trace --ct-next` takes them; afterwards every connection is new.
@@ -45,6 +50,21 @@ impl Connections for Given {
     }
 
     fn commit(&mut self, _zone: u16, _packet: &Packet, _mark: Option<Masked>) {}
+
+    /// As `ofproto/trace` simulates it: what is wanted is done, whatever the state.
+    fn translate(&mut self, _zone: u16, packet: &mut Packet, nat: &Nat, _commit: bool) -> bool {
+        nat.side.is_none() || wanted_target(nat).map(|target| packet.set(Field::Ipv4Dst, target)).is_some()
+    }
+}
+
+/// The IPv4 address that a translation of destinations leads to; none: it is of another kind.
+fn wanted_target(nat: &Nat) -> Option<u128> {
+    match (nat.side, nat.addresses, nat.ports) {
+        (Some(NatSide::Destination), Some((IpAddr::V4(first), IpAddr::V4(last))), None) if first == last => {
+            Some(u32::from(first).into())
+        }
+        _ => None,
+    }
 }
 
 /// Zone, protocol, and both ends: address and port.
@@ -61,6 +81,8 @@ struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tracker {
     entries: BTreeMap<Key, Entry>,
+    /// Of connections whose destination is translated: as the other side sees them, and as they began.
+    translated: BTreeMap<Key, Key>,
 }
 
 impl Tracker {
@@ -76,6 +98,12 @@ impl Tracker {
     pub fn mark(&self, zone: u16, packet: &Packet) -> Option<u32> {
         let key = key(zone, packet)?;
         self.entries.get(&key).or_else(|| self.entries.get(&reverse(key))).map(|entry| entry.mark)
+    }
+
+    /// The connection of a packet, in its direction; of an answer to a translated one, as if it had not been.
+    fn known(&self, zone: u16, packet: &Packet) -> Option<Key> {
+        let key = key(zone, packet)?;
+        Some(self.translated.get(&reverse(key)).map_or(key, |began| reverse(*began)))
     }
 
     /// How many connections are known.
@@ -129,7 +157,7 @@ fn reverse((zone, protocol, from, to): Key) -> Key {
 
 impl Connections for Tracker {
     fn look(&mut self, zone: u16, packet: &Packet) -> Tracked {
-        let Some(key) = key(zone, packet) else { return Tracked { state: TRK | INV, mark: Some(0) } };
+        let Some(key) = self.known(zone, packet) else { return Tracked { state: TRK | INV, mark: Some(0) } };
         if let Some(entry) = self.entries.get(&key) {
             let state = if entry.answered { EST } else { NEW };
             return Tracked { state: TRK | state, mark: Some(entry.mark) };
@@ -146,12 +174,31 @@ impl Connections for Tracker {
     }
 
     fn commit(&mut self, zone: u16, packet: &Packet, mark: Option<Masked>) {
-        let Some(key) = key(zone, packet) else { return };
+        let Some(key) = self.known(zone, packet) else { return };
         let key = if self.entries.contains_key(&reverse(key)) { reverse(key) } else { key };
         let entry = self.entries.entry(key).or_default();
         if let Some(mark) = mark {
             entry.mark = (u128::from(entry.mark) & !mark.mask() | mark.value()) as u32;
         }
+    }
+
+    fn translate(&mut self, zone: u16, packet: &mut Packet, nat: &Nat, commit: bool) -> bool {
+        let Some(key) = key(zone, packet) else { return true };
+        if let Some(began) = self.translated.get(&reverse(key)) {
+            packet.set(Field::Ipv4Src, began.3.0);
+            return true;
+        }
+        if let Some((there, _)) = self.translated.iter().find(|(_, began)| **began == key) {
+            packet.set(Field::Ipv4Dst, there.3.0);
+            return true;
+        }
+        if !commit || nat.side.is_none() {
+            return nat.side.is_none();
+        }
+        let Some(target) = wanted_target(nat) else { return false };
+        self.translated.insert((key.0, key.1, key.2, (target, key.3.1)), key);
+        packet.set(Field::Ipv4Dst, target);
+        true
     }
 }
 

@@ -52,6 +52,8 @@ pub enum Step<'a> {
         /// The mark that it was given.
         mark: Option<u32>,
     },
+    /// The switch gave it other addresses.
+    Translated(Box<Packet>),
     /// A flow was learned.
     Learned {
         /// The table that it goes into.
@@ -164,6 +166,7 @@ impl fmt::Display for Trace<'_> {
                 }
                 Step::Committed { zone, mark: None } => writeln!(out, "       remembered in zone {zone}")?,
                 Step::Committed { zone, mark: Some(mark) } => writeln!(out, "       marked {mark} in zone {zone}")?,
+                Step::Translated(packet) => writeln!(out, "       translated: {packet}")?,
                 Step::Learned { table } => writeln!(out, "       learns the sender into {table}")?,
                 Step::Room { namespace, what } => writeln!(out, "       {namespace}: {what}")?,
                 Step::Normal(what) => writeln!(out, "       NORMAL: {what}")?,

@@ -226,9 +226,6 @@ impl<'a> Walk<'_, 'a> {
             CtZone::Number(zone) => zone,
             CtZone::Field(part) => packet.read(part) as u16,
         };
-        if ct.nat.is_some() {
-            self.step(Step::NotModelled("address translation in the switch".into()));
-        }
         if ct.commit {
             let mark = ct.exec.iter().find_map(|action| match action {
                 Action::SetField(Field::CtMark, value) => Some(Masked::exact(*value)),
@@ -246,7 +243,17 @@ impl<'a> Walk<'_, 'a> {
                 on.set(Field::CtMark, mark.into());
             }
             self.step(Step::Tracked { zone, tracked, table });
+            if let Some(nat) = &ct.nat {
+                let before = on.clone();
+                if !self.connections.translate(zone, &mut on, nat, ct.commit) {
+                    self.step(Step::NotModelled(format!("ct(nat) of this kind: {nat:?}")));
+                } else if on != before {
+                    self.step(Step::Translated(Box::new(on.clone())));
+                }
+            }
             self.later.push_back((bridge, table, on));
+        } else if ct.nat.is_some() {
+            self.step(Step::NotModelled("ct(nat) without a table".into()));
         }
         // Only the copy that was sent on is tracked.
         packet.forget_connection();

@@ -85,7 +85,8 @@ fn the_walker_goes_where_the_switch_goes() {
     for round in 0..hosts as u64 {
         let said = format!("NEUTRONIUM_TRACE_SEED={} NEUTRONIUM_TRACE_HOSTS=1", seed + round);
         let mut dice = Dice::new(seed + round);
-        let (drawn, places) = random::host(&mut dice);
+        let (mut drawn, places) = random::host(&mut dice);
+        random::local_ips(&mut dice, &mut drawn, &places);
         let real = match &mut real {
             Some(real) => {
                 real.host.view = drawn.view;

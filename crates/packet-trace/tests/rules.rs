@@ -278,6 +278,7 @@ fn forget(host: &Host, plan: &host_plan::HostPlan, open: &[Connection], tracker:
             protocol: wish.protocol,
             source: wish.source,
             target: wish.target,
+            answerer: wish.target,
             ports,
             icmp,
             mark,

@@ -32,7 +32,7 @@ use database::{Devices, before_flows, broken_ports, desired, local_state, withou
 use endpoint::EndpointKeeper;
 use flows::Bridges;
 use host_drivers::ovsdb::{Connection, Database};
-use host_plan::{Datapath, HostConfig, HostPlan, LocalState, plan};
+use host_plan::{Datapath, HostConfig, HostPlan, LocalState, plan, zones_of};
 use host_view::{HostView, PortState};
 use net_types::{NetworkId, PortId, VlanId};
 use ovsdb::{Cache, Desired};
@@ -331,8 +331,8 @@ impl Switch {
         let owner: BTreeMap<VlanId, NetworkId> = plan.local_vlans.iter().map(|(id, vlan)| (*vlan, *id)).collect();
         let left: Vec<VlanId> =
             self.zones.iter().filter(|(id, vlan)| owner.get(vlan) != Some(id)).map(|(_, vlan)| *vlan).collect();
-        for zone in left {
-            if let Err(error) = self.bridges.flush_zone(&self.host.integration_bridge, zone.get()).await {
+        for zone in left.into_iter().flat_map(zones_of) {
+            if let Err(error) = self.bridges.flush_zone(&self.host.integration_bridge, zone).await {
                 errors.insert(said(&error));
                 return;
             }

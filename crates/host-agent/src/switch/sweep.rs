@@ -32,10 +32,10 @@ pub(super) struct Wanted {
 }
 
 /// Whether a change of the integration bridge may end connections, or let one go on that was marked: rules in 72 and 82,
-/// and ports and addresses that are gone from 60 and 71.
+/// ports and addresses that are gone from 60 and 71, and translations that are gone from 31.
 pub(super) fn concerns_connections(change: &FlowDiff) -> bool {
     let rules = |table: u8| matches!(table, 72 | 82);
-    let ports = |table: u8| matches!(table, 60 | 71);
+    let ports = |table: u8| matches!(table, 31 | 60 | 71);
     let gone = change.modify.iter().chain(&change.delete);
     change.add.iter().any(|flow| rules(flow.table))
         || gone.into_iter().any(|flow| rules(flow.table) || ports(flow.table))

@@ -3,6 +3,7 @@
 //! Both take the same way; the only difference is a `WHERE`.
 
 mod host;
+mod local_ip;
 mod metering;
 mod network;
 mod port;
@@ -14,6 +15,7 @@ mod trunk;
 
 use crate::row::RowChange;
 use host::{Bound, agent, agent_hosts, hosts};
+use local_ip::local_ips;
 use metering::{label_of_rule, metering_labels};
 use network::{networks, subnets, subnets_of_pool};
 use port::ports;
@@ -42,6 +44,7 @@ pub fn everything(snapshot: &Snapshot<'_>) -> Result<Vec<RowChange>, StoreError>
     trunks(snapshot, None, &mut rows)?;
     tap_services(snapshot, None, &mut rows)?;
     tap_mirrors(snapshot, None, &mut rows)?;
+    local_ips(snapshot, None, &mut rows)?;
     hosts(snapshot, None, &mut rows)?;
     agent_hosts(snapshot, Bound::Networks, None, &mut rows)?;
     agent_hosts(snapshot, Bound::Routers, None, &mut rows)?;
@@ -118,6 +121,17 @@ pub fn changed(snapshot: &Snapshot<'_>, changes: &[Change]) -> Result<Vec<RowCha
             "tap_mirror" => {
                 tap_mirrors(snapshot, Some(id), &mut rows)?;
                 gone(&mut rows, before, id, |id| RowChange::TapMirror(id, None));
+            }
+            "local_ip" => {
+                local_ips(snapshot, Some(id), &mut rows)?;
+                gone(&mut rows, before, id, |id| RowChange::LocalIp(id, None));
+            }
+            "local_ip_association" => {
+                if let Some(local_ip) = local_ip::of_association(snapshot, change)? {
+                    let local_ip = local_ip.to_string();
+                    local_ips(snapshot, Some(&local_ip), &mut rows)?;
+                    gone(&mut rows, before, &local_ip, |id| RowChange::LocalIp(id, None));
+                }
             }
             "ndp_proxy" => {
                 let noted = change.extra.as_ref().and_then(|extra| extra.get("router_id")).and_then(|id| id.as_str());

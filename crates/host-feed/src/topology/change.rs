@@ -7,7 +7,7 @@ use crate::row::{
     FloatingIpRow, HostRow, MeteringLabelRow, NetworkRow, PortRow, RouterHosts, RouterRow, RowChange, TapServiceRow,
     TrunkRow,
 };
-use host_view::{PortQos, SecurityGroup, Subnet, TapMirror};
+use host_view::{LocalIp, PortQos, SecurityGroup, Subnet, TapMirror};
 use net_types::{FloatingIpId, MeteringLabelId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -29,6 +29,7 @@ impl Topology {
             RowChange::Trunk(id, row) => self.put_trunk(id, row),
             RowChange::TapService(id, row) => self.put_tap_service(id, row),
             RowChange::TapMirror(id, row) => self.put_tap_mirror(id, row),
+            RowChange::LocalIp(id, row) => self.put_local_ip(id, row),
             RowChange::Host(name, row) => self.put_host(name, row),
             RowChange::DhcpHosts(network, hosts) => self.put_dhcp_hosts(network, hosts),
             RowChange::RouterHosts(router, hosts) => self.put_router_hosts(router, hosts),
@@ -176,6 +177,16 @@ impl Topology {
         if let Some(row) = row {
             self.tap_mirrors_of_port.insert(&row.port, &id);
             self.tap_mirrors.insert(id, row);
+        }
+    }
+
+    fn put_local_ip(&mut self, id: Uuid, row: Option<LocalIp>) {
+        if let Some(old) = self.local_ips.remove(&id) {
+            old.ports.keys().for_each(|port| self.local_ips_of_port.remove(port, &id));
+        }
+        if let Some(row) = row {
+            row.ports.keys().for_each(|port| self.local_ips_of_port.insert(port, &id));
+            self.local_ips.insert(id, row);
         }
     }
 

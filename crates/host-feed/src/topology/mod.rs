@@ -10,7 +10,7 @@ use crate::election;
 use crate::row::{
     FloatingIpRow, HostRow, MeteringLabelRow, NetworkRow, PortRow, RouterHosts, RouterRow, TapServiceRow, TrunkRow,
 };
-use host_view::{PortQos, SecurityGroup, Subnet, TapMirror};
+use host_view::{LocalIp, PortQos, SecurityGroup, Subnet, TapMirror};
 use index::{Index, Tally};
 use net_types::{
     FloatingIpId, IpNet, MeteringLabelId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId,
@@ -33,6 +33,7 @@ pub struct Topology {
     trunks: BTreeMap<TrunkId, TrunkRow>,
     tap_services: BTreeMap<Uuid, TapServiceRow>,
     tap_mirrors: BTreeMap<Uuid, TapMirror>,
+    local_ips: BTreeMap<Uuid, LocalIp>,
     hosts: BTreeMap<String, HostRow>,
     dhcp_hosts: Index<NetworkId, String>,
     router_hosts: BTreeMap<RouterId, RouterHosts>,
@@ -44,6 +45,7 @@ pub struct Topology {
     trunks_of_port: Index<PortId, TrunkId>,
     tap_services_of_port: Index<PortId, Uuid>,
     tap_mirrors_of_port: Index<PortId, Uuid>,
+    local_ips_of_port: Index<PortId, Uuid>,
     subnets_of_network: Index<NetworkId, SubnetId>,
     ports_of_network: Index<NetworkId, PortId>,
     ports_of_host: Index<String, PortId>,
@@ -146,6 +148,16 @@ impl Topology {
     /// Tap mirrors of a port.
     pub fn tap_mirrors_of(&self, port: &PortId) -> impl Iterator<Item = (&Uuid, &TapMirror)> {
         self.tap_mirrors_of_port.of(port).filter_map(|id| self.tap_mirrors.get_key_value(id))
+    }
+
+    /// A local IP.
+    pub fn local_ip(&self, id: &Uuid) -> Option<&LocalIp> {
+        self.local_ips.get(id)
+    }
+
+    /// Local IPs that lead to a port.
+    pub fn local_ips_of(&self, port: &PortId) -> impl Iterator<Item = (&Uuid, &LocalIp)> {
+        self.local_ips_of_port.of(port).filter_map(|id| self.local_ips.get_key_value(id))
     }
 
     /// A metering label.

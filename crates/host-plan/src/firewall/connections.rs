@@ -13,10 +13,12 @@
 //! anew, so forgetting ends it at once, also if only answers still flow. One that was marked and is allowed again is
 //! forgotten, so that it can begin anew.
 //!
+//! Connections that local IPs translate have zones of their own: those that would not begin so any more must be forgotten.
+//!
 //! In: the view, local VLANs, what the switch lists. Out: yes or no for each. Pure.
 
 use super::port_security::{addresses, is_secured};
-use crate::HostPlan;
+use crate::{HostPlan, zones_of};
 use host_view::{Direction, EtherType, HostView, Port, Remote, RuleMatch, SecurityGroupRule};
 use net_types::{IpNet, NetworkId, SecurityGroupId};
 use openflow::ip_proto;
@@ -34,6 +36,8 @@ pub struct TrackedConnection {
     pub source: IpAddr,
     /// With whom.
     pub target: IpAddr,
+    /// Who answers: not whom the first packet was to, if that address was translated.
+    pub answerer: IpAddr,
     /// Source and destination port; zero where the protocol has none.
     pub ports: (u16, u16),
     /// Identifier, type and code of ICMP.
@@ -45,6 +49,8 @@ pub struct TrackedConnection {
 /// What the groups of this host's ports say of connections.
 pub struct ConnectionRules<'a> {
     view: &'a HostView,
+    /// Zones of translated connections, with what is translated into what.
+    translations: BTreeMap<u16, BTreeMap<IpAddr, IpAddr>>,
     /// Networks by zone.
     zones: BTreeMap<u16, NetworkId>,
     /// Ports that may use exactly this address.
@@ -80,6 +86,8 @@ impl<'a> ConnectionRules<'a> {
         }
         // All of them: the last port with groups may have gone, and its address may come back.
         let zones = plan.local_vlans.iter();
+        let of_zone = |zone: u16| (zone, plan.translations.get(&zone).cloned().unwrap_or_default());
+        let translations = plan.local_vlans.values().map(|vlan| of_zone(zones_of(*vlan)[1])).collect();
         let members = view.group_members.iter().map(|(group, members)| {
             let whole = |net: &&IpNet| net.prefix_len() == if net.addr().is_ipv4() { 32 } else { 128 };
             let (single, wide): (Vec<&IpNet>, Vec<&IpNet>) = members.iter().partition(whole);
@@ -87,6 +95,7 @@ impl<'a> ConnectionRules<'a> {
         });
         Self {
             view,
+            translations,
             zones: zones.map(|(id, vlan)| (vlan.get(), *id)).collect(),
             owners,
             wide,
@@ -96,11 +105,14 @@ impl<'a> ConnectionRules<'a> {
 
     /// Zones in which connections may have to be forgotten.
     pub fn zones(&self) -> impl Iterator<Item = u16> + '_ {
-        self.zones.keys().copied()
+        self.zones.keys().chain(self.translations.keys()).copied()
     }
 
     /// Whether a connection must be forgotten; never one of a zone that is not ours.
     pub fn must_go(&self, connection: &TrackedConnection) -> bool {
+        if let Some(translations) = self.translations.get(&connection.zone) {
+            return translations.get(&connection.target) != Some(&connection.answerer);
+        }
         let Some(network) = self.zones.get(&connection.zone) else { return false };
         let there = Way {
             protocol: connection.protocol,

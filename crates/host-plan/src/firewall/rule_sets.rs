@@ -53,6 +53,11 @@ impl RuleSets {
         self.sets.get(&port.security_groups).map_or(0, |set| set.number)
     }
 
+    /// Whether a port's connections are not tracked.
+    pub fn is_stateless(&self, port: &Port) -> bool {
+        self.sets.get(&port.security_groups).is_some_and(|set| set.stateless)
+    }
+
     /// All of them, with their groups.
     pub fn iter(&self) -> impl Iterator<Item = (&BTreeSet<SecurityGroupId>, &RuleSet)> {
         self.sets.iter()

@@ -1,6 +1,7 @@
 //! The value itself. Maps are ordered, so that equal views have equal bytes.
 
 mod dhcp;
+mod local_ip;
 mod metadata;
 mod network;
 mod port;
@@ -11,6 +12,7 @@ mod tap;
 mod trunk;
 
 pub use dhcp::{Dhcp, DhcpClient, ExtraDhcpOption};
+pub use local_ip::{LocalIp, LocalIpMode};
 pub use metadata::MetadataClient;
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 pub use network::{HostRoute, Network, Segment, Subnet};
@@ -62,4 +64,6 @@ pub struct HostView {
     pub tap_services: BTreeMap<Uuid, TapService>,
     /// Ports of this host that are mirrored to collectors outside.
     pub tap_mirrors: BTreeMap<Uuid, TapMirror>,
+    /// Local IPs that lead to ports of this host.
+    pub local_ips: BTreeMap<Uuid, LocalIp>,
 }

@@ -3,8 +3,8 @@
 use super::{Arrival, STATES};
 use crate::support::{Host, NewPort, id, ip, mac, net};
 use host_view::{
-    Direction, EtherType, Gateway, Remote, RemotePort, Router, RuleMatch, SecurityGroup, SecurityGroupRule, Segment,
-    TunnelPeer,
+    Direction, EtherType, Gateway, LocalIp, LocalIpMode, Remote, RemotePort, Router, RuleMatch, SecurityGroup,
+    SecurityGroupRule, Segment, TunnelPeer,
 };
 use net_types::{NetworkType, PortRange, VlanId, Vni};
 use std::collections::{BTreeMap, BTreeSet};
@@ -198,6 +198,19 @@ pub fn rule(dice: &mut Dice) -> SecurityGroupRule {
             1 => Remote::Prefix(net(&prefix)),
             _ => Remote::Any,
         },
+    }
+}
+
+/// On some networks the stranger's address leads to an instance.
+pub fn local_ips(dice: &mut Dice, host: &mut Host, places: &Places) {
+    for (number, network) in (0u64..).zip(places) {
+        if dice.percent(30) {
+            let fixed = ip(&address(*network, number, false));
+            let ports = [(id(&port_name(number)), fixed)].into();
+            let mode = if dice.percent(80) { LocalIpMode::Translate } else { LocalIpMode::Passthrough };
+            let local_ip = LocalIp { address: ip(&address(*network, 77, false)), mode, ports };
+            host.view.local_ips.insert(uuid::Uuid::from_u128(number.into()), local_ip);
+        }
     }
 }
 
