@@ -188,7 +188,6 @@ fn a_local_ip_that_leads_elsewhere_takes_its_connections_along() {
         let client = udp(&b, "10.0.0.2:5000");
         client.set_read_timeout(Some(SILENCE)).unwrap();
         client.connect("10.0.0.100:5001").unwrap();
-        let mut servers = vec![];
         for (instance, address) in [(&a, "10.0.0.1"), (&c, "10.0.0.3"), (&a, "10.0.0.1")] {
             lead(address);
             let server = udp(instance, &format!("{address}:5001"));
@@ -208,7 +207,6 @@ fn a_local_ip_that_leads_elsewhere_takes_its_connections_along() {
             until("once more", || server.recv_from(&mut [0; 8]).is_ok()).await;
             while client.set_nonblocking(true).is_ok() && client.recv(&mut buffer).is_ok() {}
             client.set_nonblocking(false).unwrap();
-            servers.push(server);
         }
         host.server.change(|view| view.local_ips.clear());
         until("nothing of it is left", || {
