@@ -86,6 +86,8 @@ pub enum Stored {
     Children(Children),
     /// Rows of another table, shown as a list while the expression is not NULL, and as null otherwise.
     ChildrenIf(&'static str, Children),
+    /// Rows of another table that belong to the object, with members worked out of them here.
+    Derived(&'static Derived),
     /// A JSON object of its own (`external_gateway_info`).
     Object(Object),
     /// Objects of another resource that belong to this one, each shown as that resource shows it (the rules of a security
@@ -124,6 +126,46 @@ pub struct Children {
     pub fields: &'static [(&'static str, &'static str)],
     /// The column that orders the list.
     pub order: &'static str,
+}
+
+/// A list of objects of which some members are worked out from a row and from the object that it belongs to: in place of a
+/// database that would do so slowly, and of a join with the object, which is read anyway.
+#[derive(Debug, PartialEq)]
+pub struct Derived {
+    /// The rows, and the members that are columns. These come first.
+    pub rows: Children,
+    /// SQL expressions over the object's `from` that are texts, never NULL.
+    pub of_object: &'static [&'static str],
+    /// The further members.
+    pub members: Members,
+}
+
+/// Works out members of a row.
+#[derive(Clone, Copy)]
+pub struct Members(pub fn(Known<'_>, &mut AddMember<'_>));
+
+/// What members are worked out from: texts, empty where there is none.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The row's columns, in the order of [`Children::fields`].
+    pub row: &'a [&'a str],
+    /// What [`Derived::of_object`] is.
+    pub object: &'a [&'a str],
+}
+
+/// Is told each member's name and text.
+pub type AddMember<'a> = dyn FnMut(&'static str, &str) + 'a;
+
+impl PartialEq for Members {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
+impl std::fmt::Debug for Members {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Members")
+    }
 }
 
 /// A JSON object made of columns and rows.

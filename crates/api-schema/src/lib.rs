@@ -18,7 +18,10 @@ pub mod openapi;
 mod resource;
 pub mod resources;
 
-pub use attribute::{Attribute, Children, Literal, Nested, Null, Object, Post, Sharing, Stored, Visible};
+pub use attribute::{
+    AddMember, Attribute, Children, Derived, Known, Literal, Members, Nested, Null, Object, Post, Sharing, Stored,
+    Visible,
+};
 pub use error::SchemaError;
 pub use kind::{Custom, JsonType, Kind, Refusal, TRANSPORT_PROTOCOLS, python_display};
 pub use resource::{Action, Methods, NotFound, Parent, Resource};

@@ -171,6 +171,7 @@ impl Resource {
             | Stored::Json(sql) => Some(sql),
             Stored::Children(_)
             | Stored::ChildrenIf(..)
+            | Stored::Derived(_)
             | Stored::Object(_)
             | Stored::Nested(_)
             | Stored::NestedEach(_)

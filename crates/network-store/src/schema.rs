@@ -45,4 +45,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/instance-metadata", sql: include_str!("schema/instance_metadata.sql") },
     Migration { name: "network/default-route-ecmp", sql: include_str!("schema/default_route_ecmp.sql") },
     Migration { name: "network/tap", sql: include_str!("schema/tap.sql") },
+    Migration { name: "network/fixed-ips-of-port", sql: include_str!("schema/fixed_ips_of_port.sql") },
 ];

@@ -38,7 +38,9 @@ fn shown(resource: &Resource) -> Value {
 fn json_type(attribute: &Attribute) -> Value {
     // What is shown is not checked again; its JSON type is what clients rely on.
     match attribute.stored {
-        Stored::Children(_) | Stored::Nested(_) | Stored::NestedEach(_) => json!({"type": "array"}),
+        Stored::Children(_) | Stored::Derived(_) | Stored::Nested(_) | Stored::NestedEach(_) => {
+            json!({"type": "array"})
+        }
         Stored::ChildrenIf(..) => json!({"type": ["array", "null"]}),
         Stored::Object(_) => json!({"type": "object"}),
         Stored::Computed(json) => json!({"type": type_word(json)}),

@@ -1,38 +1,21 @@
 //! Ports: where a device meets a network, with its addresses, its protection, and the host it is bound to.
 
 use super::{port_kinds, standard};
-use crate::{Attribute, Children, Kind, Literal, Methods, NotFound, Object, Parent, Resource, Stored};
+use crate::{
+    AddMember, Attribute, Children, Derived, Kind, Known, Literal, Members, Methods, NotFound, Object, Parent,
+    Resource, Stored,
+};
 
-const ADDRESSES: &str = "fixed_ips JOIN ports AS named ON named.id = fixed_ips.port_id";
 const FIXED_IPS: Children = Children {
-    table: ADDRESSES,
+    table: "fixed_ips",
     owner: "fixed_ips.port_id",
     fields: &[("subnet_id", "fixed_ips.subnet_id"), ("ip_address", "fixed_ips.ip_address")],
     order: "fixed_ips.position",
 };
-/// What DHCP tells a port that has no name of its own.
-macro_rules! host_of_address {
-    () => {
-        "'host-' || replace(replace(fixed_ips.ip_address, '.', '-'), ':', '-')"
-    };
-}
-const DNS_ASSIGNMENT: Children = Children {
-    table: ADDRESSES,
-    owner: "fixed_ips.port_id",
-    fields: &[
-        ("ip_address", "fixed_ips.ip_address"),
-        ("hostname", concat!("CASE WHEN named.dns_name = '' THEN ", host_of_address!(), " ELSE named.dns_name END")),
-        (
-            "fqdn",
-            concat!(
-                "CASE WHEN named.dns_name = '' THEN ",
-                host_of_address!(),
-                " || :dot_domain WHEN substr(named.dns_name, length(named.dns_name), 1) = '.' THEN named.dns_name",
-                " ELSE named.dns_name || :dot_domain END"
-            ),
-        ),
-    ],
-    order: "fixed_ips.position",
+const DNS_ASSIGNMENT: Derived = Derived {
+    rows: Children { fields: &[("ip_address", "fixed_ips.ip_address")], ..FIXED_IPS },
+    of_object: &["ports.dns_name", ":dot_domain"],
+    members: Members(names),
 };
 const DHCP_OPTIONS: Children = Children {
     table: "port_dhcp_options",
@@ -89,6 +72,21 @@ pub(super) const VNIC_TYPES: &[&str] = &[
     "accelerator-direct-physical",
     "remote-managed",
 ];
+
+/// What DHCP and DNS call a port at one of its addresses: by its name, or by the address if it has none.
+fn names(known: Known<'_>, add: &mut AddMember<'_>) {
+    let ([address], [name, dot_domain]) = (known.row, known.object) else { return };
+    let mut name = (*name).to_owned();
+    if name.is_empty() {
+        name.push_str("host-");
+        name.extend(address.chars().map(|c| if matches!(c, '.' | ':') { '-' } else { c }));
+    }
+    add("hostname", &name);
+    if !name.ends_with('.') {
+        name.push_str(dot_domain);
+    }
+    add("fqdn", &name);
+}
 
 /// See the module.
 pub static PORT: Resource = Resource {
@@ -176,7 +174,7 @@ pub static PORT: Resource = Resource {
             .default(Literal::Text(""))
             .put()
             .from_extension("dns-integration"),
-        Attribute::new("dns_assignment", Kind::Object, Stored::Children(DNS_ASSIGNMENT))
+        Attribute::new("dns_assignment", Kind::Object, Stored::Derived(&DNS_ASSIGNMENT))
             .from_extension("dns-integration"),
         Attribute::new("dns_domain", Kind::DnsDomain, Stored::Text("ports.dns_domain"))
             .default(Literal::Text(""))

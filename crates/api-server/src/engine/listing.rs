@@ -62,6 +62,7 @@ impl Listing {
             let condition = match filter {
                 Filter::Values(attribute, values) => match attribute.stored {
                     Stored::Children(children) => children_filter(resource, attribute, &children, values, sql)?,
+                    Stored::Derived(derived) => children_filter(resource, attribute, &derived.rows, values, sql)?,
                     Stored::Shared(sharing) => shared_filter(attribute, sharing, values, sql)?,
                     Stored::Constant(literal) => {
                         let shown = body::literal(literal);
@@ -87,6 +88,33 @@ impl Listing {
     /// Whether everything is asked for, in the order that nobody asked for: by id.
     pub fn is_whole_by_id(&self) -> bool {
         self.sort.is_empty() && self.limit == 0 && !self.reverse
+    }
+
+    /// Has the database order the list, and give one page of it. `select` is how long the statement is up to its conditions.
+    ///
+    /// What is ordered are ids: to carry all values of all objects through the sorting would cost more than to look up the few
+    /// of a page again.
+    pub fn write_order(&self, resource: &Resource, order: &[(String, bool)], select: usize, sql: &mut Sql) {
+        let mut directions = Vec::with_capacity(order.len());
+        for (column, rises) in order {
+            let column = sql.expression(column);
+            directions.push(format!("{column} {}", if *rises == self.reverse { "DESC" } else { "ASC" }));
+        }
+        let order_by = format!(" ORDER BY {}", directions.join(", "));
+        if self.limit == 0 {
+            sql.push(&order_by);
+            return;
+        }
+        let limit = sql.bind(self.limit);
+        let page = format!("{order_by} LIMIT {limit}");
+        // Joined tables may have several rows of an id.
+        if resource.from == resource.table && sql.text.is_char_boundary(select) {
+            let conditions = sql.text.split_off(select);
+            let table = resource.table;
+            sql.push(&format!(" WHERE {table}.id IN (SELECT {table}.id FROM {table}{conditions}{page}){order_by}"));
+        } else {
+            sql.push(&page);
+        }
     }
 
     /// The expressions (as declarations have them) that order the list, the id last, and whether each rises.

@@ -5,7 +5,9 @@
 
 mod before_list;
 mod change;
+mod json;
 mod listing;
+mod lists;
 mod place;
 mod plan;
 mod render;
@@ -30,7 +32,7 @@ use api_schema::{Resource, Stored};
 use jiff::{SignedDuration, Timestamp};
 use place::is_visible;
 use plan::{Plan, Shown};
-use render::{Rendered, add_members};
+use render::{Order, Rendered, add_members};
 use serde_json::json;
 use sql::{Given, Sql};
 use store::{Snapshot, StoreError, Value};
@@ -104,6 +106,7 @@ impl Listed<'_> {
         let listing = Listing::parse(resource, query, api.config.pagination_max_limit)?;
         let plan = api.plans.of(resource, Shown::Listed(self.also), &listing.fields, (api, given.who));
         let mut sql = plan.listed(api, given.who).clone();
+        let select = plan.fetch.select.text.len();
         let among = (self.among)(&mut sql);
         sql.push(&format!(" AND {among}"));
         listing.write_filters(resource, &mut sql)?;
@@ -111,30 +114,20 @@ impl Listed<'_> {
         if let Some(marker) = &listing.marker {
             after_marker(snapshot, resource, &order, listing.reverse, marker, given, &mut sql)?;
         }
-        let mut page = if listing.is_whole_by_id() {
-            plan.fetch.run_by_id(snapshot, &sql, given)?
-        } else {
-            let mut directions = Vec::with_capacity(order.len());
-            for (column, rises) in &order {
-                let column = sql.expression(column);
-                directions.push(format!("{column} {}", if *rises == listing.reverse { "DESC" } else { "ASC" }));
-            }
-            let order_by = directions.join(", ");
-            sql.push(&format!(" ORDER BY {order_by}"));
-            if listing.limit > 0 {
-                let limit = sql.bind(listing.limit);
-                sql.push(&format!(" LIMIT {limit}"));
-            }
-            plan.fetch.run(snapshot, &sql, given)?
-        };
-        if listing.reverse {
-            page.objects.reverse();
-            page.keys.reverse();
+        if !listing.is_whole_by_id() {
+            listing.write_order(resource, &order, select, &mut sql);
         }
+        let order = match &listing {
+            listing if listing.is_whole_by_id() => Order::ById,
+            Listing { reverse: true, .. } => Order::Reversed,
+            _ => Order::AsRead,
+        };
+        let opening = format!("{{\"{}\":[", resource.collection);
+        let mut page = plan.fetch.run(snapshot, &sql, given, order, opening.as_bytes())?;
         if let Some(computed) = self.computed {
             page.extend(&compute(computed, snapshot, &page.keys, query, &listing.fields)?);
         }
-        Ok(write_page(resource, &listing, query, url, &page))
+        Ok(write_page(resource, &listing, query, url, page))
     }
 }
 
@@ -153,16 +146,16 @@ fn compute(
     Ok(members)
 }
 
-fn write_page(resource: &Resource, listing: &Listing, query: &Query, url: &str, page: &Rendered) -> Vec<u8> {
-    let mut out = format!("{{\"{}\":", resource.collection).into_bytes();
-    page.write_list(&mut out);
-    let links = links(listing, query, url, page);
+/// The objects are there: what stands behind them.
+fn write_page(resource: &Resource, listing: &Listing, query: &Query, url: &str, mut page: Rendered) -> Vec<u8> {
+    let links = links(listing, query, url, &page);
+    page.bytes.push(b']');
     if !links.is_empty() {
         let links = serde_json::Value::Array(links);
-        out.extend_from_slice(format!(",\"{}_links\":{links}", resource.collection).as_bytes());
+        page.bytes.extend_from_slice(format!(",\"{}_links\":{links}", resource.collection).as_bytes());
     }
-    out.push(b'}');
-    out
+    page.bytes.push(b'}');
+    page.bytes
 }
 
 /// A short page has nothing after it in the direction of the reading.
@@ -276,7 +269,7 @@ fn one(
     sql: &Sql,
     given: &Given<'_>,
 ) -> Result<Option<(String, Vec<u8>)>, ApiError> {
-    let mut rendered = plan.fetch.run(snapshot, sql, given)?;
+    let mut rendered = plan.fetch.run(snapshot, sql, given, Order::AsRead, b"")?;
     let json = (!rendered.objects.is_empty()).then(|| rendered.object(0).to_vec());
     Ok(json.map(|json| (rendered.keys.swap_remove(0), json)))
 }

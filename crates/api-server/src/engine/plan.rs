@@ -81,7 +81,7 @@ impl Plan {
     pub fn named(&self, api: &Api, who: &Credentials) -> &Sql {
         self.named.get_or_init(|| {
             let resource = self.fetch.resource;
-            let mut sql = self.fetch.select.clone();
+            let mut sql = self.fetch.select_one.clone();
             let key = sql.given(Name::Key);
             let here = Place::condition(resource, &mut sql);
             let visible = sql.visible(resource, &api.policy, who);
@@ -93,7 +93,7 @@ impl Plan {
     /// The one whose id is [`Name::Key`].
     pub fn by_id(&self) -> &Sql {
         self.by_id.get_or_init(|| {
-            let mut sql = self.fetch.select.clone();
+            let mut sql = self.fetch.select_one.clone();
             let key = sql.given(Name::Key);
             sql.push(&format!(" WHERE {}.id = {key}", self.fetch.resource.table));
             sql

@@ -2,29 +2,28 @@
 //!
 //! One query gives the objects; each is written as it comes, leaving a hole where rows of another table belong. One query
 //! per such table then gives the rows of all objects at once, and the holes are filled while copying the bytes together.
+//! Tables that have no rows for these objects are mostly not asked: the first query says which.
 
-use super::shape::{Column, Field, Node, Shape, Source};
+use super::json::{write_number, write_time, write_value};
+use super::lists::{Asked, Asking, Reading, Rows};
+use super::shape::{Column, Field, Node, Shape};
 use super::sql::{Given, Sql};
 use crate::registry::Computed;
-use api_schema::{Children, Nested, Resource};
-use jiff::Timestamp;
-use jiff::tz::Offset;
-use std::collections::HashMap;
+use api_schema::Resource;
 use std::ops::Range;
-use std::sync::OnceLock;
 use store::{Row, Snapshot, StoreError, Value};
 
 /// Objects as JSON.
 #[derive(Debug, Default)]
 pub struct Rendered {
-    /// The objects' JSON, one after the other.
+    /// What the caller wanted in front of them, then the objects' JSON with commas between.
     pub bytes: Vec<u8>,
     /// Where each object is in it.
     pub objects: Vec<Range<usize>>,
     /// The objects' ids.
     pub keys: Vec<String>,
     /// The ids of the objects they belong to, where that was asked for.
-    owners: Vec<String>,
+    pub owners: Vec<String>,
 }
 
 impl Rendered {
@@ -35,27 +34,26 @@ impl Rendered {
 
     /// Adds members to each object; `more` has them in the order of the objects.
     pub fn extend(&mut self, more: &[Vec<Computed>]) {
-        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut bytes = Vec::with_capacity(self.bytes.len() + 64 * more.len());
+        let mut copied = 0;
         for (index, range) in self.objects.iter_mut().enumerate() {
+            bytes.extend_from_slice(self.bytes.get(copied..range.start).unwrap_or_default());
+            copied = range.end;
             let start = bytes.len();
             bytes.extend_from_slice(self.bytes.get(range.clone()).unwrap_or_default());
             add_members(&mut bytes, more.get(index).map_or(&[], Vec::as_slice));
             *range = start..bytes.len();
         }
+        bytes.extend_from_slice(self.bytes.get(copied..).unwrap_or_default());
         self.bytes = bytes;
     }
 
-    /// All objects as a JSON list.
-    pub fn write_list(&self, out: &mut Vec<u8>) {
-        out.reserve(self.bytes.len() + self.objects.len() + 2);
-        out.push(b'[');
-        for index in 0..self.objects.len() {
-            if index > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(self.object(index));
+    /// From here on an object is written.
+    fn begin(&mut self) -> usize {
+        if !self.objects.is_empty() {
+            self.bytes.push(b',');
         }
-        out.push(b']');
+        self.bytes.len()
     }
 }
 
@@ -82,10 +80,25 @@ pub struct Fetch {
     sources: Vec<Reading>,
     /// For each field the position of its guard in the row.
     guards: Vec<Option<usize>>,
+    /// For each source the position of a number in the row: 0 if there is nothing to be read.
+    presence: Vec<Option<usize>>,
     /// The position of the id of the object they belong to.
     owner: Option<usize>,
     /// The statement up to and with FROM, to be completed with WHERE, ORDER BY and LIMIT.
     pub select: Sql,
+    /// The same for a single object.
+    pub select_one: Sql,
+}
+
+/// The order of the objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// In which the database gives them.
+    AsRead,
+    /// The other way round.
+    Reversed,
+    /// That of their ids: less work than having the database order all their values.
+    ById,
 }
 
 impl Fetch {
@@ -95,52 +108,68 @@ impl Fetch {
     }
 
     /// Objects that belong to others, whose ids `owner` holds.
-    fn of(shape: Shape, owner: Option<&str>) -> Self {
+    pub fn of(shape: Shape, owner: Option<&str>) -> Self {
         let mut sql = Sql::new();
-        let mut list = vec![format!("{}.id", shape.resource.table)];
-        list.extend(shape.columns.iter().map(|column| match column {
+        let Shape { resource, fields, sources, columns } = shape;
+        let sources: Vec<Reading> = sources.into_iter().map(Reading::new).collect();
+        let mut list = vec![format!("{}.id", resource.table)];
+        list.extend(columns.iter().map(|column| match column {
             Column::Sql(expression) => sql.expression(expression),
             Column::Shared(sharing) => sql.shared(*sharing),
         }));
-        let mut guards = Vec::with_capacity(shape.fields.len());
-        for field in &shape.fields {
+        let truth = |condition: &str| format!("CASE WHEN {condition} THEN 1 ELSE 0 END");
+        let mut guards = Vec::with_capacity(fields.len());
+        for field in &fields {
             guards.push(field.guard.as_ref().map(|guard| {
-                let condition = sql.condition(shape.resource, guard);
-                list.push(format!("CASE WHEN {condition} THEN 1 ELSE 0 END"));
+                list.push(truth(&sql.condition(resource, guard)));
                 list.len() - 1
             }));
         }
         list.extend(owner.map(str::to_owned));
         let owner = owner.map(|_| list.len() - 1);
-        sql.push(&format!("SELECT {} FROM {}", list.join(", "), shape.resource.from));
-        let Shape { resource, fields, sources, .. } = shape;
-        let sources = sources.into_iter().map(Reading::new).collect();
-        Self { resource, fields, sources, guards, owner, select: sql }
+        let mut list_of_one = list.clone();
+        let mut presence = Vec::with_capacity(sources.len());
+        for source in &sources {
+            presence.push(source.presence(resource).map(|(any, of_one)| {
+                list.push(truth(&any));
+                list_of_one.push(truth(&of_one));
+                list.len() - 1
+            }));
+        }
+        let select = |list: &[String]| {
+            let mut sql = sql.clone();
+            sql.push(&format!("SELECT {} FROM {}", list.join(", "), resource.from));
+            sql
+        };
+        let (select, select_one) = (select(&list), select(&list_of_one));
+        Self { resource, fields, sources, guards, presence, owner, select, select_one }
     }
 
-    /// Runs the completed statement.
-    pub fn run(&self, snapshot: &Snapshot<'_>, sql: &Sql, given: &Given<'_>) -> Result<Rendered, StoreError> {
-        self.run_for(snapshot, sql, given, (&[], Order::AsRead))
-    }
-
-    /// The same, the objects then ordered by their ids: less work than having the database order all their values.
-    pub fn run_by_id(&self, snapshot: &Snapshot<'_>, sql: &Sql, given: &Given<'_>) -> Result<Rendered, StoreError> {
-        self.run_for(snapshot, sql, given, (&[], Order::ById))
-    }
-
-    /// Runs it, for the objects that belong to `wanted` where they belong to others.
-    fn run_for(
+    /// Runs the completed statement. `opening` stands in front of the objects.
+    pub fn run(
         &self,
         snapshot: &Snapshot<'_>,
         sql: &Sql,
         given: &Given<'_>,
-        (wanted, order): (&[&str], Order),
+        order: Order,
+        opening: &[u8],
     ) -> Result<Rendered, StoreError> {
-        let mut page = Rendered::default();
-        let mut holes = Vec::new();
+        self.run_for(snapshot, sql, given, (&[], order, opening))
+    }
+
+    /// Runs it, for the objects that belong to `wanted` where they belong to others.
+    pub fn run_for(
+        &self,
+        snapshot: &Snapshot<'_>,
+        sql: &Sql,
+        given: &Given<'_>,
+        (wanted, order, opening): (&[&str], Order, &[u8]),
+    ) -> Result<Rendered, StoreError> {
+        let mut page = Rendered { bytes: opening.to_vec(), ..Rendered::default() };
+        let mut open = Open::of(&self.sources);
         snapshot.for_each(&sql.text, &sql.values(given, wanted), |row| {
-            let start = page.bytes.len();
-            self.write_object(row, &mut page.bytes, page.keys.len(), &mut holes)?;
+            let start = page.begin();
+            self.write_object(row, &mut page.bytes, page.keys.len(), &mut open)?;
             page.objects.push(start..page.bytes.len());
             page.keys.push(row.text(0)?.into_owned());
             if let Some(owner) = self.owner {
@@ -148,29 +177,28 @@ impl Fetch {
             }
             Ok(())
         })?;
-        let mut order_of_objects: Vec<usize> = (0..page.keys.len()).collect();
+        let mut objects: Vec<usize> = (0..page.keys.len()).collect();
         match order {
-            Order::ById => order_of_objects.sort_unstable_by_key(|object| page.keys.get(*object)),
-            Order::AsRead if holes.is_empty() => return Ok(page),
+            Order::ById => objects.sort_unstable_by_key(|object| page.keys.get(*object)),
+            Order::Reversed => objects.reverse(),
+            Order::AsRead if open.holes.is_empty() => return Ok(page),
             Order::AsRead => {}
         }
-        let mut sources = Vec::with_capacity(self.sources.len());
-        for (position, source) in self.sources.iter().enumerate() {
-            // Objects without the member ask for no rows.
-            let mut objects: Vec<usize> =
-                holes.iter().filter(|hole| hole.sources.0.contains(&position)).map(|hole| hole.object).collect();
-            objects.dedup();
-            sources.push(Lists::read(snapshot, source, &page.keys, &objects, given)?);
+        let mut lists = Vec::with_capacity(self.sources.len());
+        for (source, mut asked) in self.sources.iter().zip(open.asked) {
+            asked.sort_unstable_by_key(|asked| page.keys.get(asked.object));
+            let asking = Asking { keys: &page.keys, asked: &asked, texts: &open.texts };
+            lists.push(if asked.is_empty() { Vec::new() } else { source.read(snapshot, &asking, given)? });
         }
-        Ok(fill(page, &order_of_objects, &holes, &sources))
+        Ok(fill(page, &objects, &open.holes, &lists, opening))
     }
 
     fn write_object(
         &self,
         row: &Row<'_>,
         out: &mut Vec<u8>,
-        index: usize,
-        holes: &mut Vec<Hole>,
+        object: usize,
+        open: &mut Open<'_>,
     ) -> Result<(), StoreError> {
         out.push(b'{');
         let mut first = true;
@@ -184,23 +212,87 @@ impl Fetch {
                 out.push(b',');
             }
             out.extend_from_slice(field.key.as_bytes());
-            write_node(&field.node, row, out, index, holes)?;
+            self.write_node(&field.node, row, out, object, open)?;
         }
         out.push(b'}');
         Ok(())
     }
+
+    fn write_node(
+        &self,
+        node: &Node,
+        row: &Row<'_>,
+        out: &mut Vec<u8>,
+        object: usize,
+        open: &mut Open<'_>,
+    ) -> Result<(), StoreError> {
+        // Column 0 is the key.
+        match node {
+            Node::Text(column) | Node::TextIf(column, _) | Node::Integer(column) => {
+                write_value(row.value(column + 1)?, out)
+            }
+            Node::IntegerText(column) => match row.value(column + 1)? {
+                Value::Integer(number) => {
+                    out.push(b'"');
+                    write_number(number, out);
+                    out.push(b'"');
+                }
+                _ => out.extend_from_slice(b"null"),
+            },
+            Node::Boolean(column) => match row.value(column + 1)? {
+                Value::Integer(flag) => out.extend_from_slice(if flag != 0 { b"true" } else { b"false" }),
+                _ => out.extend_from_slice(b"null"),
+            },
+            Node::Time(column) => write_time(row.get(column + 1)?, (b'T', b"Z"), out),
+            Node::AgentTime(column) => write_time(row.get(column + 1)?, (b' ', b""), out),
+            Node::Json(column) => match row.value(column + 1)? {
+                Value::Text(json) => out.extend_from_slice(json.as_bytes()),
+                _ => out.extend_from_slice(b"null"),
+            },
+            Node::Constant(json) => out.extend_from_slice(json.as_bytes()),
+            Node::Sources(sources, list) => {
+                let mut any = false;
+                for source in sources.clone() {
+                    let presence = self.presence.get(source).copied().flatten();
+                    any |= open.ask(source, object, row, presence)?;
+                }
+                if any {
+                    open.holes.push(Hole { position: out.len(), object, sources: (sources.clone(), *list) });
+                } else {
+                    out.extend_from_slice(b"[]");
+                }
+            }
+            Node::If(present, inner) => match row.value(present + 1)? {
+                Value::Null => out.extend_from_slice(b"null"),
+                _ => return self.write_node(inner, row, out, object, open),
+            },
+            Node::Object(present, members) => {
+                if row.value(present + 1)? == Value::Null {
+                    out.extend_from_slice(b"null");
+                    return Ok(());
+                }
+                out.push(b'{');
+                let mut first = true;
+                for (key, member) in members {
+                    if let Node::TextIf(_, present) = member
+                        && row.value(present + 1)? == Value::Null
+                    {
+                        continue;
+                    }
+                    if !std::mem::take(&mut first) {
+                        out.push(b',');
+                    }
+                    out.extend_from_slice(key.as_bytes());
+                    self.write_node(member, row, out, object, open)?;
+                }
+                out.push(b'}');
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The order of the objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    /// In which the database gives them.
-    AsRead,
-    /// That of their ids.
-    ById,
-}
-
-/// Where the rows of a source belong.
+/// Where the rows of sources belong.
 struct Hole {
     position: usize,
     object: usize,
@@ -208,118 +300,69 @@ struct Hole {
     sources: (Range<usize>, usize),
 }
 
-fn write_node(
-    node: &Node,
-    row: &Row<'_>,
-    out: &mut Vec<u8>,
-    object: usize,
-    holes: &mut Vec<Hole>,
-) -> Result<(), StoreError> {
-    // Column 0 is the key.
-    match node {
-        Node::Text(column) | Node::TextIf(column, _) | Node::Integer(column) => {
-            write_value(row.value(column + 1)?, out)
-        }
-        Node::IntegerText(column) => match row.value(column + 1)? {
-            Value::Integer(number) => out.extend_from_slice(format!("\"{number}\"").as_bytes()),
-            _ => out.extend_from_slice(b"null"),
-        },
-        Node::Boolean(column) => match row.value(column + 1)? {
-            Value::Integer(flag) => out.extend_from_slice(if flag != 0 { b"true" } else { b"false" }),
-            _ => out.extend_from_slice(b"null"),
-        },
-        Node::Time(column) => write_time(row.get(column + 1)?, (b'T', b"Z"), out),
-        Node::AgentTime(column) => write_time(row.get(column + 1)?, (b' ', b""), out),
-        Node::Json(column) => match row.value(column + 1)? {
-            Value::Text(json) => out.extend_from_slice(json.as_bytes()),
-            _ => out.extend_from_slice(b"null"),
-        },
-        Node::Constant(json) => out.extend_from_slice(json.as_bytes()),
-        Node::Sources(sources, list) => {
-            holes.push(Hole { position: out.len(), object, sources: (sources.clone(), *list) });
-        }
-        Node::If(present, inner) => match row.value(present + 1)? {
-            Value::Null => out.extend_from_slice(b"null"),
-            _ => return write_node(inner, row, out, object, holes),
-        },
-        Node::Object(present, members) => {
-            if row.value(present + 1)? == Value::Null {
-                out.extend_from_slice(b"null");
-                return Ok(());
-            }
-            out.push(b'{');
-            let mut first = true;
-            for (key, member) in members {
-                if let Node::TextIf(_, present) = member
-                    && row.value(present + 1)? == Value::Null
-                {
-                    continue;
-                }
-                if !std::mem::take(&mut first) {
-                    out.push(b',');
-                }
-                out.extend_from_slice(key.as_bytes());
-                write_node(member, row, out, object, holes)?;
-            }
-            out.push(b'}');
-        }
-    }
-    Ok(())
+/// What is still to be read for the objects of a page.
+struct Open<'a> {
+    sources: &'a [Reading],
+    /// Object by object.
+    holes: Vec<Hole>,
+    /// For each source the objects that want its rows.
+    asked: Vec<Vec<Asked>>,
+    /// What sources want to know of objects.
+    texts: Vec<String>,
 }
 
-/// Date and time in UTC, with what stands between and behind them. By hand: a list of ports has two thousand of them.
-fn write_time(time: Option<Timestamp>, (between, behind): (u8, &[u8]), out: &mut Vec<u8>) {
-    let Some(time) = time else {
-        out.extend_from_slice(b"null");
-        return;
-    };
-    let at = Offset::UTC.to_datetime(time);
-    let two = |number: i8| [b'0' + number.unsigned_abs() / 10, b'0' + number.unsigned_abs() % 10];
-    out.push(b'"');
-    out.extend_from_slice(format!("{:04}", at.year()).as_bytes());
-    for (before, number) in
-        [(b'-', at.month()), (b'-', at.day()), (between, at.hour()), (b':', at.minute()), (b':', at.second())]
-    {
-        out.push(before);
-        out.extend_from_slice(&two(number));
+impl<'a> Open<'a> {
+    fn of(sources: &'a [Reading]) -> Self {
+        let asked = sources.iter().map(|_| Vec::new()).collect();
+        Self { sources, holes: Vec::new(), asked, texts: Vec::new() }
     }
-    out.extend_from_slice(behind);
-    out.push(b'"');
-}
 
-fn write_value(value: Value<'_>, out: &mut Vec<u8>) {
-    match value {
-        Value::Text(text) => write_text(&text, out),
-        Value::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
-        Value::Real(number) => out.extend_from_slice(number.to_string().as_bytes()),
-        Value::Null | Value::Blob(_) => out.extend_from_slice(b"null"),
-    }
-}
-
-fn write_text(text: &str, out: &mut Vec<u8>) {
-    // Nearly everything that we store needs no escape. Without an early end, so that many bytes are looked at at once.
-    let special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    if !text.bytes().fold(false, |found, byte| found | special(byte)) {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else {
-        out.extend_from_slice(serde_json::Value::String(text.to_owned()).to_string().as_bytes());
+    /// Notes that the object of this row wants rows of a source; `false` if there are none. `presence` is the column that says
+    /// so.
+    fn ask(
+        &mut self,
+        source: usize,
+        object: usize,
+        row: &Row<'_>,
+        presence: Option<usize>,
+    ) -> Result<bool, StoreError> {
+        let (Some(asked), Some(reading)) = (self.asked.get_mut(source), self.sources.get(source)) else {
+            return Ok(false);
+        };
+        if asked.last().is_some_and(|last| last.object == object) {
+            return Ok(true);
+        }
+        if let Some(presence) = presence
+            && !row.get::<bool>(presence)?
+        {
+            return Ok(false);
+        }
+        asked.push(Asked { object, texts: self.texts.len() });
+        for column in &reading.of_object {
+            self.texts.push(match row.value(column + 1)? {
+                Value::Text(text) => text.into_owned(),
+                _ => String::new(),
+            });
+        }
+        Ok(true)
     }
 }
 
 /// The objects in an order, their holes filled.
-fn fill(mut page: Rendered, order: &[usize], holes: &[Hole], sources: &[Vec<Lists>]) -> Rendered {
-    let extra: usize = sources.iter().flatten().map(|lists| lists.bytes.len() + 2 * page.keys.len()).sum();
+fn fill(mut page: Rendered, order: &[usize], holes: &[Hole], sources: &[Vec<Rows>], opening: &[u8]) -> Rendered {
+    let lists: usize = sources.iter().flatten().map(Rows::size).sum();
+    // With the brackets of each hole, and what the caller puts behind.
+    let mut bytes = Vec::with_capacity(page.bytes.len() + lists + 2 * holes.len() + 64);
+    bytes.extend_from_slice(opening);
     let mut filled = Rendered {
-        bytes: Vec::with_capacity(page.bytes.len() + extra),
+        bytes,
         objects: Vec::with_capacity(page.objects.len()),
         keys: ordered(&mut page.keys, order),
         owners: ordered(&mut page.owners, order),
     };
     for object in order {
         let range = page.objects.get(*object).cloned().unwrap_or_default();
-        let start = filled.bytes.len();
+        let start = filled.begin();
         let mut copied = range.start;
         // They were noted object by object.
         let from = holes.partition_point(|hole| hole.object < *object);
@@ -329,7 +372,7 @@ fn fill(mut page: Rendered, order: &[usize], holes: &[Hole], sources: &[Vec<List
             filled.bytes.push(b'[');
             let (range, list) = &hole.sources;
             let several = sources.get(range.clone()).unwrap_or_default().iter();
-            let rows = several.filter_map(|lists| lists.get(*list)).map(|lists| lists.of(hole.object));
+            let rows = several.filter_map(|lists| lists.get(*list)).map(|rows| rows.of(hole.object));
             for (position, rows) in rows.filter(|rows| !rows.is_empty()).enumerate() {
                 if position > 0 {
                     filled.bytes.push(b',');
@@ -347,180 +390,4 @@ fn fill(mut page: Rendered, order: &[usize], holes: &[Hole], sources: &[Vec<List
 /// The texts in an order; none if there are none.
 fn ordered(texts: &mut [String], order: &[usize]) -> Vec<String> {
     order.iter().filter_map(|object| texts.get_mut(*object).map(std::mem::take)).collect()
-}
-
-/// The rows of one source for every object of a page: JSON without the brackets.
-struct Lists {
-    bytes: Vec<u8>,
-    ranges: Vec<Range<usize>>,
-}
-
-/// So many ids are asked for with one statement; fewer are filled up by repeating one, so that few texts get prepared.
-const SIZES: [usize; 3] = [1, 16, 256];
-
-/// How a source is read.
-#[derive(Debug)]
-struct Reading {
-    what: What,
-    /// For each of [`SIZES`].
-    statements: [OnceLock<Sql>; SIZES.len()],
-}
-
-#[derive(Debug)]
-enum What {
-    /// Rows of lists.
-    Rows(Vec<Children>),
-    /// Objects.
-    Objects(Nested, Box<Fetch>),
-}
-
-impl Reading {
-    fn new(source: Source) -> Self {
-        let what = match source {
-            Source::Rows(lists) => What::Rows(lists),
-            Source::Nested(nested, shape) => What::Objects(nested, Box::new(Fetch::of(*shape, Some(nested.owner)))),
-        };
-        Self { what, statements: Default::default() }
-    }
-
-    /// The statement for so many ids, of the largest of [`SIZES`] at most.
-    fn statement(&self, count: usize) -> Option<&Sql> {
-        let mut all = SIZES.iter().zip(&self.statements);
-        let (size, statement) = all.find(|(size, _)| **size >= count)?;
-        Some(statement.get_or_init(|| self.what.statement(*size)))
-    }
-}
-
-impl What {
-    fn statement(&self, size: usize) -> Sql {
-        match self {
-            Self::Rows(lists) => {
-                let mut sql = Sql::new();
-                let Some(Children { table, owner, order, .. }) = lists.first() else { return sql };
-                let fields = lists.iter().flat_map(|list| list.fields);
-                let columns: Vec<String> = fields.map(|(_, column)| sql.expression(column)).collect();
-                let condition = sql.is_wanted(owner, size);
-                let columns = columns.join(", ");
-                sql.push(&format!(
-                    "SELECT {owner}, {columns} FROM {table} WHERE {condition} ORDER BY {owner}, {order}"
-                ));
-                sql
-            }
-            Self::Objects(Nested { owner, order, .. }, fetch) => {
-                let mut sql = fetch.select.clone();
-                let condition = sql.is_wanted(owner, size);
-                sql.push(&format!(" WHERE {condition} ORDER BY {owner}, {order}"));
-                sql
-            }
-        }
-    }
-}
-
-impl Lists {
-    fn of(&self, object: usize) -> &[u8] {
-        self.ranges.get(object).and_then(|range| self.bytes.get(range.clone())).unwrap_or_default()
-    }
-
-    /// The lists of one source, of these objects of a page.
-    fn read(
-        snapshot: &Snapshot<'_>,
-        source: &Reading,
-        keys: &[String],
-        objects: &[usize],
-        given: &Given<'_>,
-    ) -> Result<Vec<Self>, StoreError> {
-        let ids: Vec<&str> = objects.iter().filter_map(|object| keys.get(*object)).map(String::as_str).collect();
-        let index: HashMap<&str, usize> = ids.iter().zip(objects).map(|(id, object)| (*id, *object)).collect();
-        let count = if let What::Rows(lists) = &source.what { lists.len() } else { 1 };
-        let mut lists: Vec<Self> =
-            (0..count).map(|_| Self { bytes: Vec::new(), ranges: vec![0..0; keys.len()] }).collect();
-        let most = SIZES.iter().copied().max().unwrap_or(1);
-        for chunk in ids.chunks(most) {
-            let Some(sql) = source.statement(chunk.len()) else { continue };
-            match &source.what {
-                What::Rows(children) => {
-                    read_rows(snapshot, children, &index, (sql, &sql.values(given, chunk)), &mut lists)?;
-                }
-                What::Objects(_, fetch) => {
-                    let rendered = fetch.run_for(snapshot, sql, given, (chunk, Order::AsRead))?;
-                    for (position, owner) in rendered.owners.iter().enumerate() {
-                        for list in &mut lists {
-                            list.append(&index, owner, rendered.object(position));
-                        }
-                    }
-                }
-            }
-        }
-        Ok(lists)
-    }
-
-    /// Rows of one object come one after the other.
-    fn append(&mut self, index: &HashMap<&str, usize>, owner: &str, json: &[u8]) {
-        let Some(range) = index.get(owner).and_then(|index| self.ranges.get_mut(*index)) else { return };
-        if range.start == range.end {
-            *range = self.bytes.len()..self.bytes.len();
-        } else {
-            // The same bare value twice (two agents in one zone) is shown once.
-            if self.bytes.get(range.clone()).is_some_and(|known| known.ends_with(json) && !json.starts_with(b"{")) {
-                return;
-            }
-            self.bytes.push(b',');
-        }
-        self.bytes.extend_from_slice(json);
-        range.end = self.bytes.len();
-    }
-}
-
-/// Lists made of the same rows, read with one query.
-fn read_rows(
-    snapshot: &Snapshot<'_>,
-    lists: &[Children],
-    index: &HashMap<&str, usize>,
-    (sql, values): (&Sql, &[Value<'_>]),
-    read: &mut [Lists],
-) -> Result<(), StoreError> {
-    let mut member = Vec::new();
-    snapshot.for_each(&sql.text, values, |row| {
-        let key = row.text(0)?;
-        let mut column = 1;
-        for (list, read) in lists.iter().zip(read.iter_mut()) {
-            let first = column;
-            column += list.fields.len();
-            member.clear();
-            match list.fields {
-                [("", _)] => match row.value(first)? {
-                    Value::Null => continue,
-                    value => write_value(value, &mut member),
-                },
-                fields => {
-                    for (position, (key, _)) in fields.iter().enumerate() {
-                        member.extend_from_slice(if position == 0 { b"{" } else { b"," });
-                        write_text(key, &mut member);
-                        member.push(b':');
-                        write_value(row.value(first + position)?, &mut member);
-                    }
-                    member.push(b'}');
-                }
-            }
-            read.append(index, &key, &member);
-        }
-        Ok(())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::write_time;
-
-    #[test]
-    fn instants_are_written_to_the_second() {
-        let written = |text: &str, form: (u8, &[u8])| {
-            let mut out = Vec::new();
-            write_time(Some(text.parse().unwrap()), form, &mut out);
-            String::from_utf8(out).unwrap()
-        };
-        assert_eq!(written("2026-11-21T09:08:07.999999Z", (b'T', b"Z")), "\"2026-11-21T09:08:07Z\"");
-        assert_eq!(written("1970-01-01T00:00:00Z", (b' ', b"")), "\"1970-01-01 00:00:00\"");
-        assert_eq!(written("0123-12-31T23:59:59Z", (b'T', b"Z")), "\"0123-12-31T23:59:59Z\"");
-    }
 }

@@ -2,7 +2,7 @@
 //! standing.
 
 use access_policy::{Condition, Credentials, Policy};
-use api_schema::{Attribute, Children, Nested, Resource, Sharing, Stored, Visible, body, resources};
+use api_schema::{Attribute, Children, Derived, Nested, Resource, Sharing, Stored, Visible, body, resources};
 use std::ops::Range;
 
 /// The plan of one object's JSON.
@@ -71,9 +71,18 @@ pub enum Node {
 #[derive(Debug)]
 pub enum Source {
     /// Rows, shown as one list or several: all of the same table, owner and order.
-    Rows(Vec<Children>),
+    Rows(Vec<RowList>),
     /// Objects of another resource.
     Nested(Nested, Box<Shape>),
+}
+
+/// A list made of rows.
+#[derive(Debug)]
+pub struct RowList {
+    /// The rows.
+    pub rows: Children,
+    /// Members that are worked out, and the columns of the object for that.
+    pub derived: Option<(&'static Derived, Vec<usize>)>,
 }
 
 impl Shape {
@@ -187,18 +196,18 @@ impl Shape {
     }
 
     /// Lists made of the same rows are read together.
-    fn rows(&mut self, children: Children) -> Node {
+    fn rows(&mut self, list: RowList) -> Node {
         for (position, source) in self.sources.iter_mut().enumerate() {
             if let Source::Rows(lists) = source
-                && lists.first().is_some_and(|known| {
-                    (known.table, known.owner, known.order) == (children.table, children.owner, children.order)
+                && lists.first().is_some_and(|RowList { rows, .. }| {
+                    (rows.table, rows.owner, rows.order) == (list.rows.table, list.rows.owner, list.rows.order)
                 })
             {
-                lists.push(children);
+                lists.push(list);
                 return Node::Sources(position..position + 1, lists.len() - 1);
             }
         }
-        self.source(Source::Rows(vec![children]))
+        self.source(Source::Rows(vec![list]))
     }
 
     fn node(&mut self, stored: Stored, nested: &dyn Fn(&'static Resource) -> Self) -> Option<Node> {
@@ -213,10 +222,14 @@ impl Shape {
             Stored::Json(sql) => Node::Json(self.column(sql)),
             Stored::Shared(sharing) => Node::Boolean(self.value(Column::Shared(sharing))),
             Stored::Constant(literal) => Node::Constant(body::literal(literal).to_string()),
-            Stored::Children(children) => self.rows(children),
-            Stored::ChildrenIf(present, children) => {
+            Stored::Children(rows) => self.rows(RowList { rows, derived: None }),
+            Stored::ChildrenIf(present, rows) => {
                 let present = self.column(present);
-                Node::If(present, Box::new(self.rows(children)))
+                Node::If(present, Box::new(self.rows(RowList { rows, derived: None })))
+            }
+            Stored::Derived(derived) => {
+                let of_object = derived.of_object.iter().map(|sql| self.column(sql)).collect();
+                self.rows(RowList { rows: derived.rows, derived: Some((derived, of_object)) })
             }
             Stored::Nested(what) => {
                 let resource = resources::find(what.resource)?;

@@ -1,7 +1,7 @@
 //! The law that lists and single objects obey one rule: a condition as SQL finds exactly the rows whose objects meet it in
 //! memory.
 
-use super::render::Fetch;
+use super::render::{Fetch, Order};
 use super::shape::Shape;
 use super::sql::Given;
 use super::target::ObjectTarget;
@@ -83,9 +83,8 @@ fn objects(
     let mut sql = fetch.select.clone();
     let condition = sql.condition(resource, condition);
     sql.push(&format!(" WHERE {condition}"));
-    let rendered = fetch.run(snapshot, &sql, &given(&own()))?;
-    let mut list = Vec::new();
-    rendered.write_list(&mut list);
+    let mut list = fetch.run(snapshot, &sql, &given(&own()), Order::AsRead, b"[")?.bytes;
+    list.push(b']');
     Ok(serde_json::from_slice(&list).unwrap())
 }
 
