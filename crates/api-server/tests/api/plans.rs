@@ -14,6 +14,8 @@ const ALLOWED: &[&str] = &["SCAN CONSTANT ROW", "SCAN (subquery", "SCAN template
 /// Most statements of a change, and of a look.
 const CHANGE: usize = 50;
 const LOOK: usize = 10;
+/// Of a look at a port without pairs, DHCP options and tags: nobody asks for these.
+const BARE_LOOK: usize = 7;
 
 /// The statements of one request and how often each ran.
 type Statements = BTreeMap<String, usize>;
@@ -106,11 +108,11 @@ async fn frequent_requests_are_few_look_ups_by_index() {
     watched.ask("router add interface", CHANGE, "PUT", &path, join.clone()).await;
     let floating = json!({"floating_network_id": id(&outside), "port_id": id(&port)});
     let floating = watched.make("floatingip", floating).await;
-    watched.ask("port show", LOOK, "GET", &port_path, Value::Null).await;
+    watched.ask("port show", BARE_LOOK, "GET", &port_path, Value::Null).await;
     watched.ask("port update", CHANGE, "PUT", &port_path, json!({"port": {"name": "q"}})).await;
     watched.ask("port list", LOOK, "GET", "/v2.0/ports", Value::Null).await;
     watched.ask("port page", LOOK, "GET", "/v2.0/ports?limit=1", Value::Null).await;
-    watched.ask("port list by device", LOOK, "GET", "/v2.0/ports?device_id=x", Value::Null).await;
+    watched.ask("port list by device", BARE_LOOK, "GET", "/v2.0/ports?device_id=x", Value::Null).await;
     watched.ask("network list", LOOK, "GET", "/v2.0/networks", Value::Null).await;
     let path = format!("/v2.0/floatingips/{}", id(&floating));
     watched.ask("floating IP delete", CHANGE, "DELETE", &path, Value::Null).await;
