@@ -12,7 +12,7 @@
 
 use crate::compute::DhcpDefaults;
 use crate::row::RowChange;
-use crate::schedule::Scheduler;
+use crate::schedule::{Agenda, Calls, Scheduler};
 use crate::state::State;
 use crate::{FeedConfig, FeedError, agents, election, load, schedule, shared, status};
 use host_view::{HostReport, ReportAnswer, WatchEvent};
@@ -51,8 +51,8 @@ pub(crate) struct Hub {
     state: Mutex<State>,
     hosts: Mutex<BTreeMap<String, HostSignals>>,
     settle: Notify,
-    /// Woken when scheduling may have something to do.
-    schedule: Arc<Notify>,
+    /// Where scheduling is told what to look at.
+    schedule: Arc<Calls>,
 }
 
 /// What the change log gave.
@@ -102,7 +102,7 @@ impl Feed {
             store: store.clone(),
             network: Arc::clone(&network),
             dhcp_agents_per_network: config.dhcp_agents_per_network,
-            wake: Arc::new(Notify::new()),
+            calls: Arc::new(Calls::default()),
         };
         let hub = Arc::new(Hub {
             store,
@@ -111,7 +111,7 @@ impl Feed {
             state: Mutex::new(state),
             hosts: Mutex::new(BTreeMap::new()),
             settle: Notify::new(),
-            schedule: Arc::clone(&scheduler.wake),
+            schedule: Arc::clone(&scheduler.calls),
         });
         let tasks = vec![
             tokio::spawn(Arc::clone(&hub).follow()),
@@ -286,13 +286,14 @@ impl Hub {
                     if to / TRIM_EVERY > from / TRIM_EVERY {
                         self.store.write(|tx| tx.trim_changes(KEPT_CHANGES).map_err(FeedError::from)).await?;
                     }
-                    if rows.iter().any(schedule::concerns) {
-                        self.schedule.notify_one();
-                    }
-                    (self.state().take_rows(to, rows), reports, more)
+                    let mut state = self.state();
+                    let mut agenda = Agenda::default();
+                    rows.iter().for_each(|row| agenda.note(state.topology(), row));
+                    self.schedule.call(agenda);
+                    (state.take_rows(to, rows), reports, more)
                 }
                 Step::Everything { to, rows, reports } => {
-                    self.schedule.notify_one();
+                    self.schedule.call(Agenda::Everything);
                     (self.state().start_again(to, rows), reports, false)
                 }
             };

@@ -166,7 +166,7 @@ async fn where_hosts_cannot_elect_the_server_lets_another_one_take_over() {
     let alive_since = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1);
     let rules = move |fail_over| Rules { alive_since, most_agents: 2, fail_over, reschedule: false };
     let needing = |rules| {
-        let look = move |snapshot: &store::Snapshot<'_>| unserved(snapshot, rules);
+        let look = move |snapshot: &store::Snapshot<'_>| unserved(snapshot, None, rules);
         world.store.read_blocking::<_, StoreError, _>(look).unwrap()
     };
     assert!(needing(rules(false)).is_empty(), "a server that has just started waits for what agents report");
@@ -198,7 +198,7 @@ async fn a_router_leaves_a_dead_agent_only_where_it_may() {
     let alive_since = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1);
     let rules = |fail_over, reschedule| Rules { alive_since, most_agents: 2, fail_over, reschedule };
     let needing = |rules| {
-        let look = move |snapshot: &store::Snapshot<'_>| unserved(snapshot, rules);
+        let look = move |snapshot: &store::Snapshot<'_>| unserved(snapshot, None, rules);
         world.store.read_blocking::<_, StoreError, _>(look).unwrap()
     };
     assert!(needing(rules(true, false)).is_empty(), "its host may forward on without its agent");

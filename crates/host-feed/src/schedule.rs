@@ -2,7 +2,9 @@
 //!
 //! In: the tables. Out, by units of work of one network or router each: rows of `dhcp_agent_networks` and
 //! `l3_agent_routers`, DHCP ports, bindings of router ports. Woken by a signal or a timer, looks for itself what is
-//! missing, and does nothing when nothing is: running it twice changes nothing.
+//! missing, and does nothing when nothing is: running it twice changes nothing. After a change it looks only at the networks and
+//! routers that the change is about ([`Agenda`]); at all of them at the start, when an agent comes, goes or changes, and by
+//! the timer.
 //!
 //! A network with a subnet that DHCP serves gets `dhcp_agents_per_network` live agents, those with the fewest networks
 //! first; one whose agent has died moves to a live one together with its DHCP port (`allow_automatic_dhcp_failover`). A
@@ -14,64 +16,69 @@
 //! (`crate::distributed`); an agent in mode dvr has nothing else, and none is scheduled to it. What an administrator has taken off an agent stays
 //! off until the router or network changes (`schedule_hold`, `dhcp_hold`).
 
+mod agenda;
 mod dhcp;
 pub mod l3;
 
-use crate::row::RowChange;
+pub use agenda::{Agenda, Calls};
+
 use crate::{FeedError, agents};
 use jiff::{SignedDuration, Timestamp};
 use network_model::binding::AgentConfigurations;
-use network_model::device_owner;
 use network_store::{NetworkConfig, Work};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Store, StoreError, Tx, params};
-use tokio::sync::Notify;
 
 /// The shortest time between two passes: under load, one then serves several changes.
 const GATHER: Duration = Duration::from_millis(10);
+/// The pause after what the store refused.
+const RETRY: Duration = Duration::from_secs(1);
 /// Looks even if nobody called: agents die without a word.
 const INTERVAL: Duration = Duration::from_secs(10);
-
-/// Whether a change can give scheduling something to do.
-pub fn concerns(change: &RowChange) -> bool {
-    match change {
-        RowChange::Port(_, row) => {
-            row.as_ref().is_none_or(|port| port.router().is_some() || port.device_owner == device_owner::DHCP)
-        }
-        RowChange::Group(..) | RowChange::FloatingIp(..) | RowChange::QosPolicy(..) | RowChange::Trunk(..) => false,
-        _ => true,
-    }
-}
 
 /// The task, and what it needs.
 pub struct Scheduler {
     pub store: Store,
     pub network: Arc<NetworkConfig>,
     pub dhcp_agents_per_network: usize,
-    /// Notified when there may be something to do.
-    pub wake: Arc<Notify>,
+    /// Where it is told what to look at.
+    pub calls: Arc<Calls>,
 }
 
 impl Scheduler {
     /// Runs for as long as it is polled.
     pub async fn run(self) {
         let started = Instant::now();
+        let mut agenda = Agenda::Everything;
+        let mut next_round = tokio::time::Instant::now() + INTERVAL;
         loop {
             // Agents have had the time to report to this server.
             let listened = started.elapsed() > Duration::from_secs(self.network.agent_down_time.into());
-            if let Err(error) = self.pass(listened).await {
+            if let Err(error) = self.pass(&agenda, listened).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "scheduling failed");
+                next_round = next_round.min(tokio::time::Instant::now() + RETRY);
             }
-            // Woken or not makes no difference to what is done next.
             let passed = tokio::time::Instant::now();
-            let _ = tokio::time::timeout(INTERVAL, self.wake.notified()).await;
-            // The first change is served at once; those that follow on its heels, together.
-            tokio::time::sleep_until(passed + GATHER).await;
+            let called = tokio::time::timeout_at(next_round, self.calls.wait()).await.is_ok();
+            if called {
+                // The first change is served at once; those that follow on its heels, together.
+                tokio::time::sleep_until(passed + GATHER).await;
+            }
+            agenda = self.calls.take();
+            if !called {
+                agenda = Agenda::Everything;
+            }
+            if agenda.is_everything() {
+                next_round = tokio::time::Instant::now() + INTERVAL;
+            }
         }
     }
 
-    async fn pass(&self, listened: bool) -> Result<(), FeedError> {
+    async fn pass(&self, agenda: &Agenda, listened: bool) -> Result<(), FeedError> {
+        if agenda.is_empty() {
+            return Ok(());
+        }
         let alive_since = alive_since(&self.network);
         let rules = l3::Rules {
             alive_since,
@@ -80,10 +87,18 @@ impl Scheduler {
             reschedule: self.network.allow_automatic_l3agent_failover,
         };
         let wanted = self.dhcp_agents_per_network;
+        let agenda = agenda.clone();
         let (networks, routers) = self
             .store
             .read(move |snapshot| {
-                Ok::<_, FeedError>((dhcp::unserved(snapshot, wanted, alive_since)?, l3::unserved(snapshot, rules)?))
+                let (mut networks, mut routers) = (Vec::new(), Vec::new());
+                for network in agenda.networks() {
+                    networks.extend(dhcp::unserved(snapshot, network, wanted, alive_since)?);
+                }
+                for router in agenda.routers() {
+                    routers.extend(l3::unserved(snapshot, router, rules)?);
+                }
+                Ok::<_, FeedError>((networks, routers))
             })
             .await?;
         // Each in a unit of work of its own: one that cannot be served does not keep the others from it.

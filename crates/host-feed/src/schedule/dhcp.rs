@@ -10,14 +10,29 @@ use network_store::dhcp_agent::RESERVED_PORT;
 use network_store::port::{self, PortCreate, PortUpdate};
 use network_store::{Work, segment};
 use std::collections::BTreeSet;
-use store::{Operation, Snapshot, StoreError, params};
+use store::{Operation, Snapshot, StoreError, Value, params};
 use uuid::Uuid;
 
 /// Networks whose servers are not as they should be: too few live ones, a server without its port or with a port that lacks
-/// an address, servers of a network that DHCP no longer serves.
-pub fn unserved(snapshot: &Snapshot<'_>, wanted: usize, alive_since: Timestamp) -> Result<Vec<String>, StoreError> {
-    snapshot.query(
-        "WITH served AS (SELECT DISTINCT network_id FROM subnets WHERE enable_dhcp = 1)
+/// an address, servers of a network that DHCP no longer serves. Of all networks, or of one.
+pub fn unserved(
+    snapshot: &Snapshot<'_>,
+    network: Option<NetworkId>,
+    wanted: usize,
+    alive_since: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    // Where there are fewer agents, more cannot be wanted.
+    let live = snapshot.count(
+        "SELECT count(*) FROM agents WHERE agent_type = ?1 AND admin_state_up = 1 AND heartbeat_timestamp >= ?2",
+        params![agents::DHCP_AGENT, alive_since],
+    )?;
+    let wanted = u64::try_from(wanted).unwrap_or(u64::MAX).min(live);
+    let (of_subnets, of_bindings) = match network {
+        Some(_) => ("AND network_id = ?5", "AND b.network_id = ?5"),
+        None => ("", ""),
+    };
+    let sql = format!(
+        "WITH served AS (SELECT DISTINCT network_id FROM subnets WHERE enable_dhcp = 1 {of_subnets})
          SELECT s.network_id FROM served s
          WHERE ((SELECT count(*) FROM dhcp_agent_networks b JOIN agents a ON a.id = b.agent_id
                  WHERE b.network_id = s.network_id AND a.heartbeat_timestamp >= ?1 AND a.admin_state_up = 1) < ?2
@@ -33,10 +48,11 @@ pub fn unserved(snapshot: &Snapshot<'_>, wanted: usize, alive_since: Timestamp) 
                          AND NOT EXISTS (SELECT 1 FROM fixed_ips f WHERE f.port_id = p.id AND f.subnet_id = n.id))
          UNION
          SELECT b.network_id FROM dhcp_agent_networks b JOIN ports p ON p.network_id = b.network_id AND p.device_owner = ?3
-         WHERE b.network_id NOT IN (SELECT network_id FROM served)",
-        params![alive_since, wanted, device_owner::DHCP, RESERVED_PORT],
-        |row| row.get(0),
-    )
+         WHERE b.network_id NOT IN (SELECT network_id FROM served) {of_bindings}"
+    );
+    let mut params = params![alive_since, wanted, device_owner::DHCP, RESERVED_PORT].to_vec();
+    params.extend(network.map(|id| Value::from(id.0)));
+    snapshot.query(&sql, &params, |row| row.get(0))
 }
 
 /// Makes a network's servers what they should be, as far as there are agents.

@@ -7,7 +7,7 @@ use net_types::{NetworkId, NetworkType, RouterId};
 use network_model::binding::AgentConfigurations;
 use network_store::{Work, agent, l3_agent, segment};
 use std::collections::BTreeSet;
-use store::{Snapshot, StoreError, params};
+use store::{Snapshot, StoreError, Value, params};
 use uuid::Uuid;
 
 /// What routers need, as far as one look at the tables tells.
@@ -26,8 +26,8 @@ pub struct Rules {
 
 /// Routers with a port that have no host, or with a port that is not bound to their host; highly available ones with fewer
 /// agents than there could be, or whose active agent is not alive while another one is; others whose agent is not alive, if
-/// they may leave it.
-pub fn unserved(snapshot: &Snapshot<'_>, rules: Rules) -> Result<Vec<String>, StoreError> {
+/// they may leave it. Of all routers, or of one.
+pub fn unserved(snapshot: &Snapshot<'_>, router: Option<RouterId>, rules: Rules) -> Result<Vec<String>, StoreError> {
     let live = snapshot.count(
         "SELECT count(*) FROM agents WHERE agent_type = ?1 AND admin_state_up = 1 AND heartbeat_timestamp >= ?2
              AND configurations NOT LIKE ?3",
@@ -36,41 +36,47 @@ pub fn unserved(snapshot: &Snapshot<'_>, rules: Rules) -> Result<Vec<String>, St
     let most = u64::try_from(rules.most_agents).unwrap_or(u64::MAX);
     let wanted = if most == 0 { live } else { live.min(most) };
     let [a, b, c, d, e] = l3_agent::FORWARDING_PORTS;
-    snapshot.query(
+    let (of_routers, of_bindings) = match router {
+        Some(_) => ("AND r.id = ?12", "AND b.router_id = ?12"),
+        None => ("", ""),
+    };
+    let sql = format!(
         "SELECT r.id FROM routers r
              JOIN ports p ON p.device_id = r.id AND p.device_owner IN (?1, ?2, ?3, ?4, ?10)
              LEFT JOIN l3_agent_routers b ON b.router_id = r.id AND COALESCE(b.ha_state, 'active') = 'active'
              LEFT JOIN agents a ON a.id = b.agent_id
-         WHERE (a.host IS NULL AND r.schedule_hold = 0) OR p.binding_host <> a.host
+         WHERE ((a.host IS NULL AND r.schedule_hold = 0) OR p.binding_host <> a.host) {of_routers}
          UNION
          SELECT r.id FROM routers r
          WHERE r.ha = 1 AND r.schedule_hold = 0 AND r.status <> 'ERROR'
-             AND (SELECT count(*) FROM l3_agent_routers b WHERE b.router_id = r.id) < ?5
+             AND (SELECT count(*) FROM l3_agent_routers b WHERE b.router_id = r.id) < ?5 {of_routers}
          UNION
          SELECT b.router_id FROM l3_agent_routers b JOIN agents a ON a.id = b.agent_id
          WHERE b.ha_state = 'active' AND a.heartbeat_timestamp < ?6 AND CAST(?7 AS BIGINT) = 1
              AND EXISTS (SELECT 1 FROM l3_agent_routers o JOIN agents x ON x.id = o.agent_id
-                         WHERE o.router_id = b.router_id AND x.heartbeat_timestamp >= ?6)
+                         WHERE o.router_id = b.router_id AND x.heartbeat_timestamp >= ?6) {of_bindings}
          UNION
          SELECT b.router_id FROM l3_agent_routers b JOIN routers r ON r.id = b.router_id JOIN agents a ON a.id = b.agent_id
          WHERE r.ha = 0 AND r.schedule_hold = 0 AND a.heartbeat_timestamp < ?6 AND CAST(?8 AS BIGINT) = 1
              AND EXISTS (SELECT 1 FROM agents x WHERE x.agent_type = ?9 AND x.admin_state_up = 1
-                             AND x.heartbeat_timestamp >= ?6 AND x.configurations NOT LIKE ?11)",
-        params![
-            a,
-            b,
-            c,
-            d,
-            wanted,
-            rules.alive_since,
-            rules.fail_over,
-            rules.fail_over && rules.reschedule,
-            agents::L3_AGENT,
-            e,
-            l3_agent::ONLY_COPIES
-        ],
-        |row| row.get(0),
-    )
+                             AND x.heartbeat_timestamp >= ?6 AND x.configurations NOT LIKE ?11) {of_bindings}"
+    );
+    let mut params = params![
+        a,
+        b,
+        c,
+        d,
+        wanted,
+        rules.alive_since,
+        rules.fail_over,
+        rules.fail_over && rules.reschedule,
+        agents::L3_AGENT,
+        e,
+        l3_agent::ONLY_COPIES
+    ]
+    .to_vec();
+    params.extend(router.map(|id| Value::from(id.0)));
+    snapshot.query(&sql, &params, |row| row.get(0))
 }
 
 /// An agent that a router is bound to.
