@@ -4,8 +4,8 @@
 //! ([`store::Tally`]); no rule here or elsewhere counts.
 //!
 //! Neutron reserves what a request is about to make, in a transaction before the one that makes it, and counts reservations
-//! as used. Here counting and making are one transaction, and [`check`] holds the tally until it ends: concurrent requests
-//! come one after the other, on several servers too, and nothing is ever `reserved`.
+//! as used. Here counting and making are one unit of work, and there is one at a time, on several servers too: what [`check`]
+//! has seen stays so until what was asked for is made, and nothing is ever `reserved`.
 //! Held by `quotas::many_at_once_do_not_pass_a_limit` (`api-server`, on both stores) and by `neutronium`'s `several_servers`.
 
 use crate::{NetworkConfig, NetworkError};
@@ -66,8 +66,7 @@ pub fn set_limit(tx: &Tx<'_>, project: &str, name: &str, limit: i64) -> Result<(
     Ok(())
 }
 
-/// Refuses `more` objects of the quota `name` for a project when they would pass its limit. Until this unit of work is
-/// committed nobody else can add any, so that no two together pass it.
+/// Refuses `more` objects of the quota `name` for a project when they would pass its limit.
 pub fn check(
     tx: &Tx<'_>,
     config: &NetworkConfig,
@@ -79,5 +78,5 @@ pub fn check(
     if limit < 0 {
         return Ok(());
     }
-    Ok(quota::check([(name, limit, tx.hold_tally(project, name)?, more)])?)
+    Ok(quota::check([(name, limit, tx.tally(project, name)?, more)])?)
 }

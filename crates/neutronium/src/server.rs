@@ -131,7 +131,8 @@ async fn build(config: ServerConfig) -> Result<(Router, Background), Failure> {
     let failed = |error: &dyn std::error::Error| Failure::failed(sentence(error));
     std::fs::create_dir_all(&config.state_dir)
         .map_err(|error| Failure::failed(format!("cannot make {}: {error}", config.state_dir.display())))?;
-    let store = Store::open(&config.database).map_err(|error| failed(&error))?;
+    let options = store::Options { may_wait: Some(workers::is_alone), ..store::Options::default() };
+    let store = Store::open_with(&config.database, &options).map_err(|error| failed(&error))?;
     network_store::prepare(&store).map_err(|error| failed(&error))?;
     let (authenticator, identity): (Arc<dyn Authenticator>, Router) = match config.identity {
         IdentityProvider::Builtin(builtin) => {

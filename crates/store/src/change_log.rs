@@ -20,6 +20,22 @@ CREATE TABLE change_log_trim (only_row BIGINT PRIMARY KEY NOT NULL CHECK (only_r
 INSERT INTO change_log_trim (only_row, up_to) VALUES (1, 0);",
 };
 
+/// On SQLite, after [`MIGRATION`]: AUTOINCREMENT keeps its own table of the numbers that were given, a page more in every
+/// commit. Without it the number after the greatest is given, which is never given twice: the newest entry stays.
+pub(crate) const WITHOUT_SEQUENCE: Migration = Migration {
+    name: "store/0003-change-log-without-sequence",
+    sql: "CREATE TABLE change_log_next (
+    revision INTEGER PRIMARY KEY,
+    resource TEXT NOT NULL,
+    id TEXT NOT NULL,
+    op TEXT NOT NULL,
+    extra TEXT
+);
+INSERT INTO change_log_next (revision, resource, id, op, extra) SELECT revision, resource, id, op, extra FROM change_log;
+DROP TABLE change_log;
+ALTER TABLE change_log_next RENAME TO change_log;",
+};
+
 /// On PostgreSQL: the number comes with the row.
 pub(crate) const MIGRATION_POSTGRES: Migration = Migration {
     name: MIGRATION.name,
@@ -105,17 +121,9 @@ impl Tx<'_> {
         op: Operation,
         extra: Option<&serde_json::Value>,
     ) -> Result<u64, StoreError> {
-        let revision = self
-            .query_opt(
-                // Counting up is safe because only one transaction writes at a time, on whichever server: there are no gaps,
-                // and no number becomes visible before a smaller one. The newest entry is never trimmed.
-                "INSERT INTO change_log (revision, resource, id, op, extra)
-                 SELECT coalesce(max(revision), 0) + 1, CAST(?1 AS TEXT), CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT)
-                 FROM change_log RETURNING revision",
-                params![resource, id, op.as_str(), extra.map(ToString::to_string)],
-                |row| row.get::<u64>(0),
-            )?
-            .unwrap_or_default();
+        // Counting up is safe because only one transaction writes at a time, on whichever server: there are no gaps, and no
+        // number becomes visible before a smaller one. The newest entry is never trimmed.
+        let revision = self.session.append(params![resource, id, op.as_str(), extra.map(ToString::to_string)])?;
         self.logged.set(Some(revision));
         Ok(revision)
     }

@@ -8,7 +8,7 @@ use crate::postgres::{Follower, Postgres, Target};
 use crate::revision::Revision;
 use crate::session::Session;
 use crate::sqlite::Sqlite;
-use crate::{Migration, Observer, Options, StoreError, change_log};
+use crate::{Migration, Observer, Options, StoreError, change_log, tally};
 
 /// Units of work in one COMMIT on PostgreSQL, at most: with more subtransactions than it keeps beside a transaction (64),
 /// every snapshot becomes dearer. And other servers wait meanwhile.
@@ -75,11 +75,11 @@ impl Database {
         Follower::start(Arc::clone(target), Arc::new(move |newest| revision.publish(newest))).map(Some)
     }
 
-    /// The table of changes, in the words of this database.
-    pub(crate) fn change_log(&self) -> Migration {
+    /// The store's own tables, in the words of this database.
+    pub(crate) fn migrations(&self) -> &'static [Migration] {
         match self {
-            Self::Sqlite(_) => change_log::MIGRATION,
-            Self::Postgres(_) => change_log::MIGRATION_POSTGRES,
+            Self::Sqlite(_) => &[change_log::MIGRATION, tally::MIGRATION, change_log::WITHOUT_SEQUENCE],
+            Self::Postgres(_) => &[change_log::MIGRATION_POSTGRES, tally::MIGRATION],
         }
     }
 

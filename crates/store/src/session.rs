@@ -17,6 +17,9 @@ pub(crate) trait Session {
     fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<usize, StoreError>;
     /// Runs one query and shows each row until `each` says `false` or fails. With `first`, only the first row is of interest.
     fn query(&self, sql: &str, params: &[Value<'_>], first: bool, each: RowVisitor<'_>) -> Result<(), StoreError>;
+    /// Adds an entry of these four values (resource, id, op, extra) to the change log; its revision, one more than the
+    /// greatest.
+    fn append(&self, entry: &[Value<'_>]) -> Result<u64, StoreError>;
     /// Runs several statements without parameters, separated by `;`.
     fn script(&self, sql: &str) -> Result<(), StoreError>;
     /// Runs one SAVEPOINT, RELEASE or ROLLBACK TO. It may be kept back until the next statement, which then tells its error.

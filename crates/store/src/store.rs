@@ -16,8 +16,7 @@ use crate::migration::{self, Migration};
 use crate::postgres::Follower;
 use crate::revision::Revision;
 use crate::session::{Session, Snapshot, Tx};
-use crate::tally;
-use crate::writer::{Counters, Job, Unit, Writer, panic_message};
+use crate::writer::{Counters, Job, Queue, Unit, Writer, is_in_unit, panic_message};
 
 /// Connections to a database server on which a runtime's threads read at the same time. PostgreSQL has 100 for all.
 const MAX_CONNECTIONS: usize = 32;
@@ -32,6 +31,9 @@ pub struct Options {
     /// At most so many units of work share one COMMIT. It bounds what a failed COMMIT repeats and how long the first unit
     /// of a group waits; 1 turns group commit off (to measure it).
     pub max_group: usize,
+    /// Asked by [`Store::write`] on its caller's thread: whether this thread has nothing else to do than to wait for the
+    /// commit. Then the unit of work runs on it, if nobody else writes. Without: on the writer's thread, always.
+    pub may_wait: Option<fn() -> bool>,
     /// Is told the text of every statement before it runs on SQLite: for tests and measurements of what a request asks the
     /// database.
     pub observe: Option<Observer>,
@@ -49,7 +51,7 @@ impl std::fmt::Debug for Observer {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 8, max_pages: None, max_group: 256, observe: None }
+        Self { readers: 8, max_pages: None, max_group: 256, may_wait: None, observe: None }
     }
 }
 
@@ -71,8 +73,10 @@ pub struct Store {
 struct Inner {
     database: Database,
     /// `None` only while dropping.
-    queue: Option<mpsc::Sender<Box<dyn Unit>>>,
-    writer: Option<thread::JoinHandle<()>>,
+    queue: Option<Queue>,
+    writer: Arc<Writer>,
+    thread: Option<thread::JoinHandle<()>>,
+    may_wait: Option<fn() -> bool>,
     /// Hears of other servers' changes, where there can be others.
     follower: Option<Follower>,
     readers: Mutex<Vec<Box<dyn Session + Send>>>,
@@ -87,7 +91,7 @@ struct Inner {
 
 impl Inner {
     fn is_writer(&self) -> bool {
-        self.writer.as_ref().is_some_and(|writer| writer.thread().id() == thread::current().id())
+        self.thread.as_ref().is_some_and(|writer| writer.thread().id() == thread::current().id())
     }
 }
 
@@ -98,8 +102,8 @@ impl Drop for Inner {
         // Wait for the writer, so that the file is closed when the last handle is gone; unless this *is* the writer
         // (a unit of work held the last handle), which ends by itself.
         if !self.is_writer()
-            && let Some(writer) = self.writer.take()
-            && writer.join().is_err()
+            && let Some(thread) = self.thread.take()
+            && thread.join().is_err()
         {
             tracing::error!("the database writer ended by a panic");
         }
@@ -119,22 +123,18 @@ impl Store {
         let session = database.open_writer(options)?;
         session.begin()?;
         session.script(migration::BOOTSTRAP)?;
-        migration::apply(&Tx::new(&*session), &[database.change_log(), tally::MIGRATION], jiff::Timestamp::now())?;
+        migration::apply(&Tx::new(&*session), database.migrations(), jiff::Timestamp::now())?;
         let revision = Arc::new(Revision::new(Snapshot::new(&*session).revision()?));
         session.commit(None)?;
 
-        let (queue, receiver) = mpsc::channel();
         let counters = Arc::new(Counters::default());
-        let writer = Writer {
-            max_group: database.max_group(options),
-            session,
-            queue: receiver,
-            revision: Arc::clone(&revision),
-            counters: Arc::clone(&counters),
-        };
-        let writer = thread::Builder::new()
+        let max_group = database.max_group(options);
+        let (writer, queue, waiting) = Writer::new(session, max_group, Arc::clone(&revision), Arc::clone(&counters));
+        let writer = Arc::new(writer);
+        let of_thread = Arc::clone(&writer);
+        let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || of_thread.run(&waiting))
             .map_err(|source| StoreError::Open { path: database.to_string(), source: Box::new(source) })?;
         let max_readers = options.readers.max(1);
         Ok(Self {
@@ -142,7 +142,9 @@ impl Store {
                 follower: database.follow(&revision)?,
                 database,
                 queue: Some(queue),
-                writer: Some(writer),
+                writer,
+                thread: Some(thread),
+                may_wait: options.may_wait,
                 readers: Mutex::new(Vec::new()),
                 max_readers,
                 permits: Semaphore::new(max_readers),
@@ -176,7 +178,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        self.submit(work, move |outcome| drop(sender.send(outcome)))?;
+        self.submit(work, move |outcome| drop(sender.send(outcome)), self.inner.may_wait.is_some_and(|ask| ask()))?;
         receiver.await.unwrap_or_else(|_| Err(E::from(StoreError::Closed)))
     }
 
@@ -188,15 +190,16 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        if self.inner.is_writer() {
+        if is_in_unit() {
             return Err(E::from(StoreError::Nested));
         }
         let (sender, receiver) = mpsc::sync_channel(1);
-        self.submit(work, move |outcome| drop(sender.send(outcome)))?;
+        self.submit(work, move |outcome| drop(sender.send(outcome)), false)?;
         receiver.recv().unwrap_or_else(|_| Err(E::from(StoreError::Closed)))
     }
 
-    fn submit<T, E, F, R>(&self, work: F, reply: R) -> Result<(), E>
+    /// Has it run: at once on this thread, if it may be `here` and nobody else writes.
+    fn submit<T, E, F, R>(&self, work: F, reply: R, here: bool) -> Result<(), E>
     where
         F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -204,8 +207,9 @@ impl Store {
         R: FnOnce(Result<T, E>) + Send + 'static,
     {
         let unit: Box<dyn Unit> = Box::new(Job { work, outcome: None, reply });
+        let Some(unit) = (if here { self.inner.writer.run_here(unit) } else { Some(unit) }) else { return Ok(()) };
         match &self.inner.queue {
-            Some(queue) => queue.send(unit).map_err(|_| E::from(StoreError::Closed)),
+            Some(queue) => queue.push(unit).map_err(E::from),
             None => Err(E::from(StoreError::Closed)),
         }
     }

@@ -104,18 +104,6 @@ impl Tx<'_> {
         )?;
         Ok(())
     }
-
-    /// An owner's tally, which nobody else can change before this unit of work is committed: what to look at before rows
-    /// are added that a limit could forbid.
-    pub fn hold_tally(&self, owner: &str, name: &str) -> Result<u64, StoreError> {
-        let amount = self.query_opt(
-            "INSERT INTO tally (owner, name, amount) VALUES (?1, ?2, 0)
-             ON CONFLICT (owner, name) DO UPDATE SET amount = tally.amount RETURNING amount",
-            params![owner, name],
-            |row| row.get(0),
-        )?;
-        Ok(amount.unwrap_or_default())
-    }
 }
 
 impl Snapshot<'_> {

@@ -440,3 +440,86 @@ fn a_unit_is_counted_once_even_when_its_group_ran_twice() {
     assert_eq!(ids(&store), [1]);
     assert_eq!(*store.revision_watch().borrow(), 1);
 }
+
+fn open_that_may_wait() -> (TestDatabase, Store) {
+    let database = TestDatabase::new();
+    let options = Options { may_wait: Some(|| true), ..Options::default() };
+    let store = Store::open_with(database.place(), &options).unwrap();
+    store.migrate(&[SCHEMA]).unwrap();
+    (database, store)
+}
+
+#[tokio::test]
+async fn a_thread_that_may_wait_writes_itself_while_nobody_else_does() {
+    let (_database, store) = open_that_may_wait();
+    let this = std::thread::current().id();
+    let thread = |tx: &Tx<'_>| {
+        let id = i64::try_from(tx.revision()?).unwrap() + 1;
+        insert(tx, id, &format!("n{id}")).map(|revision| (revision, std::thread::current().id()))
+    };
+    assert_eq!(store.write(thread).await.unwrap(), (1, this));
+    let gate = Gate::close(&store);
+    let [first, second] = [1, 2].map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.write(thread).await })
+    });
+    let_all_queue().await;
+    gate.open();
+    for queued in [first, second] {
+        assert_ne!(queued.await.unwrap().unwrap().1, this, "somebody was writing");
+    }
+    assert_eq!(store.write(thread).await.unwrap(), (4, this));
+    assert_eq!(ids(&store), [1, 2, 3, 4]);
+    assert_eq!(*store.revision_watch().borrow(), 4);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_on_the_caller_s_thread_costs_nobody_else() {
+    let (_database, store) = open_that_may_wait();
+    let refused = store.write(|tx| insert(tx, 1, "")).await;
+    assert!(matches!(refused, Err(StoreError::CheckViolation { .. })), "{refused:?}");
+    let panicked = store
+        .write(|tx| -> Result<(), StoreError> {
+            insert(tx, 2, "b")?;
+            panic!("a bug")
+        })
+        .await;
+    assert!(matches!(panicked, Err(StoreError::Panicked { .. })), "{panicked:?}");
+    let dangling = store.write(|tx| tx.execute("INSERT INTO child (id, parent) VALUES (1, 7)", &[])).await;
+    assert!(matches!(dangling, Err(StoreError::ForeignKeyViolation)), "{dangling:?}");
+    let nested = store.clone();
+    let nested = store.write(move |_| nested.write_blocking(|tx| insert(tx, 3, "c"))).await;
+    assert!(matches!(nested, Err(StoreError::Nested)), "{nested:?}");
+    store.write(|tx| insert(tx, 4, "d")).await.unwrap();
+    store.write_blocking(|tx| insert(tx, 5, "e")).unwrap();
+    assert_eq!(ids(&store), [4, 5]);
+}
+
+#[test]
+fn revisions_go_on_over_the_change_of_their_table_and_are_never_given_twice() {
+    let database = TestDatabase::file();
+    {
+        let session = crate::sqlite::Sqlite::open_writer(database.place().as_ref()).unwrap();
+        use crate::session::Session;
+        session.script(crate::migration::BOOTSTRAP).unwrap();
+        let tx = Tx::new(&session);
+        let old = [crate::change_log::MIGRATION, crate::tally::MIGRATION];
+        crate::migration::apply(&tx, &old, jiff::Timestamp::now()).unwrap();
+        session
+            .script("INSERT INTO change_log (resource, id, op, extra) VALUES ('parent', '1', 'create', '{\"a\":1}')")
+            .unwrap();
+    }
+    let store = database.open();
+    store.migrate(&[SCHEMA]).unwrap();
+    let known = store.read_blocking(|snap| snap.changes_since(0, 10)).unwrap();
+    let Changes::Page(page) = known else { panic!("{known:?}") };
+    assert_eq!((page[0].revision, page[0].id.as_str(), &page[0].extra), (1, "1", &Some(serde_json::json!({ "a": 1 }))));
+    let revisions = store
+        .write_blocking(|tx| {
+            let first = insert(tx, 2, "b")?;
+            assert_eq!(tx.trim_changes(0)?, 1, "the newest stays");
+            Ok::<_, StoreError>((first, insert(tx, 3, "c")?))
+        })
+        .unwrap();
+    assert_eq!(revisions, (2, 3));
+}

@@ -1,4 +1,5 @@
-//! The one writer: a thread that runs units of work one after another and commits them in groups.
+//! The one writer: runs units of work one after another and commits them in groups, on a thread of its own or, while nobody
+//! else writes, on the caller's.
 //!
 //! ```text
 //! write() ---> queue ---> BEGIN IMMEDIATE
@@ -14,11 +15,16 @@
 //! company. When a group fails as a whole (COMMIT refused, or SQLite ended the transaction by itself after a disk error),
 //! nothing of it is kept and each unit runs again alone, so that one unit's failure is never another's. A unit that fails
 //! alone for a passing reason (the database was restarted, somebody held a lock) is tried a few times more.
+//!
+//! **On the caller's thread** ([`Writer::run_here`]): going over to the writer's thread and back wakes two threads, which costs
+//! more than most units of work. A caller that says that its thread may wait for a commit, as the only one that it serves,
+//! runs its unit itself, if nobody is writing or waiting to. What is asked meanwhile waits in the queue, as ever.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 
 use std::thread;
 use std::time::Duration;
@@ -92,28 +98,116 @@ enum Beside {
     Others,
 }
 
-/// What the thread needs.
+thread_local! {
+    /// Whether this thread is inside a unit of work.
+    static IN_UNIT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside a unit of work: there, waiting for another one would be waiting for itself.
+pub(crate) fn is_in_unit() -> bool {
+    IN_UNIT.get()
+}
+
+/// The way to the writer's thread.
+pub(crate) struct Queue {
+    sender: mpsc::Sender<Box<dyn Unit>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Queue {
+    /// Puts a unit at the end.
+    pub(crate) fn push(&self, unit: Box<dyn Unit>) -> Result<(), StoreError> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.sender.send(unit).map_err(|_| StoreError::Closed)
+    }
+}
+
+/// The end of the queue that the writer's thread has.
+pub(crate) struct Waiting {
+    units: mpsc::Receiver<Box<dyn Unit>>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Waiting {
+    fn counted(&self, unit: Option<Box<dyn Unit>>) -> Option<Box<dyn Unit>> {
+        if unit.is_some() {
+            self.count.fetch_sub(1, Ordering::SeqCst);
+        }
+        unit
+    }
+
+    /// The next, when there is one already.
+    fn next_if_there(&self) -> Option<Box<dyn Unit>> {
+        self.counted(self.units.try_recv().ok())
+    }
+}
+
+/// Who writes: the connection, and what a commit is told to.
 pub(crate) struct Writer {
     /// [`crate::Options::max_group`].
-    pub(crate) max_group: usize,
-    pub(crate) session: Box<dyn Session + Send>,
-    pub(crate) queue: mpsc::Receiver<Box<dyn Unit>>,
-    pub(crate) revision: Arc<Revision>,
-    pub(crate) counters: Arc<Counters>,
+    max_group: usize,
+    session: Mutex<Box<dyn Session + Send>>,
+    /// Units in the queue.
+    waiting: Arc<AtomicUsize>,
+    revision: Arc<Revision>,
+    counters: Arc<Counters>,
 }
 
 impl Writer {
-    /// Works until every sender of the queue is gone.
-    pub(crate) fn run(self) {
-        while let Ok(first) = self.queue.recv() {
-            let mut group = vec![first];
-            let outcome = self.transaction(&mut group, true);
-            self.settle(group, outcome, 1);
+    /// A writer with its queue.
+    pub(crate) fn new(
+        session: Box<dyn Session + Send>,
+        max_group: usize,
+        revision: Arc<Revision>,
+        counters: Arc<Counters>,
+    ) -> (Self, Queue, Waiting) {
+        let (sender, units) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let queue = Queue { sender, waiting: Arc::clone(&waiting) };
+        let end = Waiting { units, count: Arc::clone(&waiting) };
+        (Self { max_group, session: Mutex::new(session), waiting, revision, counters }, queue, end)
+    }
+
+    /// Works until the queue is gone: the writer's thread.
+    pub(crate) fn run(&self, queue: &Waiting) {
+        while let Ok(first) = queue.units.recv() {
+            // Counted as waiting until the connection is ours, so that nobody overtakes it.
+            let session = self.lock();
+            let mut group: Vec<_> = queue.counted(Some(first)).into_iter().collect();
+            let outcome = self.transaction(&**session, &mut group, Some(queue));
+            self.settle(&**session, group, outcome, 1);
         }
     }
 
+    /// Runs a unit on this thread and answers it, if nobody is writing or waiting to; else gives it back.
+    pub(crate) fn run_here(&self, unit: Box<dyn Unit>) -> Option<Box<dyn Unit>> {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            return Some(unit);
+        }
+        let session = match self.session.try_lock() {
+            Ok(session) => session,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Some(unit),
+        };
+        let mut group = vec![unit];
+        let outcome = self.transaction(&**session, &mut group, None);
+        self.settle(&**session, group, outcome, 1);
+        None
+    }
+
+    /// The connection. Whatever state a panic left it in, the next transaction begins by looking at that.
+    fn lock(&self) -> MutexGuard<'_, Box<dyn Session + Send>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Answers a group that was committed; takes one that was not apart.
-    fn settle(&self, mut group: Vec<Box<dyn Unit>>, outcome: Result<Option<u64>, StoreError>, attempt: u32) {
+    fn settle(
+        &self,
+        session: &dyn Session,
+        mut group: Vec<Box<dyn Unit>>,
+        outcome: Result<Option<u64>, StoreError>,
+        attempt: u32,
+    ) {
         match outcome {
             Ok(newest) => {
                 self.counters.commits.fetch_add(1, Ordering::Relaxed);
@@ -135,8 +229,8 @@ impl Writer {
             Err(error) if group.len() == 1 && error.is_retryable() && attempt < ATTEMPTS => {
                 tracing::debug!(%error, attempt, "running a unit of work again");
                 thread::sleep(PAUSE * 2_u32.pow(attempt - 1));
-                let outcome = self.transaction(&mut group, false);
-                self.settle(group, outcome, attempt + 1);
+                let outcome = self.transaction(session, &mut group, None);
+                self.settle(session, group, outcome, attempt + 1);
             }
             Err(error) if group.len() == 1 => {
                 tracing::warn!(%error, "a write was not committed");
@@ -149,56 +243,69 @@ impl Writer {
                 tracing::warn!(%error, units = group.len(), "a group of writes was not committed; running each alone");
                 for unit in group {
                     let mut alone = vec![unit];
-                    let outcome = self.transaction(&mut alone, false);
-                    self.settle(alone, outcome, 1);
+                    let outcome = self.transaction(session, &mut alone, None);
+                    self.settle(session, alone, outcome, 1);
                 }
             }
         }
     }
 
-    /// Runs the group, growing it from the queue if `gather`, and commits. Ok: the newest revision that it logged.
+    /// Runs the group, growing it from the queue if there is one, and commits. Ok: the newest revision that it logged.
     /// Err: nothing of it is kept.
-    fn transaction(&self, group: &mut Vec<Box<dyn Unit>>, gather: bool) -> Result<Option<u64>, StoreError> {
-        if self.session.in_transaction() {
+    fn transaction(
+        &self,
+        session: &dyn Session,
+        group: &mut Vec<Box<dyn Unit>>,
+        queue: Option<&Waiting>,
+    ) -> Result<Option<u64>, StoreError> {
+        if session.in_transaction() {
             // An earlier ROLLBACK failed; without this one every later BEGIN would.
-            self.session.rollback()?;
+            session.rollback()?;
         }
-        self.session.begin()?;
-        let outcome = self.units(group, gather).and_then(|newest| self.session.commit(newest).map(|()| newest));
-        if outcome.is_err() && self.session.in_transaction() {
-            self.session.rollback()?;
+        session.begin()?;
+        let outcome = self.units(session, group, queue).and_then(|newest| session.commit(newest).map(|()| newest));
+        if outcome.is_err() && session.in_transaction() {
+            session.rollback()?;
         }
         outcome
     }
 
-    fn units(&self, group: &mut Vec<Box<dyn Unit>>, gather: bool) -> Result<Option<u64>, StoreError> {
+    fn units(
+        &self,
+        session: &dyn Session,
+        group: &mut Vec<Box<dyn Unit>>,
+        queue: Option<&Waiting>,
+    ) -> Result<Option<u64>, StoreError> {
         let mut newest = None;
         let mut kept = false;
         while let Some(unit) = group.last_mut() {
             let beside = if kept { Beside::Others } else { Beside::Nothing };
-            let (succeeded, logged) = self.unit(unit.as_mut(), beside)?;
+            let (succeeded, logged) = Self::unit(session, unit.as_mut(), beside)?;
             kept |= succeeded;
             newest = logged.or(newest);
-            if !gather || group.len() >= self.max_group {
+            if group.len() >= self.max_group {
                 break;
             }
-            match self.queue.try_recv() {
-                Ok(next) => group.push(next),
-                Err(_) => break,
+            match queue.and_then(Waiting::next_if_there) {
+                Some(next) => group.push(next),
+                None => break,
             }
         }
         Ok(newest)
     }
 
     /// Runs one unit; whether it is kept, and the newest revision that it logged. Err only when the whole transaction is lost.
-    fn unit(&self, unit: &mut dyn Unit, beside: Beside) -> Result<(bool, Option<u64>), StoreError> {
+    fn unit(session: &dyn Session, unit: &mut dyn Unit, beside: Beside) -> Result<(bool, Option<u64>), StoreError> {
         if beside == Beside::Others {
-            self.session.mark("SAVEPOINT unit")?;
+            session.mark("SAVEPOINT unit")?;
         }
-        let tx = Tx::new(&*self.session);
+        let tx = Tx::new(session);
+        IN_UNIT.set(true);
         // A panic is a bug in one request's code; it must cost that request only. The unit's state is not looked at
         // afterwards, and the transaction is rolled back to before it: nothing half-done can be observed.
-        let mut succeeded = match catch_unwind(AssertUnwindSafe(|| unit.run(&tx))) {
+        let ran = catch_unwind(AssertUnwindSafe(|| unit.run(&tx)));
+        IN_UNIT.set(false);
+        let mut succeeded = match ran {
             Ok(succeeded) => succeeded,
             Err(payload) => {
                 let message = panic_message(payload.as_ref());
@@ -207,23 +314,23 @@ impl Writer {
                 false
             }
         };
-        if !self.session.in_transaction() {
-            return Err(self.session.why_ended());
+        if !session.in_transaction() {
+            return Err(session.why_ended());
         }
-        if succeeded && self.session.has_failed() {
+        if succeeded && session.has_failed() {
             unit.fail(StoreError::Transaction { source: "a refused statement was passed over".into() });
             succeeded = false;
         }
         match beside {
             Beside::Others => {
                 if !succeeded {
-                    self.session.mark("ROLLBACK TO SAVEPOINT unit")?;
+                    session.mark("ROLLBACK TO SAVEPOINT unit")?;
                 }
-                self.session.mark("RELEASE SAVEPOINT unit")?;
+                session.mark("RELEASE SAVEPOINT unit")?;
             }
             Beside::Nothing if !succeeded => {
-                self.session.rollback()?;
-                self.session.begin()?;
+                session.rollback()?;
+                session.begin()?;
             }
             Beside::Nothing => {}
         }

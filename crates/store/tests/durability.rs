@@ -5,18 +5,19 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use store::{Migration, Operation, Store, StoreError, params};
+use store::{Migration, Operation, Options, Store, StoreError, Tx, params};
 
 const PATH: &str = "NEUTRONIUM_STORE_TEST_PATH";
 const SCHEMA: Migration =
     Migration { name: "test/0001", sql: "CREATE TABLE item (id BIGINT PRIMARY KEY, twin BIGINT NOT NULL)" };
 
-/// The process to be killed: eight threads write for ever and say what was acknowledged. Started by the test below.
+/// The process to be killed: eight threads write for ever and say what was acknowledged; every other one commits itself when
+/// nobody else does. Started by the test below.
 #[test]
 #[ignore = "a helper process of the next test"]
 fn child_that_writes_until_killed() {
     let Some(path) = std::env::var_os(PATH) else { panic!("only for acknowledged_writes_survive_kill_9") };
-    let store = Store::open(path).unwrap();
+    let store = Store::open_with(path, &Options { may_wait: Some(|| true), ..Options::default() }).unwrap();
     store.migrate(&[SCHEMA]).unwrap();
     let first: i64 =
         store.read_blocking(|snap| snap.count("SELECT count(*) FROM item", &[])).unwrap().try_into().unwrap();
@@ -24,14 +25,20 @@ fn child_that_writes_until_killed() {
     let threads: Vec<_> = (0..8)
         .map(|lane: i64| {
             let (store, out) = (store.clone(), Arc::clone(&out));
+            let itself = lane % 2 == 0;
+            let runtime = itself.then(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
             std::thread::spawn(move || {
                 for n in 0_i64.. {
                     let id = (first + n) * 8 + lane;
-                    let written: Result<u64, StoreError> = store.write_blocking(move |tx| {
+                    let unit = move |tx: &Tx<'_>| -> Result<u64, StoreError> {
                         tx.execute("INSERT INTO item (id, twin) VALUES (?1, ?2)", params![id, -id])?;
                         tx.execute("INSERT INTO item (id, twin) VALUES (?1, ?2)", params![-id - 1, id])?;
                         tx.log_change("item", &id.to_string(), Operation::Create, None)
-                    });
+                    };
+                    let written = match &runtime {
+                        Some(runtime) => runtime.block_on(store.write(unit)),
+                        None => store.write_blocking(unit),
+                    };
                     if let Ok(revision) = written {
                         writeln!(out.lock().unwrap(), "ACK {id} {revision}").unwrap();
                     }

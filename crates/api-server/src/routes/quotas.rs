@@ -144,7 +144,7 @@ fn details(snapshot: &Snapshot<'_>, config: &NetworkConfig, project: &str) -> Re
 /// A limit below what is used is refused, unless forced.
 fn check_used(tx: &Tx<'_>, project: &str, name: &str, limit: i64) -> Result<(), ApiError> {
     let Ok(most) = u64::try_from(limit) else { return Ok(()) };
-    let used = tx.hold_tally(project, name)?;
+    let used = tx.tally(project, name)?;
     if used > most {
         return Err(ApiError::bad(format!(
             "Quota limit {limit} for {name} must be greater than or equal to already used {used}"

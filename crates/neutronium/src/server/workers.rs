@@ -5,16 +5,22 @@
 //!                             \--> thread 2: ...
 //! ```
 //! A runtime of several threads hands its epoll from one to another: with each wake-up another thread is woken to watch for the
-//! next. Most answers here take less time than that. A connection that stays with one thread costs one wake-up for a look and
-//! two for a write (the writer's, and the answer's).
+//! next. Most answers here take less time than that. A connection that stays with one thread costs one wake-up for a look. A
+//! write costs two more (the writer's thread, and the answer), unless the connection is the only one of its thread that asks
+//! for anything just now ([`is_alone`]): then the thread does the write itself, and waits for the disk.
 //!
 //! Only where the database is a file of ours: what waits for a database server waits in its thread
 //! ([`store::Store::read_blocking`]), and other connections would wait with it; a runtime of several threads steps in there.
+
+mod alone;
+
+pub use alone::is_alone;
 
 use std::io;
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::thread;
 
+use alone::Noted;
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -118,17 +124,17 @@ struct Handed {
 }
 
 impl axum::serve::Listener for Handed {
-    type Io = TcpStream;
+    type Io = Noted;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+    async fn accept(&mut self) -> (Noted, SocketAddr) {
         loop {
             let Some((stream, address)) = self.accepted.recv().await else {
                 // Nobody will bring another; the end of the server ends this wait.
                 return std::future::pending().await;
             };
             match TcpStream::from_std(stream) {
-                Ok(stream) => return (stream, address),
+                Ok(stream) => return (Noted::new(stream), address),
                 Err(error) => tracing::warn!(%error, "a connection cannot be taken over"),
             }
         }

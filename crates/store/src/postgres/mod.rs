@@ -288,6 +288,22 @@ impl Session for Postgres {
         Ok(())
     }
 
+    fn append(&self, entry: &[Value<'_>]) -> Result<u64, StoreError> {
+        let mut revision = 0;
+        self.query(
+            "INSERT INTO change_log (revision, resource, id, op, extra)
+             SELECT coalesce(max(revision), 0) + 1, CAST(?1 AS TEXT), CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT)
+             FROM change_log RETURNING revision",
+            entry,
+            true,
+            &mut |row| {
+                revision = row.get(0)?;
+                Ok(false)
+            },
+        )?;
+        Ok(revision)
+    }
+
     fn script(&self, sql: &str) -> Result<(), StoreError> {
         let mut inner = self.inner.borrow_mut();
         // Brings what is pending out of the way, and with it the question whether the transaction stands.
