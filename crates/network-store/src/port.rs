@@ -180,7 +180,7 @@ pub fn create(work: &Work<'_>, request: PortCreate) -> Result<PortId, NetworkErr
         work.set("ports", id.0, "ip_allocation", Some(ip_allocation))?;
     }
     addresses::write(work, network.id, id, &ips)?;
-    protection.write(work, id)?;
+    protection.write_new(work, id)?;
     dhcp_options::write(work, id, &request.extra_dhcp_opts.unwrap_or_default())?;
     if !request.tags.is_empty() {
         tag::add(work, "ports", id.0, &request.tags)?;

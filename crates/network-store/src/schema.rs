@@ -46,4 +46,5 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "network/default-route-ecmp", sql: include_str!("schema/default_route_ecmp.sql") },
     Migration { name: "network/tap", sql: include_str!("schema/tap.sql") },
     Migration { name: "network/fixed-ips-of-port", sql: include_str!("schema/fixed_ips_of_port.sql") },
+    Migration { name: "network/narrow-indexes", sql: include_str!("schema/narrow_indexes.sql") },
 ];

@@ -212,6 +212,7 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
         ],
     )?;
     write_pools(work, id, &plan.allocation_pools)?;
+    addresses::write_free(work, id, &plan.allocation_pools)?;
     write_nameservers(work, id, &wanted.dns_nameservers)?;
     write_host_routes(work, id, &wanted.host_routes)?;
     if request.segment_id.is_some() {
@@ -237,19 +238,23 @@ pub fn create(work: &Work<'_>, request: SubnetCreate) -> Result<SubnetId, Networ
 }
 
 /// Replaces the pools and finds anew what is free in them.
+/// Removes what a subnet has of a kind.
+fn forget(work: &Work<'_>, table: &'static str, id: SubnetId) -> Result<(), NetworkError> {
+    work.tx.execute(&format!("DELETE FROM {table} WHERE subnet_id = ?1"), params![id.0])?;
+    Ok(())
+}
+
 fn write_pools(work: &Work<'_>, id: SubnetId, pools: &[IpRange]) -> Result<(), NetworkError> {
-    work.tx.execute("DELETE FROM subnet_allocation_pools WHERE subnet_id = ?1", params![id.0])?;
     for (position, pool) in pools.iter().enumerate() {
         work.tx.execute(
             "INSERT INTO subnet_allocation_pools (subnet_id, position, first_ip, last_ip) VALUES (?1, ?2, ?3, ?4)",
             params![id.0, position, pool.first().to_string(), pool.last().to_string()],
         )?;
     }
-    addresses::rebuild_free(work, id, pools)
+    Ok(())
 }
 
 fn write_nameservers(work: &Work<'_>, id: SubnetId, servers: &[IpAddr]) -> Result<(), NetworkError> {
-    work.tx.execute("DELETE FROM subnet_dns_nameservers WHERE subnet_id = ?1", params![id.0])?;
     for (position, server) in servers.iter().enumerate() {
         work.tx.execute(
             "INSERT INTO subnet_dns_nameservers (subnet_id, position, address) VALUES (?1, ?2, ?3)",
@@ -260,7 +265,6 @@ fn write_nameservers(work: &Work<'_>, id: SubnetId, servers: &[IpAddr]) -> Resul
 }
 
 fn write_host_routes(work: &Work<'_>, id: SubnetId, routes: &[Route]) -> Result<(), NetworkError> {
-    work.tx.execute("DELETE FROM subnet_host_routes WHERE subnet_id = ?1", params![id.0])?;
     for (position, route) in routes.iter().enumerate() {
         work.tx.execute(
             "INSERT INTO subnet_host_routes (subnet_id, position, destination, nexthop) VALUES (?1, ?2, ?3, ?4)",
@@ -293,14 +297,18 @@ pub fn update(work: &Work<'_>, id: SubnetId, request: SubnetUpdate) -> Result<()
     match &request.allocation_pools {
         Some(pools) => {
             let pools = check_pools(subnet.cidr, gateway, pools)?;
+            forget(work, "subnet_allocation_pools", id)?;
             write_pools(work, id, &pools)?;
+            addresses::rebuild_free(work, id, &pools)?;
         }
         None => check_gateway_outside_pools(gateway, &pools(work.tx, id)?)?,
     }
     if let Some(servers) = &request.dns_nameservers {
+        forget(work, "subnet_dns_nameservers", id)?;
         write_nameservers(work, id, servers)?;
     }
     if let Some(routes) = &request.host_routes {
+        forget(work, "subnet_host_routes", id)?;
         write_host_routes(work, id, routes)?;
     }
     let moved = move_to_segment(work, id, network, request.segment_id)?;

@@ -63,12 +63,26 @@ impl FreeRanges for Runs<'_> {
     }
 }
 
-/// Writes the free runs of a subnet anew: it is new, or its pools have changed.
+/// Writes the free runs of a subnet anew: its pools have changed.
 pub(crate) fn rebuild_free(work: &Work<'_>, subnet: SubnetId, pools: &[IpRange]) -> Result<(), NetworkError> {
     work.tx.execute("DELETE FROM ip_free_ranges WHERE subnet_id = ?1", params![subnet.0])?;
-    let mut taken: Vec<IpAddr> =
+    let taken: Vec<IpAddr> =
         work.tx
             .query("SELECT ip_address FROM fixed_ips WHERE subnet_id = ?1", params![subnet.0], |row| row.parse(0))?;
+    write_runs(work, subnet, pools, taken)
+}
+
+/// Writes the free runs of a subnet that has been made just now.
+pub(crate) fn write_free(work: &Work<'_>, subnet: SubnetId, pools: &[IpRange]) -> Result<(), NetworkError> {
+    write_runs(work, subnet, pools, Vec::new())
+}
+
+fn write_runs(
+    work: &Work<'_>,
+    subnet: SubnetId,
+    pools: &[IpRange],
+    mut taken: Vec<IpAddr>,
+) -> Result<(), NetworkError> {
     taken.sort_unstable();
     let mut runs = Runs { tx: work.tx, subnet };
     for run in free_addresses::free_runs(pools, taken) {

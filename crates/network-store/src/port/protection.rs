@@ -73,23 +73,28 @@ impl Protection {
 
     pub fn write(&self, work: &Work<'_>, port: PortId) -> Result<(), NetworkError> {
         work.set("ports", port.0, "port_security_enabled", Some(self.port_security))?;
-        if let Some(groups) = &self.groups {
+        if self.groups.is_some() {
             work.tx.execute("DELETE FROM port_security_groups WHERE port_id = ?1", params![port.0])?;
-            for group in groups {
-                work.tx.execute(
-                    "INSERT INTO port_security_groups (port_id, security_group_id) VALUES (?1, ?2)",
-                    params![port.0, group.0],
-                )?;
-            }
         }
-        if let Some(pairs) = &self.pairs {
+        if self.pairs.is_some() {
             work.tx.execute("DELETE FROM port_address_pairs WHERE port_id = ?1", params![port.0])?;
-            for (ip, mac) in pairs {
-                work.tx.execute(
-                    "INSERT INTO port_address_pairs (port_id, ip_address, mac_address) VALUES (?1, ?2, ?3)",
-                    params![port.0, ip, mac.to_string()],
-                )?;
-            }
+        }
+        self.write_new(work, port)
+    }
+
+    /// The same of a port that has been made just now, with its `port_security_enabled`.
+    pub fn write_new(&self, work: &Work<'_>, port: PortId) -> Result<(), NetworkError> {
+        for group in self.groups.iter().flatten() {
+            work.tx.execute(
+                "INSERT INTO port_security_groups (port_id, security_group_id) VALUES (?1, ?2)",
+                params![port.0, group.0],
+            )?;
+        }
+        for (ip, mac) in self.pairs.iter().flatten() {
+            work.tx.execute(
+                "INSERT INTO port_address_pairs (port_id, ip_address, mac_address) VALUES (?1, ?2, ?3)",
+                params![port.0, ip, mac.to_string()],
+            )?;
         }
         Ok(())
     }
