@@ -100,6 +100,13 @@ pub fn run(lab: &Lab, amount: Amount, theirs: &Agents, mut show: impl FnMut(Tabl
     Ok(())
 }
 
+/// From binding to flows alone, in a lab of its own.
+pub fn bound(lab: &Lab, samples: usize, crowd: usize) -> Result<Table, Failure> {
+    let (_up, mut bench) = up(lab)?;
+    restart::Crowd::default().grow(&mut bench, crowd)?;
+    bound::run(&mut bench, samples, crowd)
+}
+
 /// What networks cost, in a lab of its own.
 pub fn networks(lab: &Lab, marks: &[usize], theirs: &Agents) -> Result<Table, Failure> {
     let (_up, mut bench) = up(lab)?;

@@ -4,7 +4,8 @@ use super::bound::costs;
 use super::hosts::{Bench, THERE};
 use super::server::text;
 use super::table::{Cell, Table};
-use super::{unexpected, watch};
+use super::unexpected;
+use super::watch::{Watch, flows};
 use crate::Failure;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -29,16 +30,17 @@ impl Kind {
     fn once(
         &mut self,
         bench: &mut Bench<'_>,
+        watch: &mut Watch,
         flow: (&str, bool),
         act: impl FnOnce(&mut Bench<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let (flows, before) = (watch::flows(bench)?, costs(bench)?);
+        let (flows_before, before) = (flows(bench)?, costs(bench)?);
         let start = Instant::now();
         act(bench)?;
-        self.seconds += watch::until(bench, start, flow.0, flow.1)?;
+        self.seconds += watch.until(start, flow.0, flow.1)?;
         std::thread::sleep(REST);
         let after = costs(bench)?;
-        self.flows += watch::flows(bench)? as f64 - flows as f64;
+        self.flows += flows(bench)? as f64 - flows_before as f64;
         self.costs.resize(after.len(), (String::new(), 0.0));
         for ((sum, (_, before)), (process, after)) in self.costs.iter_mut().zip(before).zip(after) {
             *sum = (process, sum.1 + after - before);
@@ -60,6 +62,7 @@ pub fn run(bench: &mut Bench<'_>, members: usize) -> Result<Table, Failure> {
         "rule for any source removed",
     ]
     .map(|name| (name, Kind::default()));
+    let mut watch = Watch::open(bench)?;
     for turn in 0..TURNS {
         let [(_, any), (_, first), (_, second), (_, member), (_, less), (_, no_second), (_, no_first), (_, no_any)] =
             &mut kinds;
@@ -72,7 +75,7 @@ pub fn run(bench: &mut Bench<'_>, members: usize) -> Result<Table, Failure> {
                 rule["remote_group_id"] = Value::from(bench.group.as_str());
             }
             let flow = format!("table=82,tcp,tp_dst={port}");
-            kind.once(bench, (&flow, true), |bench| {
+            kind.once(bench, &mut watch, (&flow, true), |bench| {
                 let rule = bench.admin.make("/v2.0/security-group-rules", "security_group_rule", &rule)?;
                 rules.push((format!("/v2.0/security-group-rules/{}", text(&rule, "id")?), flow.clone()));
                 Ok(())
@@ -81,14 +84,14 @@ pub fn run(bench: &mut Bench<'_>, members: usize) -> Result<Table, Failure> {
         let mut there = bench.instance();
         let body = bench.port_body(&there, THERE);
         let flow = format!("table=82,ip,nw_src={}", there.address);
-        member.once(bench, (&flow, true), |bench| {
+        member.once(bench, &mut watch, (&flow, true), |bench| {
             there.port = text(&bench.admin.make("/v2.0/ports", "port", &body)?, "id")?.to_owned();
             Ok(())
         })?;
         rules.push((format!("/v2.0/ports/{}", there.port), flow));
         for kind in [less, no_second, no_first, no_any] {
             let (path, flow) = rules.pop().ok_or_else(|| unexpected("rules", "fewer were made than are removed"))?;
-            kind.once(bench, (&flow, false), |bench| bench.admin.ask("DELETE", &path, None).map(|_| ()))?;
+            kind.once(bench, &mut watch, (&flow, false), |bench| bench.admin.ask("DELETE", &path, None).map(|_| ()))?;
         }
     }
     let mut table = Table::new(

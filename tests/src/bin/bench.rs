@@ -81,6 +81,8 @@ enum Part {
     Scale,
     /// Start, ports, rules and restarts in a lab.
     Hosts,
+    /// From binding to flows on a host with many ports, a part of `hosts`, in a lab of its own; only when it is asked for.
+    Bound,
     /// Many networks on one host.
     Networks,
     /// Packets between two hosts, beside a way built by hand (needs iperf3).
@@ -128,6 +130,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     if wants(Part::Hosts) {
         let Arguments { samples, ports, crowd, many, .. } = *arguments;
         hosts::run(&lab, hosts::Amount { samples, ports, crowd, many }, &theirs, &mut show)?;
+    }
+    if arguments.only.contains(&Part::Bound) {
+        show(hosts::bound(&lab, arguments.samples, arguments.crowd)?);
     }
     if wants(Part::Networks) {
         show(hosts::networks(&lab, &arguments.networks, &theirs)?);
