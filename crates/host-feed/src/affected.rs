@@ -7,24 +7,31 @@ use crate::{distributed, election};
 use net_types::{NetworkId, PortId, RouterId, SecurityGroupId};
 use std::collections::BTreeSet;
 
+/// Whether a change says anything that is not known, and that hosts look at. To be asked before the change is taken.
+pub fn is_news(topology: &Topology, change: &RowChange) -> bool {
+    match change {
+        // What is read again because of its pool has often not changed.
+        RowChange::Subnet(id, row) => topology.subnet(id) != row.as_ref(),
+        // Its status is what the hosts themselves told.
+        RowChange::Port(id, row) => match (topology.port(id), row) {
+            (Some(old), Some(new)) => !old.realises_like(new),
+            (old, new) => old.is_some() || new.is_some(),
+        },
+        _ => true,
+    }
+}
+
 /// Hosts whose view may differ because of `change`, as the topology stands now.
 pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<String>) {
     match change {
         RowChange::Network(id, _) => of_network(topology, id, found),
-        // What is read again because of its pool has often not changed.
-        RowChange::Subnet(id, row) if topology.subnet(id) == row.as_ref() => {}
         RowChange::Subnet(id, row) => {
             let networks =
                 topology.subnet(id).map(|old| old.network).into_iter().chain(row.as_ref().map(|r| r.network));
             networks.for_each(|network| of_network(topology, &network, found));
         }
         RowChange::Port(id, row) => {
-            let old = topology.port(id);
-            // Its status is what the hosts themselves told.
-            if old.zip(row.as_ref()).is_some_and(|(old, new)| old != new && old.realises_like(new)) {
-                return;
-            }
-            old.into_iter().chain(row).for_each(|port| of_port(topology, port, found));
+            topology.port(id).into_iter().chain(row).for_each(|port| of_port(topology, port, found));
             topology.tap_services_of(id).for_each(|(_, service)| of_tap_service(topology, service, found));
         }
         RowChange::Group(id, _) => of_group(topology, id, found),

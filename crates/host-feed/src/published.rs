@@ -6,9 +6,13 @@
 use host_view::{HostReport, HostView, HostViewDelta, PortState, WatchEvent};
 use net_types::{PortId, RouterId};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 /// How many deltas are kept for agents that come back; older ones get a snapshot.
 const KEPT_DELTAS: usize = 128;
+/// How many times in a row a look may find nothing new before those that were told something meanwhile, by another server, start
+/// anew.
+const KEPT_DOUBTS: usize = 64;
 
 /// One host's side of the feed.
 #[derive(Debug, Default)]
@@ -16,8 +20,12 @@ pub struct Published {
     view: HostView,
     /// The change-log revision that `view` is good for.
     revision: u64,
-    /// The first revision published, if any yet: what an agent had before that was told by another process.
-    first: Option<u64>,
+    /// The revision since which the view has been what it is, as far as is known.
+    since: u64,
+    /// Revisions since then at which it may have been another one.
+    doubts: Vec<Range<u64>>,
+    /// Whether there is a view yet.
+    started: bool,
     deltas: VecDeque<Step>,
     /// Revision of the last line that told the host something about a port, or about what DHCP may answer it.
     told_port: BTreeMap<PortId, u64>,
@@ -30,6 +38,8 @@ struct Step {
     from: u64,
     /// Up to this revision nothing had changed since `from`, as far as is known.
     same_until: u64,
+    /// But for these.
+    doubts: Vec<Range<u64>>,
     to: u64,
     delta: HostViewDelta,
 }
@@ -67,15 +77,22 @@ impl Published {
             self.told_router.remove(id);
         }
         let changes = !delta.is_empty();
-        if changes && self.first.is_some() {
+        let same_until = same_until.max(self.revision);
+        if changes && self.started {
             if self.deltas.len() == KEPT_DELTAS {
                 self.deltas.pop_front();
             }
-            let same_until = same_until.max(self.revision);
-            self.deltas.push_back(Step { from: self.revision, same_until, to: revision, delta });
+            let doubts = std::mem::take(&mut self.doubts);
+            self.deltas.push_back(Step { from: self.since, same_until, doubts, to: revision, delta });
         }
-        let is_first = self.first.is_none();
-        self.first.get_or_insert(revision);
+        let is_first = !self.started;
+        if changes || is_first || self.doubts.len() == KEPT_DOUBTS {
+            self.since = revision;
+            self.doubts.clear();
+        } else if same_until + 1 < revision {
+            self.doubts.push(same_until + 1..revision);
+        }
+        self.started = true;
         self.view = view;
         self.revision = revision;
         changes || is_first
@@ -89,14 +106,17 @@ impl Published {
     /// The lines that bring an agent from `had` to what is published: none when it has that already; a snapshot when it has
     /// nothing, or what can no longer be told.
     pub fn lines_after(&self, had: Option<u64>) -> Vec<WatchEvent> {
-        let Some(first) = self.first else { return Vec::new() };
+        if !self.started {
+            return Vec::new();
+        }
         let snapshot = || vec![WatchEvent::Snapshot { revision: self.revision, view: Box::new(self.view.clone()) }];
         let Some(had) = had.filter(|had| *had <= self.revision) else { return snapshot() };
         let missing: Vec<&Step> = self.deltas.iter().filter(|step| step.to > had).collect();
         match missing.first() {
             // What another server has told may lie within a step; half a difference leads nowhere.
-            Some(step) if step.from > had || step.same_until < had => return snapshot(),
-            None if had < first => return snapshot(),
+            Some(step) if step.from > had || step.same_until < had || is_in(&step.doubts, had) => return snapshot(),
+            // Told by another process, too.
+            None if had < self.since || is_in(&self.doubts, had) => return snapshot(),
             _ => {}
         }
         let mut at = had;
@@ -163,6 +183,10 @@ impl Published {
         let realised = self.session.as_ref().map_or(0, |session| session.realised);
         told.is_some_and(|told| realised >= *told)
     }
+}
+
+fn is_in(doubts: &[Range<u64>], revision: u64) -> bool {
+    doubts.iter().any(|doubt| doubt.contains(&revision))
 }
 
 #[cfg(test)]
@@ -242,6 +266,31 @@ mod tests {
         for (had, whole) in [(4, false), (5, false), (6, false), (7, true), (8, true)] {
             let lines = published.lines_after(Some(had));
             assert_eq!(matches!(lines[..], [WatchEvent::Snapshot { .. }]), whole, "{had}");
+        }
+    }
+
+    /// A stream is not woken when a change of others turned out to change nothing here: what it has last sent still leads on.
+    #[test]
+    fn a_look_that_found_nothing_new_costs_no_snapshot() {
+        let mut published = Published::default();
+        published.publish(0, 4, view(&[1]));
+        assert!(!published.publish(4, 6, view(&[1])));
+        assert!(!published.publish(7, 8, view(&[1])));
+        published.publish(8, 9, view(&[2]));
+        for had in [4, 5, 6, 7, 8] {
+            let lines = published.lines_after(Some(had));
+            assert!(matches!(lines[..], [WatchEvent::Delta { revision: 9, from, .. }] if from == had), "{had}");
+        }
+        assert!(matches!(published.lines_after(Some(3))[..], [WatchEvent::Snapshot { .. }]));
+        // Within what was looked at together, another server may have told of something that has gone again.
+        published.publish(10, 13, view(&[2]));
+        for (had, whole) in [(9, false), (10, false), (11, true), (12, true), (13, false)] {
+            let is_whole =
+                |published: &Published| matches!(published.lines_after(Some(had))[..], [WatchEvent::Snapshot { .. }]);
+            assert_eq!(is_whole(&published), whole, "{had}");
+            let mut later = Published::default();
+            [(0, 9, 1), (10, 13, 1), (13, 14, 2)].map(|(same, to, peer)| later.publish(same, to, view(&[peer])));
+            assert_eq!(is_whole(&later), whole, "{had}, and a change after that");
         }
     }
 

@@ -64,7 +64,10 @@ impl State {
     pub fn take_rows(&mut self, revision: u64, rows: Vec<RowChange>) -> Vec<String> {
         let mut concerned = BTreeSet::new();
         for row in rows {
-            affected::hosts(&self.topology, &row, &mut concerned);
+            let is_news = affected::is_news(&self.topology, &row);
+            if is_news {
+                affected::hosts(&self.topology, &row, &mut concerned);
+            }
             match &row {
                 RowChange::Port(id, _) => drop(self.dirty.ports.insert(*id)),
                 RowChange::FloatingIp(id, _) => drop(self.dirty.floating_ips.insert(*id)),
@@ -74,9 +77,11 @@ impl State {
                 }
                 _ => {}
             }
-            let again = row.clone();
+            let again = is_news.then(|| row.clone());
             self.topology.apply(row);
-            affected::hosts(&self.topology, &again, &mut concerned);
+            if let Some(row) = again {
+                affected::hosts(&self.topology, &row, &mut concerned);
+            }
         }
         let before = std::mem::replace(&mut self.revision, revision);
         self.publish(before, concerned)
