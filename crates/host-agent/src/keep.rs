@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// Who realises a change goes first: writing a large view takes a processor for some milliseconds.
+const BEHIND: Duration = Duration::from_millis(100);
 /// At most one write in this time: a burst of changes costs one write at its start and one at its end.
 const PAUSE: Duration = Duration::from_millis(500);
 const FILE: &str = "view.json";
@@ -70,6 +72,10 @@ pub(crate) fn remove(state_dir: &Path) -> Result<(), AgentError> {
 pub(crate) async fn run(state_dir: PathBuf, mut known: watch::Receiver<Option<KnownView>>) {
     let mut written: Option<Arc<HostView>> = None;
     while known.changed().await.is_ok() {
+        // But the first one of all at once: until then there is nothing to go by.
+        if written.is_some() {
+            tokio::time::sleep(BEHIND).await;
+        }
         let Some(current) = known.borrow_and_update().clone() else { continue };
         // A newer revision of the same view is not worth a write: the server says it again.
         if written.as_ref().is_some_and(|written| Arc::ptr_eq(written, &current.view)) {

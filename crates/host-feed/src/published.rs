@@ -289,7 +289,9 @@ mod tests {
                 |published: &Published| matches!(published.lines_after(Some(had))[..], [WatchEvent::Snapshot { .. }]);
             assert_eq!(is_whole(&published), whole, "{had}");
             let mut later = Published::default();
-            [(0, 9, 1), (10, 13, 1), (13, 14, 2)].map(|(same, to, peer)| later.publish(same, to, view(&[peer])));
+            for (same, to, peer) in [(0, 9, 1), (10, 13, 1), (13, 14, 2)] {
+                later.publish(same, to, view(&[peer]));
+            }
             assert_eq!(is_whole(&later), whole, "{had}, and a change after that");
         }
     }
