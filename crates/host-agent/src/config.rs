@@ -17,18 +17,23 @@
 //! [metadata]                         # see `MetadataSection`
 //! nova_metadata_host = "192.0.2.9"   # absent: the server's own metadata service
 //!
+//! [network_log]                      # what security groups accept and refuse, see `NetworkLogSection`
+//! local_output_log_base = "/var/log/neutronium/security-groups.log"
+//!
 //! [sflow]                            # what br-int tells collectors; [ipfix] and [netflow] are like it: see `host_plan::Exports`
 //! targets = ["192.0.2.7:6343"]
 //! sampling = 400
 //! ```
 
 mod metadata;
+mod network_log;
 
 use crate::AgentError;
 use host_plan::{Datapath, DnsUpstream, Exports, HostConfig, Ipfix, NetFlow, SFlow, TunnelEndpoint};
 use host_view::{AgentRole, L3Mode};
 pub use metadata::{MetadataSection, RateLimitSection};
 use net_types::{MacAddr, NetworkType};
+pub use network_log::NetworkLogSection;
 use serde::{Deserialize, Deserializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -53,6 +58,9 @@ pub struct AgentConfig {
     /// `[metadata]`: how instances reach the metadata service.
     #[serde(default)]
     pub metadata: MetadataSection,
+    /// `[network_log]`: what is logged of security groups.
+    #[serde(default)]
+    pub network_log: NetworkLogSection,
     /// `[sflow]`: samples of packets for sFlow collectors; absent: none.
     pub sflow: Option<SFlow>,
     /// `[ipfix]`: flow records for IPFIX collectors; absent: none.
@@ -230,6 +238,7 @@ impl AgentConfig {
             }
         }
         check_exports(&self.exports()).or_else(wrong)?;
+        self.network_log.check().or_else(wrong)?;
         self.metadata.check().map_or(Ok(()), wrong)
     }
 
@@ -257,6 +266,7 @@ impl AgentConfig {
             dns_upstream: self.dhcp.dns_upstream(),
             metadata: self.metadata.plan(),
             exports: self.exports(),
+            network_log: self.network_log.limits(),
         }
     }
 
@@ -429,6 +439,8 @@ mod tests {
             ("[agent]\nreport_interval = 0", "report_interval"),
             ("[agent]\n[metadata]\nnova_metadata_protocol = 'ftp'", "nova_metadata_protocol"),
             ("[agent]\n[metadata]\nrate_limit = { base_window_duration = 0 }", "base_window_duration"),
+            ("[agent]\n[network_log]\nrate_limit = 99", "rate_limit"),
+            ("[agent]\n[network_log]\nburst_limit = 1", "burst_limit"),
             ("[agent]\n[ovs]\ntunnel_types = ['vlan']", "vlan"),
             ("[agent]\n[ovs]\nendpoint = { bridge = 'b', prefix_len = 24 }", "local_ip"),
             ("[agent]\n[ovs]\nlocal_ip = '10.0.0.1'\nendpoint = { bridge = 'b', prefix_len = 24 }", "netdev"),

@@ -16,6 +16,7 @@ mod error;
 mod keep;
 mod known;
 mod lock;
+mod logs;
 mod memory;
 mod metadata;
 mod report;
@@ -27,7 +28,9 @@ mod watch;
 
 pub use audit::{Audit, Finding, How, KnownHost, Layer, Source, ViewFrom, audit, known_host};
 pub use cleanup::{Cleanup, remove_everything};
-pub use config::{AgentConfig, AgentSection, DhcpSection, Endpoint, MetadataSection, OvsSection, RateLimitSection};
+pub use config::{
+    AgentConfig, AgentSection, DhcpSection, Endpoint, MetadataSection, NetworkLogSection, OvsSection, RateLimitSection,
+};
 pub use error::AgentError;
 // What those say, and a dry run is given.
 pub use host_plan::Device;

@@ -19,6 +19,7 @@
 //!   plans, writes OVSDB and flows, and says how far it is. What the namespaces must be goes to `rooms` as an order.
 //! * `rooms` makes namespaces, devices, filters and services as ordered.
 //! * `report` tells the server what both have realised, at once.
+//! * `logs` writes down packets that flows send here because of a log, while the newest order's plan has such flows.
 //! * `memory` gives free memory back when namespaces have come or gone.
 //!
 //! Every channel carries the newest value only (`tokio::sync::watch`): who is late misses nothing that still matters. Tasks
@@ -28,7 +29,7 @@ use crate::board::Board;
 use crate::lock::Lock;
 use crate::rooms::Order;
 use crate::server::Servers;
-use crate::{AgentConfig, AgentError, keep, memory, report, rooms, switch, watch};
+use crate::{AgentConfig, AgentError, keep, logs, memory, report, rooms, switch, watch};
 use host_view::HostDescription;
 use std::future::Future;
 use std::sync::Arc;
@@ -61,6 +62,7 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
     let orders_taken = orders.subscribe();
     let roles = config.agent.roles.clone();
     tasks.spawn(rooms::run(roles, metadata, orders_taken, board.clone(), config.audit_interval()));
+    tasks.spawn(logs::run(config.network_log.clone(), config.ovs.clone(), orders.subscribe()));
     tasks.spawn(switch::run(config.clone(), known.subscribe(), orders, board.clone()));
     tasks.spawn(memory::run(board.clone()));
     tasks.spawn(report::run(reporter, board));

@@ -31,6 +31,7 @@ pub mod nft;
 pub mod offload;
 pub mod openflow;
 pub mod ovsdb;
+pub mod packet_ins;
 mod program;
 pub mod sysctl;
 #[cfg(feature = "testing")]

@@ -1,7 +1,7 @@
 //! Which hosts a change concerns. Called before and after the change is taken, so that those that lose something are told
 //! too. Pure; together with `compute` the one place that decides what a change costs.
 
-use crate::row::{PortRow, RowChange, TapServiceRow};
+use crate::row::{LogScope, PortRow, RowChange, TapServiceRow};
 use crate::topology::Topology;
 use crate::{distributed, election};
 use net_types::{NetworkId, PortId, RouterId, SecurityGroupId};
@@ -67,6 +67,18 @@ pub fn hosts(topology: &Topology, change: &RowChange, found: &mut BTreeSet<Strin
         RowChange::LocalIp(id, row) => {
             let ports = topology.local_ip(id).into_iter().chain(row).flat_map(|local_ip| local_ip.ports.keys());
             found.extend(ports.filter_map(|port| topology.port(port)?.host.clone()));
+        }
+        // Its name may have changed.
+        RowChange::Log(id, row) if topology.log(id) == row.as_ref() => {}
+        RowChange::Log(id, row) => {
+            for log in topology.log(id).into_iter().chain(row) {
+                match log.scope() {
+                    LogScope::Port(port) => at_port(topology, &port, found),
+                    LogScope::Group(group) => of_group(topology, &group, found),
+                    // Rare: an administrator's.
+                    LogScope::Project(_) => found.extend(topology.hosts().map(|(name, _)| name.clone())),
+                }
+            }
         }
         // Rare: an administrator's.
         RowChange::MeteringLabel(id, row) => {

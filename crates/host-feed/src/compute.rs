@@ -1,6 +1,7 @@
 //! The view of one host, from the whole topology. Pure; what a change costs is decided here and in `affected`.
 
 mod local_ips;
+mod logs;
 mod metadata;
 mod taps;
 
@@ -75,6 +76,7 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
     metadata::add_clients(topology, &mut view);
     taps::add(topology, host, &mut view);
     local_ips::add(topology, host, &mut view);
+    logs::add(topology, host, &mut view);
     view
 }
 

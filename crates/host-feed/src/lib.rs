@@ -38,6 +38,8 @@ mod l3_tests;
 #[cfg(test)]
 mod local_ip_tests;
 #[cfg(test)]
+mod log_tests;
+#[cfg(test)]
 mod qos_tests;
 #[cfg(test)]
 mod router_tests;

@@ -1,8 +1,8 @@
 //! Rows as the feed needs them: typed, without what hosts do not care about.
 
 use host_view::{
-    ConntrackHelper, ExtraDhcpOption, Gateway, HostRoute, LocalIp, MeteringRule, Network, Port, PortForwarding,
-    PortQos, SecurityGroup, Segment, Subnet, TapDirection, TapMirror, Trunk,
+    ConntrackHelper, ExtraDhcpOption, Gateway, HostRoute, LocalIp, LogEvent, MeteringRule, Network, Port,
+    PortForwarding, PortQos, SecurityGroup, Segment, Subnet, TapDirection, TapMirror, Trunk,
 };
 use net_types::{
     FloatingIpId, IpNet, MacAddr, MeteringLabelId, NetworkId, NetworkType, PortForwardingId, PortId, RouterId,
@@ -204,6 +204,41 @@ impl TapServiceRow {
     }
 }
 
+/// What a log is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogScope {
+    /// One port (`target_id`).
+    Port(PortId),
+    /// The ports in a group (`resource_id`).
+    Group(SecurityGroupId),
+    /// Every port of a project.
+    Project(String),
+}
+
+/// A log that is enabled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// `project_id`.
+    pub project: String,
+    /// `event`.
+    pub event: LogEvent,
+    /// `resource_id`.
+    pub group: Option<SecurityGroupId>,
+    /// `target_id`.
+    pub target: Option<PortId>,
+}
+
+impl LogRow {
+    /// The narrowest that it says; its port must be in its group as well.
+    pub fn scope(&self) -> LogScope {
+        match (self.target, self.group) {
+            (Some(port), _) => LogScope::Port(port),
+            (None, Some(group)) => LogScope::Group(group),
+            (None, None) => LogScope::Project(self.project.clone()),
+        }
+    }
+}
+
 /// The new state of one row (and of the rows that belong to it); none: it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowChange {
@@ -233,6 +268,8 @@ pub enum RowChange {
     TapMirror(Uuid, Option<TapMirror>),
     /// A local IP with all ports that it leads to, on whatever host they are.
     LocalIp(Uuid, Option<LocalIp>),
+    /// A log; none: it is gone, or not enabled.
+    Log(Uuid, Option<LogRow>),
     /// A host.
     Host(String, Option<HostRow>),
     /// The hosts whose DHCP agents serve a network.

@@ -1,6 +1,6 @@
 //! What the operator says of a host: comes from the agent's configuration file and does not change while it runs.
 
-use crate::{DnsUpstream, Exports};
+use crate::{DnsUpstream, Exports, LogLimits};
 use host_view::AgentRole;
 use net_types::{IpNet, MacAddr, NetworkType};
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,9 @@ pub struct HostConfig {
     /// What the integration bridge tells collectors of its traffic.
     #[serde(default)]
     pub exports: Exports,
+    /// How much is logged.
+    #[serde(default)]
+    pub network_log: LogLimits,
 }
 
 impl Default for HostConfig {
@@ -107,6 +110,7 @@ impl Default for HostConfig {
             dns_upstream: DnsUpstream::Nobody,
             metadata: MetadataConfig::default(),
             exports: Exports::default(),
+            network_log: LogLimits::default(),
         }
     }
 }

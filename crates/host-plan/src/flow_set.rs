@@ -17,6 +17,12 @@ impl FlowSet {
         self.flows.push(flow);
     }
 
+    /// Adds a flow with a number in the lower half of its cookie.
+    pub fn add_numbered(&mut self, table: u8, priority: u16, matches: Match, actions: Vec<Action>, number: u32) {
+        let cookie = FLOW_OWNER.value() | u64::from(number);
+        self.flows.push(Flow::table(table).priority(priority).cookie(cookie).matching(matches).actions(actions));
+    }
+
     /// Adds a flow that drops.
     pub fn drop(&mut self, table: u8, priority: u16, matches: Match) {
         self.add(table, priority, matches, []);

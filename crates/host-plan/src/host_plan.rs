@@ -1,6 +1,7 @@
 //! The plan as a value: everything that the agent has to make true on the host, layer by layer.
 
 use crate::exports::Exports;
+use crate::logs::Logged;
 use crate::services::NamespaceServices;
 use host_view::{PortState, RouterState};
 use net_types::{IpNet, MacAddr, NetworkId, NetworkType, PortId, RouterId, VlanId};
@@ -41,6 +42,9 @@ pub struct HostPlan {
     /// OpenFlow: all of our meters, by bridge and number; bridges without any are left out.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub meters: BTreeMap<String, BTreeMap<u32, Meter>>,
+    /// What packets that flows send to the agent are logged as, by the lower half of the flows' cookies.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub logged: BTreeMap<u32, Logged>,
     /// Which address the flows translate into which, by the connection tracker's zone. Other connections of such zones must be
     /// forgotten.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

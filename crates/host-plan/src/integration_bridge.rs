@@ -19,7 +19,7 @@
 //! reg3  1 once the queue is set           reg5  OpenFlow number of the port: of the sender up to 73, then of the receiver
 //! reg6  local VLAN, also conntrack zone   reg7  conjunction that allowed the packet
 //! reg8  rule set of the port in reg5      reg9  1 once port security has found the source addresses to be the port's
-//! reg10 who lives among the hosts of a highly available router
+//! reg10 who lives among the hosts of a highly available router   reg11 bits of logs that were passed (see `logs`)
 //! ```
 //! In: [`Wiring`] and the rule sets. Out: flows of tables 0 to 62; the firewall's tables are in `firewall`.
 
@@ -59,6 +59,8 @@ pub(crate) const REG_CONJUNCTION: Field = Field::Reg7;
 pub(crate) const REG_RULES: Field = Field::Reg8;
 /// Register of who lives among the hosts of a highly available router.
 pub(crate) const REG_LIVES: Field = Field::Reg10;
+/// Register of the logs that a packet has passed.
+pub(crate) const REG_LOGGED: Field = Field::Reg11;
 /// Register that says that the source addresses are the port's own.
 pub(crate) const REG_CHECKED: Field = Field::Reg9;
 

@@ -17,6 +17,7 @@ mod ids;
 mod integration_bridge;
 mod local_ip;
 mod local_vlan;
+mod logs;
 mod metadata;
 mod mirror;
 pub mod names;
@@ -40,6 +41,7 @@ pub use host_plan::{
     Namespace, OUR_METERS, OWNER_KEY, PortKind, PortTag, Route,
 };
 pub use local_ip::zones_of;
+pub use logs::{LogLimits, Logged};
 pub use plan::plan;
 pub use router::{Forwarded, NAT_TABLE, is_optional};
 pub use services::{

@@ -4,6 +4,7 @@ use crate::firewall::{self, RuleSets};
 use crate::flow_set::FlowSet;
 use crate::host_plan::{Endpoint, HostPlan};
 use crate::local_ip::LocalIps;
+use crate::logs::Logs;
 use crate::mirror::Mirroring;
 use crate::namespaces::Planned;
 use crate::wiring::Wiring;
@@ -31,13 +32,16 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
 
     let mirroring = Mirroring::new(&wiring);
     let local_ips = LocalIps::new(&wiring);
+    let logs = Logs::new(&wiring, &rule_sets);
 
     let mut integration = FlowSet::default();
     integration_bridge::plan(&mut integration, &wiring, &rule_sets);
     qos::plan(&mut integration, &wiring);
     mirroring.plan(&mut integration, &wiring);
     local_ips.plan(&mut integration, &wiring, &rule_sets);
-    let (meters, meter_errors) = qos::meters(&wiring);
+    logs.plan(&mut integration);
+    let (mut meters, meter_errors) = qos::meters(&wiring);
+    meters.extend(logs.meter(config));
     firewall::plan(&mut integration, &wiring, &rule_sets);
     let mut flows = physical_bridge::plan(&wiring);
     flows.insert(config.integration_bridge.clone(), integration.into_flows());
@@ -56,6 +60,7 @@ pub fn plan(view: &HostView, config: &HostConfig, state: &LocalState) -> HostPla
         meters: if meters.is_empty() { BTreeMap::new() } else { [(config.integration_bridge.clone(), meters)].into() },
         namespaces,
         services,
+        logged: logs.logged,
         translations: local_ips.translations(),
         tunnel_neighbours: tunnel_neighbours(view, config),
         endpoint: endpoint(config, state),

@@ -26,6 +26,8 @@ pub(crate) const BANDWIDTH: u8 = 59;
 
 /// Meters from here on are ours.
 pub(crate) const FIRST_METER: u32 = 0x4000;
+/// Of what is logged: no port has the OpenFlow number 0.
+pub(crate) const LOG_METER: u32 = FIRST_METER;
 /// Open vSwitch's userspace datapath has no higher numbers.
 const LAST_METER: u32 = 0xffff;
 

@@ -64,6 +64,12 @@ fn everything() -> Host {
         };
         host.view.local_ips.insert(uuid::Uuid::from_u128(number), local_ip);
     }
+    for (number, about) in [(1, None), (2, Some(id(WEB)))] {
+        let ports = [id(G2), id(G3)].into();
+        let log = host_view::Log { project: "p".into(), event: host_view::LogEvent::All, group: about, ports };
+        host.view.logs.insert(uuid::Uuid::from_u128(number), log);
+    }
+    host.view.ports.get_mut(&id(G2)).unwrap().security_groups.insert(id(REMOTE));
     highly_available(&mut host);
     host
 }

@@ -90,6 +90,9 @@ fn any_host() -> impl Strategy<Value = Host> {
             for number in floating.iter().filter(|number| dhcp || **number % 2 == 0) {
                 add_local_ip(&mut host, *number);
             }
+            for number in &floating {
+                add_log(&mut host, *number);
+            }
             if routed && networks.contains_key(&1) && networks.contains_key(&4) {
                 add_router(&mut host, &floating);
             }
@@ -165,11 +168,25 @@ fn add_local_ip(host: &mut Host, number: u8) {
     host.view.local_ips.insert(uuid::Uuid::from_u128(number.into()), local_ip);
 }
 
+/// It is about every third port, or one group of them.
+fn add_log(host: &mut Host, number: u8) {
+    use host_view::LogEvent::{Accept, All, Drop};
+    let ports = host.view.ports.keys().enumerate().filter(|(index, _)| index % 3 == usize::from(number % 3));
+    let log = host_view::Log {
+        project: format!("p{}", number % 2),
+        event: [Accept, Drop, All][usize::from(number / 3) % 3],
+        group: (number % 2 == 0).then(|| id(&format!("9{}", number % 3))),
+        ports: ports.map(|(_, id)| *id).collect(),
+    };
+    host.view.logs.insert(uuid::Uuid::from_u128(number.into()), log);
+}
+
 /// What is only said about the host is not part of what is applied.
 fn host_of(plan: &HostPlan) -> HostPlan {
     HostPlan {
         local_vlans: BTreeMap::new(),
         translations: BTreeMap::new(),
+        logged: BTreeMap::new(),
         ports: BTreeMap::new(),
         errors: BTreeSet::new(),
         ..plan.clone()
@@ -260,6 +277,31 @@ proptest! {
                 prop_assert!(kept, "{} of {} is gone", flow, bridge);
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// A log adds flows of its own and touches no other; every such flow says what it is for, and all are limited.
+    #[test]
+    fn logs_touch_no_other_flow(host in any_host(), number in 10u8..20) {
+        let mut host = host;
+        let before = host.settle();
+        add_log(&mut host, number);
+        let after = host.settle();
+        let plain = |plan: &HostPlan| -> BTreeSet<String> {
+            let own = |flow: &&openflow::Flow| flow.cookie == host_plan::FLOW_OWNER.value();
+            plan.flows.values().flatten().filter(own).map(ToString::to_string).collect()
+        };
+        prop_assert_eq!(plain(&before), plain(&after));
+        let copies = |flow: &openflow::Flow| flow.actions.contains(&openflow::Action::ControllerMetered(0x4000));
+        for flow in &after.flows["br-int"] {
+            let number = (flow.cookie & 0xffff_ffff) as u32;
+            prop_assert_eq!(after.logged.contains_key(&number), copies(flow), "{}", flow);
+        }
+        let metered = after.meters.get("br-int").is_some_and(|meters| meters.contains_key(&0x4000));
+        prop_assert_eq!(metered, !after.logged.is_empty());
     }
 }
 

@@ -3,8 +3,8 @@
 //! The law: `delta(a, b)` applied to `a` gives `b`, and `delta(b, b)` is empty.
 
 use crate::view::{
-    Dhcp, DhcpClient, HostView, LocalIp, MetadataClient, Network, Port, PortQos, RemotePort, Router, SecurityGroup,
-    Subnet, TapMirror, TapService, Trunk, TunnelPeer,
+    Dhcp, DhcpClient, HostView, LocalIp, Log, MetadataClient, Network, Port, PortQos, RemotePort, Router,
+    SecurityGroup, Subnet, TapMirror, TapService, Trunk, TunnelPeer,
 };
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,7 @@ view_delta! {
     tap_services: Uuid => TapService,
     tap_mirrors: Uuid => TapMirror,
     local_ips: Uuid => LocalIp,
+    logs: Uuid => Log,
 }
 
 #[cfg(test)]

@@ -31,9 +31,9 @@ pub use delta::{HostViewDelta, MapDelta};
 pub use report::{AgentRole, HostDescription, HostReport, L3Mode, PortState, ReportAnswer, RouterState};
 pub use view::{
     AddressPair, BandwidthLimits, ConntrackHelper, Dhcp, DhcpClient, Direction, Distributed, EtherType,
-    ExtraDhcpOption, FixedIp, FloatingIp, Gateway, HostRoute, HostView, Limit, Limits, LocalIp, LocalIpMode,
-    MetadataClient, MeteringRule, Network, Port, PortForwarding, PortQos, Remote, RemotePort, Router, RuleMatch,
-    SecurityGroup, SecurityGroupRule, Segment, Standby, Subnet, TapDirection, TapMirror, TapMirrorKind, TapService,
-    Trunk, TunnelPeer, station_mac, station_prefix,
+    ExtraDhcpOption, FixedIp, FloatingIp, Gateway, HostRoute, HostView, Limit, Limits, LocalIp, LocalIpMode, Log,
+    LogEvent, MetadataClient, MeteringRule, Network, Port, PortForwarding, PortQos, Remote, RemotePort, Router,
+    RuleMatch, SecurityGroup, SecurityGroupRule, Segment, Standby, Subnet, TapDirection, TapMirror, TapMirrorKind,
+    TapService, Trunk, TunnelPeer, station_mac, station_prefix,
 };
 pub use watch::WatchEvent;

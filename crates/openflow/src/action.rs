@@ -223,6 +223,9 @@ pub enum Action {
     OutputReg(SubField),
     /// To the controller as a packet-in with at most this many octets; 0xffff for the whole packet.
     Controller(u16),
+    /// The whole packet to the controller, as far as a meter lets it (`controller(meter_id=...)`); what becomes of the packet
+    /// itself does not depend on the meter.
+    ControllerMetered(u32),
     /// To a group.
     Group(u32),
     /// Queue of the following outputs.

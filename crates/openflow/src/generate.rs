@@ -96,6 +96,7 @@ fn action() -> impl Strategy<Value = Action> {
         part(64).prop_map(Action::OutputReg),
         any::<u16>().prop_map(Action::Controller),
         any::<u32>().prop_map(Action::Group),
+        (0..u32::MAX).prop_map(Action::ControllerMetered),
         any::<u32>().prop_map(Action::SetQueue),
         Just(Action::push_vlan()),
         Just(Action::PopVlan),

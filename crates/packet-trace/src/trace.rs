@@ -54,6 +54,8 @@ pub enum Step<'a> {
     },
     /// The switch gave it other addresses.
     Translated(Box<Packet>),
+    /// A copy went to the agent, which writes it down.
+    Reported,
     /// A flow was learned.
     Learned {
         /// The table that it goes into.
@@ -167,6 +169,7 @@ impl fmt::Display for Trace<'_> {
                 Step::Committed { zone, mark: None } => writeln!(out, "       remembered in zone {zone}")?,
                 Step::Committed { zone, mark: Some(mark) } => writeln!(out, "       marked {mark} in zone {zone}")?,
                 Step::Translated(packet) => writeln!(out, "       translated: {packet}")?,
+                Step::Reported => writeln!(out, "       logged")?,
                 Step::Learned { table } => writeln!(out, "       learns the sender into {table}")?,
                 Step::Room { namespace, what } => writeln!(out, "       {namespace}: {what}")?,
                 Step::Normal(what) => writeln!(out, "       NORMAL: {what}")?,

@@ -214,6 +214,7 @@ impl<'a> Walk<'_, 'a> {
                     let kept = packet.get(Field::Metadata) & !u128::from(*mask);
                     packet.set(Field::Metadata, kept | u128::from(value & mask));
                 }
+                Action::ControllerMetered(_) => self.step(Step::Reported),
                 Action::Controller(_) | Action::Group(_) | Action::ClearActions | Action::WriteActions(_) => {
                     self.step(Step::NotModelled(action.to_string()));
                 }

@@ -4,6 +4,7 @@
 
 mod host;
 mod local_ip;
+mod log;
 mod metering;
 mod network;
 mod port;
@@ -16,6 +17,7 @@ mod trunk;
 use crate::row::RowChange;
 use host::{Bound, agent, agent_hosts, hosts};
 use local_ip::local_ips;
+use log::logs;
 use metering::{label_of_rule, metering_labels};
 use network::{networks, subnets, subnets_of_pool};
 use port::ports;
@@ -45,6 +47,7 @@ pub fn everything(snapshot: &Snapshot<'_>) -> Result<Vec<RowChange>, StoreError>
     tap_services(snapshot, None, &mut rows)?;
     tap_mirrors(snapshot, None, &mut rows)?;
     local_ips(snapshot, None, &mut rows)?;
+    logs(snapshot, None, &mut rows)?;
     hosts(snapshot, None, &mut rows)?;
     agent_hosts(snapshot, Bound::Networks, None, &mut rows)?;
     agent_hosts(snapshot, Bound::Routers, None, &mut rows)?;
@@ -132,6 +135,10 @@ pub fn changed(snapshot: &Snapshot<'_>, changes: &[Change]) -> Result<Vec<RowCha
                     local_ips(snapshot, Some(&local_ip), &mut rows)?;
                     gone(&mut rows, before, &local_ip, |id| RowChange::LocalIp(id, None));
                 }
+            }
+            "log" => {
+                logs(snapshot, Some(id), &mut rows)?;
+                gone(&mut rows, before, id, |id| RowChange::Log(id, None));
             }
             "ndp_proxy" => {
                 let noted = change.extra.as_ref().and_then(|extra| extra.get("router_id")).and_then(|id| id.as_str());

@@ -4,8 +4,8 @@
 
 use super::{Topology, remote_groups};
 use crate::row::{
-    FloatingIpRow, HostRow, MeteringLabelRow, NetworkRow, PortRow, RouterHosts, RouterRow, RowChange, TapServiceRow,
-    TrunkRow,
+    FloatingIpRow, HostRow, LogRow, MeteringLabelRow, NetworkRow, PortRow, RouterHosts, RouterRow, RowChange,
+    TapServiceRow, TrunkRow,
 };
 use host_view::{LocalIp, PortQos, SecurityGroup, Subnet, TapMirror};
 use net_types::{FloatingIpId, MeteringLabelId, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
@@ -30,6 +30,7 @@ impl Topology {
             RowChange::TapService(id, row) => self.put_tap_service(id, row),
             RowChange::TapMirror(id, row) => self.put_tap_mirror(id, row),
             RowChange::LocalIp(id, row) => self.put_local_ip(id, row),
+            RowChange::Log(id, row) => self.put_log(id, row),
             RowChange::Host(name, row) => self.put_host(name, row),
             RowChange::DhcpHosts(network, hosts) => self.put_dhcp_hosts(network, hosts),
             RowChange::RouterHosts(router, hosts) => self.put_router_hosts(router, hosts),
@@ -187,6 +188,16 @@ impl Topology {
         if let Some(row) = row {
             row.ports.keys().for_each(|port| self.local_ips_of_port.insert(port, &id));
             self.local_ips.insert(id, row);
+        }
+    }
+
+    fn put_log(&mut self, id: Uuid, row: Option<LogRow>) {
+        if let Some(old) = self.logs.remove(&id) {
+            self.logs_by_scope.remove(&old.scope(), &id);
+        }
+        if let Some(row) = row {
+            self.logs_by_scope.insert(&row.scope(), &id);
+            self.logs.insert(id, row);
         }
     }
 

@@ -8,7 +8,8 @@ mod index;
 
 use crate::election;
 use crate::row::{
-    FloatingIpRow, HostRow, MeteringLabelRow, NetworkRow, PortRow, RouterHosts, RouterRow, TapServiceRow, TrunkRow,
+    FloatingIpRow, HostRow, LogRow, LogScope, MeteringLabelRow, NetworkRow, PortRow, RouterHosts, RouterRow,
+    TapServiceRow, TrunkRow,
 };
 use host_view::{LocalIp, PortQos, SecurityGroup, Subnet, TapMirror};
 use index::{Index, Tally};
@@ -34,6 +35,7 @@ pub struct Topology {
     tap_services: BTreeMap<Uuid, TapServiceRow>,
     tap_mirrors: BTreeMap<Uuid, TapMirror>,
     local_ips: BTreeMap<Uuid, LocalIp>,
+    logs: BTreeMap<Uuid, LogRow>,
     hosts: BTreeMap<String, HostRow>,
     dhcp_hosts: Index<NetworkId, String>,
     router_hosts: BTreeMap<RouterId, RouterHosts>,
@@ -46,6 +48,7 @@ pub struct Topology {
     tap_services_of_port: Index<PortId, Uuid>,
     tap_mirrors_of_port: Index<PortId, Uuid>,
     local_ips_of_port: Index<PortId, Uuid>,
+    logs_by_scope: Index<LogScope, Uuid>,
     subnets_of_network: Index<NetworkId, SubnetId>,
     ports_of_network: Index<NetworkId, PortId>,
     ports_of_host: Index<String, PortId>,
@@ -158,6 +161,16 @@ impl Topology {
     /// Local IPs that lead to a port.
     pub fn local_ips_of(&self, port: &PortId) -> impl Iterator<Item = (&Uuid, &LocalIp)> {
         self.local_ips_of_port.of(port).filter_map(|id| self.local_ips.get_key_value(id))
+    }
+
+    /// A log that is enabled.
+    pub fn log(&self, id: &Uuid) -> Option<&LogRow> {
+        self.logs.get(id)
+    }
+
+    /// Logs of exactly this scope.
+    pub fn logs_about(&self, scope: &LogScope) -> impl Iterator<Item = (&Uuid, &LogRow)> {
+        self.logs_by_scope.of(scope).filter_map(|id| self.logs.get_key_value(id))
     }
 
     /// A metering label.

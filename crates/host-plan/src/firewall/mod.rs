@@ -26,6 +26,7 @@ pub use connections::{ConnectionRules, TrackedConnection};
 pub use explain::{FlowRules, flow_rules};
 pub(crate) use port_security::{is_networks_own, is_secured, macs};
 pub(crate) use rule_sets::RuleSets;
+pub(crate) use rules::accepted_by;
 
 use crate::flow_set::FlowSet;
 use crate::wiring::Wiring;

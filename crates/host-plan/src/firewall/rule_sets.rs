@@ -53,6 +53,11 @@ impl RuleSets {
         self.sets.get(&port.security_groups).map_or(0, |set| set.number)
     }
 
+    /// The number of a port's rule set, if it has one.
+    pub fn number(&self, port: &Port) -> Option<u32> {
+        self.sets.get(&port.security_groups).map(|set| set.number)
+    }
+
     /// Whether a port's connections are not tracked.
     pub fn is_stateless(&self, port: &Port) -> bool {
         self.sets.get(&port.security_groups).is_some_and(|set| set.stateless)

@@ -16,7 +16,7 @@ use crate::flow_set::FlowSet;
 use crate::integration_bridge::{
     ACCEPT_OR_INGRESS, ACCEPTED_INGRESS, EGRESS_RULES, INGRESS_RULES, REG_CONJUNCTION, REG_RULES,
 };
-use host_view::{Direction, EtherType, HostView, Remote, RuleMatch, SecurityGroupRule};
+use host_view::{Direction, EtherType, HostView, Port, Remote, RuleMatch, SecurityGroupRule};
 use net_types::{IpNet, PortRange};
 use openflow::{Action, Field, Masked, Match, ip_proto};
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,6 +140,19 @@ pub(super) fn rule_matches(rule: &SecurityGroupRule, rule_set: u32) -> Option<Ve
         }
         // A prefix of the other family can never be met.
         Remote::Prefix(_) => None,
+    }
+}
+
+/// What packets of a port look like, where they are accepted, that one of its rules has let pass.
+pub(crate) fn accepted_by(rule: &SecurityGroupRule, rule_sets: &RuleSets, port: &Port) -> Vec<Match> {
+    let matches = rule_sets.number(port).and_then(|set| rule_matches(rule, set)).unwrap_or_default();
+    match rule.remote {
+        Remote::Any | Remote::Prefix(_) => matches,
+        Remote::Group(id) => {
+            let conjunction = rule_sets.remote_groups.get(&id);
+            let by = |conjunction: &u32| matches.into_iter().map(|m| m.reg(REG_CONJUNCTION, *conjunction)).collect();
+            conjunction.map(by).unwrap_or_default()
+        }
     }
 }
 

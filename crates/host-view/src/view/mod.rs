@@ -2,6 +2,7 @@
 
 mod dhcp;
 mod local_ip;
+mod log;
 mod metadata;
 mod network;
 mod port;
@@ -13,6 +14,7 @@ mod trunk;
 
 pub use dhcp::{Dhcp, DhcpClient, ExtraDhcpOption};
 pub use local_ip::{LocalIp, LocalIpMode};
+pub use log::{Log, LogEvent};
 pub use metadata::MetadataClient;
 use net_types::{IpNet, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId, TrunkId};
 pub use network::{HostRoute, Network, Segment, Subnet};
@@ -66,4 +68,6 @@ pub struct HostView {
     pub tap_mirrors: BTreeMap<Uuid, TapMirror>,
     /// Local IPs that lead to ports of this host.
     pub local_ips: BTreeMap<Uuid, LocalIp>,
+    /// Logs that are about ports of this host.
+    pub logs: BTreeMap<Uuid, Log>,
 }

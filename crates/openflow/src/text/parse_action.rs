@@ -50,6 +50,12 @@ fn action(text: &str, ports: PortByName<'_>, depth: u8) -> Result<Action, Error>
     if let Some(arguments) = lex::call(text, "conjunction") {
         return conjunction(arguments);
     }
+    if let Some(arguments) = lex::call(text, "controller") {
+        return match arguments.split_once('=') {
+            Some(("meter_id", meter)) => Ok(Action::ControllerMetered(number("meter", meter)?)),
+            _ => bad("controller(meter_id=...)", text),
+        };
+    }
     if let Some(arguments) = lex::call(text, "bundle_load") {
         return first_living(arguments, ports);
     }

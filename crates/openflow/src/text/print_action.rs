@@ -30,6 +30,7 @@ pub(super) fn write_action(out: &mut dyn fmt::Write, action: &Action, names: &dy
             write_subfield(out, *source)
         }
         Action::Controller(max_len) => write!(out, "CONTROLLER:{max_len}"),
+        Action::ControllerMetered(meter) => write!(out, "controller(meter_id={meter})"),
         Action::Group(id) => write!(out, "group:{id}"),
         Action::SetQueue(queue) => write!(out, "set_queue:{queue}"),
         Action::PushVlan(eth_type) => write!(out, "push_vlan:{eth_type:#06x}"),

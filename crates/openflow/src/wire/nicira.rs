@@ -24,7 +24,11 @@ const LEARN: u16 = 16;
 const CONJUNCTION: u16 = 34;
 const CT: u16 = 35;
 const NAT: u16 = 36;
+const CONTROLLER2: u16 = 37;
 const CT_CLEAR: u16 = 43;
+
+/// `NXAC2PT_METER_ID`.
+const METER_ID: u16 = 5;
 
 const CT_COMMIT: u16 = 1;
 const CT_FORCE: u16 = 2;
@@ -121,6 +125,14 @@ pub(super) fn write_body(out: &mut Writer, action: &Action) -> Result<(), Error>
             oxm::write_reference(out, into.field);
             out.zeros(4);
             ports.iter().for_each(|port| out.u16(*port));
+        }
+        Action::ControllerMetered(meter) => {
+            out.u16(CONTROLLER2);
+            out.zeros(6);
+            out.tlv8("property", METER_ID, |out| {
+                out.u32(*meter);
+                Ok(())
+            })?;
         }
         Action::CtClear => out.u16(CT_CLEAR),
         Action::Ct(ct) => write_ct(out, ct)?,
@@ -249,6 +261,15 @@ pub(super) fn read_body(mut body: Reader<'_>, depth: u8) -> Result<Action, Error
         }
         BUNDLE_LOAD => read_bundle(body)?,
         CT if depth < action::MAX_DEPTH => read_ct(body, depth)?,
+        CONTROLLER2 => {
+            body.skip(6)?;
+            let (kind, mut property) = body.tlv("property")?;
+            // All others mean what nobody here asks for.
+            if kind != METER_ID || !body.is_empty() {
+                return body.error("controller with other properties than a meter");
+            }
+            Action::ControllerMetered(property.u32()?)
+        }
         CT_CLEAR => Action::CtClear,
         other => return body.unknown(other),
     })
