@@ -1,7 +1,7 @@
 //! Logs of security groups: flows that send a copy of what is accepted or refused to the agent, which writes it down.
 //!
 //! ```text
-//! 73  108 from the port, first packet of a connection that its groups let out   log (reg11 bit 0), 73 again
+//! 73  108 from the port, first packet (all until the first answer) of a connection that its groups let out   log (reg11 bit 0), 73 again
 //!     109 likewise, by a rule of the group that the log is about
 //! 92    5 to the port, first packet of a connection that its groups let in      log (reg11 bit 1), 92 again
 //!       6 likewise, by a rule of the group that the log is about
