@@ -69,7 +69,8 @@ impl Agenda {
             | RowChange::Trunk(..)
             | RowChange::TapService(..)
             | RowChange::TapMirror(..)
-            | RowChange::LocalIp(..) => {}
+            | RowChange::LocalIp(..)
+            | RowChange::Log(..) => {}
         }
     }
 
