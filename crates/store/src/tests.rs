@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use crate::session::Session;
 use crate::testing::TestDatabase;
 use crate::{Change, Changes, Migration, Operation, Options, Store, StoreError, Tx, Value, params};
 
@@ -499,8 +500,7 @@ async fn what_goes_wrong_on_the_caller_s_thread_costs_nobody_else() {
 fn revisions_go_on_over_the_change_of_their_table_and_are_never_given_twice() {
     let database = TestDatabase::file();
     {
-        let session = crate::sqlite::Sqlite::open_writer(database.place().as_ref()).unwrap();
-        use crate::session::Session;
+        let session = crate::sqlite::Sqlite::open_writer(database.place()).unwrap();
         session.script(crate::migration::BOOTSTRAP).unwrap();
         let tx = Tx::new(&session);
         let old = [crate::change_log::MIGRATION, crate::tally::MIGRATION];
