@@ -42,6 +42,12 @@ impl Changed {
     pub fn any(self) -> bool {
         self.links || self.filters
     }
+
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { links: self.links || other.links, filters: self.filters || other.filters }
+    }
 }
 
 /// Ears in one namespace: sockets of netlink, which are read from as datagram sockets of any kind are.

@@ -42,6 +42,8 @@ const AUDITED_AT_ONCE: usize = 16;
 const EVERYTHING: Changed = Changed { links: true, filters: true };
 /// While many rooms are being made, the news is told together: each time it is told, the switch looks at the whole host.
 const GATHER: Duration = Duration::from_millis(100);
+/// How often a room is looked at again because something was heard while a look mended it: its own work, or others'.
+const AGAIN_AT_MOST: u8 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -90,6 +92,8 @@ struct Slot {
     busy: bool,
     /// What may have been changed by others.
     audit: Changed,
+    /// Looks in a row that were begun because of what was heard during the one before.
+    again: u8,
     backoff: Backoff,
     retry_at: Option<Instant>,
 }
@@ -100,6 +104,8 @@ struct Ended {
     plan: Arc<RoomPlan>,
     room: Option<Room>,
     outcome: Outcome,
+    /// What was heard while what others had changed was mended.
+    heard: Changed,
 }
 
 struct Rooms {
@@ -236,6 +242,7 @@ impl Rooms {
                     room: None,
                     busy: false,
                     audit: Changed::default(),
+                    again: 0,
                     backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
                     retry_at: None,
                 };
@@ -268,10 +275,17 @@ impl Rooms {
             slot.busy = true;
             slot.retry_at = None;
             let first = slot.tried.is_none().then_some(EVERYTHING);
-            let audit = first.unwrap_or(std::mem::take(&mut slot.audit));
+            let doubt = std::mem::take(&mut slot.audit);
+            let audit = first.unwrap_or(doubt);
             let (name, plan, room) = (name.clone(), slot.plan.clone(), slot.room.take());
             let (metadata, tell) = (self.metadata.clone(), self.tell.clone());
-            let task = self.tasks.spawn(look(name.clone(), metadata, plan, room, audit, tell));
+            let looked = look(name.clone(), metadata, plan, room, audit, tell);
+            // A room that is made for the first time hears of nothing but its making.
+            let mends = first.is_none() && audit.any();
+            let task = self.tasks.spawn(async move {
+                let ended = looked.await;
+                if mends { ended } else { Ended { heard: Changed::default(), ..ended } }
+            });
             self.at_work.insert(task.id(), name);
         }
     }
@@ -288,6 +302,10 @@ impl Rooms {
             slot.retry_at = Arc::ptr_eq(&slot.plan, &ended.plan).then(|| Instant::now() + wait);
         } else {
             slot.backoff.reset();
+        }
+        slot.again = if ended.heard.any() && slot.again < AGAIN_AT_MOST { slot.again + 1 } else { 0 };
+        if slot.again > 0 {
+            slot.audit = slot.audit.and(ended.heard);
         }
         slot.tried = Some((ended.plan.clone(), ended.outcome));
         // What was planned meanwhile may be leases and the like only.
@@ -339,8 +357,7 @@ impl Rooms {
     fn distrust(&mut self, name: &str, changed: Changed) {
         if let Some(slot) = self.slots.get_mut(name) {
             tracing::debug!(namespace = name, ?changed, "changed by others, or so it seems");
-            slot.audit =
-                Changed { links: slot.audit.links || changed.links, filters: slot.audit.filters || changed.filters };
+            slot.audit = slot.audit.and(changed);
         }
     }
 
@@ -491,12 +508,12 @@ async fn look(
             if audit.any() {
                 room.distrust(audit);
             }
-            let outcome = room.realise(&plan).await;
-            Ended { name, plan, room: Some(room), outcome }
+            let (outcome, heard) = room.realise(&plan).await;
+            Ended { name, plan, room: Some(room), outcome, heard }
         }
         Err(error) => {
             let outcome = Outcome { error: Some(said(&error)), ..Outcome::default() };
-            Ended { name, plan, room: None, outcome }
+            Ended { name, plan, room: None, outcome, heard: Changed::default() }
         }
     }
 }

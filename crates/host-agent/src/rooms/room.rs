@@ -154,15 +154,14 @@ impl Room {
         self.device_sysctls.clear();
     }
 
-    /// Makes it so, as far as it can be.
-    pub(super) async fn realise(&mut self, plan: &RoomPlan) -> Outcome {
+    /// Makes it so, as far as it can be. Also what was changed there meanwhile, by this or by others.
+    pub(super) async fn realise(&mut self, plan: &RoomPlan) -> (Outcome, Changed) {
         let mut outcome = Outcome::default();
         self.ears.iter().for_each(Ears::ignore);
         if let Err(error) = self.realise_all(plan, &mut outcome).await {
             outcome.error = Some(said(&error));
         }
-        self.ears.iter().for_each(Ears::listen);
-        outcome
+        (outcome, self.ears.as_ref().map(Ears::listen).unwrap_or_default())
     }
 
     async fn realise_all(&mut self, plan: &RoomPlan, outcome: &mut Outcome) -> Result<(), AgentError> {
