@@ -175,7 +175,7 @@ fn add_log(host: &mut Host, number: u8) {
     let log = host_view::Log {
         project: format!("p{}", number % 2),
         event: [Accept, Drop, All][usize::from(number / 3) % 3],
-        group: (number % 2 == 0).then(|| id(&format!("9{}", number % 3))),
+        group: number.is_multiple_of(2).then(|| id(&format!("9{}", number % 3))),
         ports: ports.map(|(_, id)| *id).collect(),
     };
     host.view.logs.insert(uuid::Uuid::from_u128(number.into()), log);
