@@ -1,6 +1,5 @@
 //! When a flow is there: asked of the switch again and again by a match that names it, over one connection that stays open, so
-//! that the asking costs the switch as little as it can. (A flow monitor would tell by itself, but is told nothing of what comes in
-//! bundles.)
+//! that the asking costs the switch as little as it can. (A flow monitor would tell by itself, but has the switch tell of every flow.)
 
 use super::hosts::{Bench, HERE, processes};
 use super::{cannot, unexpected};

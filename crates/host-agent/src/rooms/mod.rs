@@ -104,7 +104,7 @@ struct Ended {
     plan: Arc<RoomPlan>,
     room: Option<Room>,
     outcome: Outcome,
-    /// What was heard while what others had changed was mended.
+    /// What was heard meanwhile, but for the first look.
     heard: Changed,
 }
 
@@ -281,7 +281,7 @@ impl Rooms {
             let (metadata, tell) = (self.metadata.clone(), self.tell.clone());
             let looked = look(name.clone(), metadata, plan, room, audit, tell);
             // A room that is made for the first time hears of nothing but its making.
-            let mends = first.is_none() && audit.any();
+            let mends = first.is_none();
             let task = self.tasks.spawn(async move {
                 let ended = looked.await;
                 if mends { ended } else { Ended { heard: Changed::default(), ..ended } }
