@@ -7,7 +7,7 @@
 mod common;
 
 use common::view::{Net, add_network, add_port, id, ip, mac};
-use common::{Host, Instance, on_a_host};
+use common::{Host, Instance, on_a_host, until};
 use host_drivers::Place;
 use host_view::{Direction, EtherType, HostView, Remote, RuleMatch, SecurityGroup, SecurityGroupRule, Segment};
 use net_types::{PortId, PortRange, SecurityGroupId, SecurityGroupRuleId};
@@ -86,16 +86,6 @@ fn tracked(host: &Host, port: u16) -> usize {
     let text = host.switch.appctl(&["dpctl/dump-conntrack"]).unwrap();
     let original = |line: &str| line.split("reply=").next().unwrap_or("").contains(&format!("dport={port})"));
     text.lines().filter(|line| original(line)).count()
-}
-
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..400 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("never: {what}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 mod common;
 
 use common::view::{add_network, add_port, id, mac};
-use common::{Host, Instance, on_a_host};
+use common::{Host, Instance, on_a_host, until};
 use host_drivers::Place;
 use host_view::{
     Direction, EtherType, HostView, Log, LogEvent, Remote, RuleMatch, SecurityGroup, SecurityGroupRule, Segment,
@@ -47,16 +47,6 @@ fn socket(instance: &Instance, address: &'static str) -> UdpSocket {
 
 fn lines(file: &Path) -> Vec<String> {
     std::fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect()
-}
-
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..400 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("never: {what}");
 }
 
 fn put(host: &Host, number: u128, event: LogEvent, group: Option<SecurityGroupId>, port: PortId) {

@@ -2,7 +2,7 @@
 
 use crate::tests::{ALL, Host, World, eventually};
 use host_view::{AgentRole, L3Mode};
-use net_types::{NetworkId, PortId, RouterId, SubnetId};
+use net_types::{NetworkId, RouterId, SubnetId};
 use network_model::router::InterfaceRequest;
 use network_store::router::{self, GatewayInfo, RouterCreate};
 use network_store::{NetworkError, l3_agent, port};
@@ -62,14 +62,6 @@ impl World {
             Ok(id)
         })
         .await
-    }
-
-    async fn bind(&self, port: PortId, host: &'static str) {
-        self.work(move |work| {
-            let binding_host = Some(Some(host.to_owned()));
-            port::update(work, port, port::PortUpdate { binding_host, ..port::PortUpdate::default() })
-        })
-        .await;
     }
 
     fn snat_addresses(&self, router: RouterId) -> Vec<(String, IpAddr)> {

@@ -4,16 +4,7 @@ use crate::tests::{Host, World, eventually};
 use host_view::{AgentRole, LocalIpMode};
 use net_types::PortId;
 use network_store::local_ip::{self, AssociationCreate, LocalIpCreate};
-use network_store::port::{self, PortCreate, PortUpdate};
-
-async fn bind(world: &World, id: PortId, host: &str) {
-    let binding_host = Some(Some(host.to_owned()));
-    world
-        .work(move |work| {
-            port::update(work, id, PortUpdate { binding_host: binding_host.clone(), ..PortUpdate::default() })
-        })
-        .await;
-}
+use network_store::port::{self, PortCreate};
 
 #[tokio::test]
 async fn a_local_ip_is_where_its_ports_are() {
@@ -45,8 +36,8 @@ async fn a_local_ip_is_where_its_ports_are() {
             Ok((ports, local_ip, [associate(ports[0])?, associate(ports[1])?]))
         })
         .await;
-    bind(&world, ports[0], "c1").await;
-    bind(&world, ports[1], "c2").await;
+    world.bind(ports[0], "c1").await;
+    world.bind(ports[1], "c2").await;
     for (host, port) in [(&mut first, ports[0]), (&mut second, ports[1])] {
         eventually("each host knows its own port", || {
             host.watch();
@@ -58,7 +49,7 @@ async fn a_local_ip_is_where_its_ports_are() {
         })
         .await;
     }
-    bind(&world, ports[0], "c2").await;
+    world.bind(ports[0], "c2").await;
     eventually("it goes with its port", || {
         first.watch();
         second.watch();

@@ -3,20 +3,11 @@
 use crate::tests::{Host, World, eventually};
 use host_view::{AgentRole, TapDirection, TapMirrorKind};
 use net_types::PortId;
-use network_store::port::{self, PortCreate, PortUpdate};
+use network_store::port::{self, PortCreate};
 use network_store::tap::{self, TapFlowCreate, TapServiceCreate};
 use network_store::tap_mirror::{self, TapMirrorCreate};
 use serde_json::json;
 use uuid::Uuid;
-
-async fn bind(world: &World, id: PortId, host: &str) {
-    let binding_host = Some(Some(host.to_owned()));
-    world
-        .work(move |work| {
-            port::update(work, id, PortUpdate { binding_host: binding_host.clone(), ..PortUpdate::default() })
-        })
-        .await;
-}
 
 fn flow(service: Uuid, source: PortId, direction: &str) -> TapFlowCreate {
     TapFlowCreate {
@@ -50,8 +41,8 @@ async fn both_ends_of_a_mirror_are_told() {
             Ok((monitor, source, tap::create_service(work, &request)?))
         })
         .await;
-    bind(&world, monitor, "c1").await;
-    bind(&world, source, "c2").await;
+    world.bind(monitor, "c1").await;
+    world.bind(source, "c2").await;
     let entered = world.work(move |work| tap::create_flow(work, &flow(service, source, "IN"))).await;
     eventually("the host of the service knows from where copies come", || {
         first.watch();
@@ -78,7 +69,7 @@ async fn both_ends_of_a_mirror_are_told() {
     .await;
 
     // The service moves to the source's host.
-    bind(&world, monitor, "c2").await;
+    world.bind(monitor, "c2").await;
     eventually("one host is both ends", || {
         first.watch();
         second.watch();
@@ -146,7 +137,7 @@ async fn a_tap_mirror_is_where_its_port_is() {
             Ok((source, tap_mirror::create(work, &request)?))
         })
         .await;
-    bind(&world, source, "c1").await;
+    world.bind(source, "c1").await;
     eventually("its host is told", || {
         host.watch();
         host.view.tap_mirrors.get(&mirror).is_some_and(|mirror| {

@@ -8,7 +8,7 @@ use host_view::{
 use net_types::{NetworkId, NetworkType, PortId, SecurityGroupId};
 use network_store::network::{self, NetworkCreate};
 use network_store::port::bindings::{self, BindingCreate};
-use network_store::port::{self, PortCreate};
+use network_store::port::{self, PortCreate, PortUpdate};
 use network_store::subnet::{self, SubnetCreate};
 use network_store::{NetworkConfig, NetworkError, NetworkOptions, Work, address_group, security_group_rule};
 use serde_json::{Map, json};
@@ -174,6 +174,15 @@ impl World {
             port::create(work, request)
         })
         .await
+    }
+
+    /// Binds a port to another host.
+    pub async fn bind(&self, port: PortId, host: &'static str) {
+        self.work(move |work| {
+            let binding_host = Some(Some(host.to_owned()));
+            port::update(work, port, PortUpdate { binding_host, ..PortUpdate::default() })
+        })
+        .await;
     }
 
     pub fn status(&self, id: PortId) -> String {

@@ -199,7 +199,7 @@ impl Store {
     }
 
     /// Has it run: at once on this thread, if it may be `here` and nobody else writes.
-    fn submit<T, E, F, R>(&self, work: F, reply: R, here: bool) -> Result<(), E>
+    pub(crate) fn submit<T, E, F, R>(&self, work: F, reply: R, here: bool) -> Result<(), E>
     where
         F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,

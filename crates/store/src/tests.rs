@@ -474,6 +474,27 @@ async fn a_thread_that_may_wait_writes_itself_while_nobody_else_does() {
     assert_eq!(*store.revision_watch().borrow(), 4);
 }
 
+#[test]
+fn who_was_answered_finds_the_connection_free() {
+    let (_database, store) = open_that_may_wait();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let again = store.clone();
+    let reply = move |first: Result<u64, StoreError>| {
+        let ran = Arc::new(AtomicBool::new(false));
+        let running = Arc::clone(&ran);
+        let second = move |_: &Tx<'_>| {
+            running.store(true, Ordering::SeqCst);
+            Ok::<_, StoreError>(())
+        };
+        again.submit(second, drop, true).unwrap();
+        sender.send((first, ran.load(Ordering::SeqCst))).unwrap();
+    };
+    store.submit(|tx| insert(tx, 1, "a"), reply, false).unwrap();
+    let (first, at_once) = receiver.recv().unwrap();
+    assert_eq!(first.unwrap(), 1);
+    assert!(at_once, "the writer's thread answered and went on writing");
+}
+
 #[tokio::test]
 async fn what_goes_wrong_on_the_caller_s_thread_costs_nobody_else() {
     let (_database, store) = open_that_may_wait();

@@ -175,7 +175,10 @@ impl Writer {
             let session = self.lock();
             let mut group: Vec<_> = queue.counted(Some(first)).into_iter().collect();
             let outcome = self.transaction(&**session, &mut group, Some(queue));
-            self.settle(&**session, group, outcome, 1);
+            let settled = self.settle(&**session, group, outcome, 1);
+            // Who is answered may write again at once, and finds the connection free.
+            drop(session);
+            settled.into_iter().for_each(Unit::answer);
         }
     }
 
@@ -191,7 +194,9 @@ impl Writer {
         };
         let mut group = vec![unit];
         let outcome = self.transaction(&**session, &mut group, None);
-        self.settle(&**session, group, outcome, 1);
+        let settled = self.settle(&**session, group, outcome, 1);
+        drop(session);
+        settled.into_iter().for_each(Unit::answer);
         None
     }
 
@@ -200,14 +205,15 @@ impl Writer {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers a group that was committed; takes one that was not apart.
+    /// Gives back a group that was committed or is lost, ready to be answered; takes one that was not committed apart, and
+    /// answers each unit of that as soon as it knows.
     fn settle(
         &self,
         session: &dyn Session,
         mut group: Vec<Box<dyn Unit>>,
         outcome: Result<Option<u64>, StoreError>,
         attempt: u32,
-    ) {
+    ) -> Vec<Box<dyn Unit>> {
         match outcome {
             Ok(newest) => {
                 self.counters.commits.fetch_add(1, Ordering::Relaxed);
@@ -215,37 +221,38 @@ impl Writer {
                 if let Some(newest) = newest {
                     self.revision.publish(newest);
                 }
-                group.into_iter().for_each(Unit::answer);
+                group
             }
             // It may be kept: not to be repeated.
             Err(StoreError::Unknown { source }) => {
                 tracing::error!(error = &*source as &dyn std::error::Error, units = group.len(), "writes are in doubt");
                 let why = source.to_string();
-                for mut unit in group {
+                for unit in &mut group {
                     unit.fail(StoreError::Unknown { source: why.clone().into() });
-                    unit.answer();
                 }
+                group
             }
             Err(error) if group.len() == 1 && error.is_retryable() && attempt < ATTEMPTS => {
                 tracing::debug!(%error, attempt, "running a unit of work again");
                 thread::sleep(PAUSE * 2_u32.pow(attempt - 1));
                 let outcome = self.transaction(session, &mut group, None);
-                self.settle(session, group, outcome, attempt + 1);
+                self.settle(session, group, outcome, attempt + 1)
             }
             Err(error) if group.len() == 1 => {
                 tracing::warn!(%error, "a write was not committed");
-                if let Some(mut unit) = group.pop() {
+                if let Some(unit) = group.first_mut() {
                     unit.fail(error);
-                    unit.answer();
                 }
+                group
             }
             Err(error) => {
                 tracing::warn!(%error, units = group.len(), "a group of writes was not committed; running each alone");
                 for unit in group {
                     let mut alone = vec![unit];
                     let outcome = self.transaction(session, &mut alone, None);
-                    self.settle(session, alone, outcome, 1);
+                    self.settle(session, alone, outcome, 1).into_iter().for_each(Unit::answer);
                 }
+                Vec::new()
             }
         }
     }

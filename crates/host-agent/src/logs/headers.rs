@@ -1,31 +1,9 @@
-//! The headers of a packet in one line, and the time of day. Whatever the octets, there is a text, and never a panic.
+//! The headers of a packet in one line. Whatever the octets, there is a text, and never a panic.
 
 use net_types::MacAddr;
 use openflow::{eth_type, ip_proto};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// A time as ISO 8601 in UTC, to the millisecond.
-pub(super) struct Utc(pub SystemTime);
-
-impl fmt::Display for Utc {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-        // Years that begin in March have their leap day at the end; eras of 400 years are alike.
-        let day = days + 719_468;
-        let (era, of_era) = (day / 146_097, day % 146_097);
-        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let month = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = era * 400 + year + u64::from(month <= 2);
-        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-        write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
-    }
-}
 
 /// The headers of an Ethernet frame.
 pub(super) struct Headers<'a>(pub &'a [u8]);
@@ -146,7 +124,6 @@ fn transport(fields: &mut Fields<'_>, protocol: u8, text: &mut String) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn octets(hex: &str) -> Vec<u8> {
         let digits: Vec<u8> =
@@ -200,15 +177,5 @@ mod tests {
             }
         }
         assert!(Headers(&whole[..30]).to_string().ends_with("(cut short)"));
-    }
-
-    #[test]
-    fn days_and_leap_years() {
-        let at = |seconds| Utc(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
-        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(at(951_782_399), "2000-02-28T23:59:59.000Z");
-        assert_eq!(at(951_782_400), "2000-02-29T00:00:00.000Z");
-        assert_eq!(at(1_709_251_199), "2024-02-29T23:59:59.000Z");
-        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00.000Z");
     }
 }

@@ -14,12 +14,13 @@ use crate::config::{NetworkLogSection, OvsSection};
 use crate::rooms::{Order, said};
 use host_drivers::packet_ins::PacketIns;
 use host_plan::{HostPlan, Logged};
+use jiff::Timestamp;
 use openflow::wire::PacketIn;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How long after a connection that was lost the next one is tried.
@@ -52,7 +53,7 @@ async fn follow(file: Option<&Path>, ovs: &OvsSection, orders: &mut Orders) -> R
                 let packet = packet?;
                 // What comes by a flow that is just going is nobody's any more.
                 let Some(logged) = meaning(&plan, packet.cookie) else { continue };
-                let line = line(SystemTime::now(), logged, &packet);
+                let line = line(Timestamp::now(), logged, &packet);
                 let Some(file) = file else {
                     tracing::info!(target: "network_log", "{line}");
                     continue;
@@ -83,15 +84,44 @@ async fn append(path: PathBuf, line: String) -> std::io::Result<()> {
     tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)?
 }
 
-fn line(at: SystemTime, logged: &Logged, packet: &PacketIn) -> String {
+fn line(at: Timestamp, logged: &Logged, packet: &PacketIn) -> String {
     let ids: Vec<String> = logged.logs.iter().map(|id| format!("'{id}'")).collect();
     format!(
-        "{} action={} project_id={} log_resource_ids=[{}] vm_port={} pkt={}",
-        headers::Utc(at),
+        "{at:.3} action={} project_id={} log_resource_ids=[{}] vm_port={} pkt={}",
         if logged.accepted { "ACCEPT" } else { "DROP" },
         logged.project,
         ids.join(", "),
         logged.port,
         headers::Headers(&packet.data)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use net_types::PortId;
+
+    #[test]
+    fn a_line_says_when_to_the_millisecond() {
+        let logged =
+            Logged { port: PortId(uuid::Uuid::nil()), accepted: false, project: "p".to_owned(), logs: [].into() };
+        let packet = PacketIn {
+            reason: 1,
+            table: 0,
+            cookie: 0,
+            metadata: openflow::Match::default(),
+            total_len: 0,
+            data: Vec::new(),
+        };
+        for (second, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199, "2024-02-29T23:59:59.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        ] {
+            let line = line(Timestamp::from_second(second).unwrap(), &logged, &packet);
+            assert!(line.starts_with(&format!("{text} action=DROP project_id=p ")), "{line}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use server::{FakeServer, SECRET};
 use std::future::Future;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -22,6 +23,17 @@ pub struct Host {
     pub switch: PrivateSwitch,
     pub server: FakeServer,
     folder: tempfile::TempDir,
+}
+
+/// Waits for what will be, for a generous time.
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..400 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never: {what}");
 }
 
 /// Runs a test on a host of its own. Needs root and Open vSwitch.
