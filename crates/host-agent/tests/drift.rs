@@ -100,6 +100,7 @@ impl Scene {
     }
 }
 
+const FLOWS: &str = "OFCTL --no-stats dump-flows BRIDGE/br-int.mgmt | sort";
 const ADDRESSES: &str = "ROUTER ip -o -4 addr | sort";
 const ROUTES: &str = "ROUTER ip route | sort";
 const FILTERS: &str = "ROUTER nft -s list table ip neutronium";
@@ -124,6 +125,15 @@ fn what_is_told_is_mended_without_a_timer() {
             ("rules", "ROUTER nft flush chain ip neutronium postrouting", FILTERS),
             ("elements of a map", "ROUTER nft flush map ip neutronium floating_to_fixed", FILTERS),
             ("forwarding", "ROUTER sysctl -qw net.ipv4.ip_forward=0", FORWARDING),
+            ("flows", "OFCTL del-flows BRIDGE/br-int.mgmt table=73", FLOWS),
+            ("all flows", "OFCTL del-flows BRIDGE/br-int.mgmt", FLOWS),
+            (
+                "a flow that claims to be ours",
+                "OFCTL add-flow BRIDGE/br-int.mgmt cookie=0x4e65757400000000,table=3,priority=3,actions=drop",
+                FLOWS,
+            ),
+            ("a flow that took the place of ours", "OFCTL add-flow BRIDGE/br-int.mgmt priority=0,actions=drop", FLOWS),
+            ("actions", "OFCTL mod-flows BRIDGE/br-int.mgmt table=94,actions=drop", FLOWS),
             ("a port", "VSCTL del-port br-int INNER", "VSCTL list-ports br-int | sort"),
             ("a VLAN", "VSCTL clear port TAP tag", "VSCTL get port TAP tag"),
             ("a tunnel", "VSCTL del-port vxlan-c000020c", "VSCTL list-ports br-tun | sort"),
@@ -145,15 +155,7 @@ fn what_is_told_is_mended_without_a_timer() {
 fn what_nobody_tells_is_found_in_time() {
     on_a_host(|host| async move {
         let scene = Scene::build(&host, 1).await;
-        let flows = "OFCTL --no-stats dump-flows BRIDGE/br-int.mgmt | sort";
         for (what, harm, look) in [
-            ("a flow", "OFCTL del-flows BRIDGE/br-int.mgmt table=73", flows),
-            (
-                "a flow that claims to be ours",
-                "OFCTL add-flow BRIDGE/br-int.mgmt cookie=0x4e65757400000000,table=3,priority=3,actions=drop",
-                flows,
-            ),
-            ("actions", "OFCTL mod-flows BRIDGE/br-int.mgmt table=94,actions=drop", flows),
             (
                 "a parameter",
                 "ROUTER sysctl -qw net.ipv4.conf.all.arp_ignore=0",

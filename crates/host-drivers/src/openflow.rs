@@ -1,17 +1,18 @@
-//! A connection to one bridge's `.mgmt` socket: read its flows, change them all or not at all, notice when it goes.
+//! A connection to one bridge's `.mgmt` socket: read its flows, change them all or not at all, hear when others change them,
+//! notice when it goes.
 //!
 //! The protocol is the crate `openflow`'s; here are the socket and the order of things. One task reads: it answers echo
-//! requests at once and hands everything else to whoever waits. One request is under way at a time.
+//! requests at once, notes what is told unasked, and hands everything else to whoever waits. One request is under way at a time.
 
 use crate::DriverError;
 use ::openflow::wire::{
-    Body, Bundle, BundleStep, CtFlush, FlowMod, FlowStatsReply, FlowStatsRequest, Framer, Hello, Message, MeterMod,
-    Refusal,
+    Body, Bundle, BundleStep, CtFlush, FlowMod, FlowMonitorRequest, FlowStatsReply, FlowStatsRequest, Framer, Hello,
+    Message, MeterMod, Refusal,
 };
-use ::openflow::{Flow, FlowDiff, Meter};
+use ::openflow::{CookieOwner, Flow, FlowDiff, Meter};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -31,6 +32,10 @@ pub struct OpenFlow {
     writer: Arc<Mutex<OwnedWriteHalf>>,
     messages: mpsc::UnboundedReceiver<Message>,
     closed: watch::Receiver<bool>,
+    /// Whose flows are watched.
+    watched: Arc<OnceLock<CookieOwner>>,
+    /// Changes by others so far.
+    changes: watch::Receiver<u64>,
     reader: JoinHandle<()>,
     next_xid: u32,
     next_bundle: u32,
@@ -51,9 +56,28 @@ impl OpenFlow {
         let writer = Arc::new(Mutex::new(write));
         let (sender, messages) = mpsc::unbounded_channel();
         let (closing, closed) = watch::channel(false);
-        let reader = tokio::spawn(read_all(bridge.to_owned(), read, Arc::clone(&writer), sender, closing));
-        let mut connection =
-            Self { bridge: bridge.to_owned(), writer, messages, closed, reader, next_xid: 1, next_bundle: 1 };
+        let watched = Arc::new(OnceLock::new());
+        let (changing, changes) = watch::channel(0);
+        let reading = Reading {
+            bridge: bridge.to_owned(),
+            writer: Arc::clone(&writer),
+            messages: sender,
+            closing,
+            watched: Arc::clone(&watched),
+            changing,
+        };
+        let reader = tokio::spawn(reading.run(read));
+        let mut connection = Self {
+            bridge: bridge.to_owned(),
+            writer,
+            messages,
+            closed,
+            watched,
+            changes,
+            reader,
+            next_xid: 1,
+            next_bundle: 1,
+        };
         connection
             .send(&Message::new(0, Body::Hello(Hello::openflow14())).encode().map_err(|e| connection.garbled(e))?)
             .await?;
@@ -71,6 +95,29 @@ impl OpenFlow {
     /// Becomes true when the connection is gone: the switch was restarted, or the bridge removed.
     pub fn closed(&self) -> watch::Receiver<bool> {
         self.closed.clone()
+    }
+
+    /// From now on, what somebody else does to flows of this owner, whom a connection has one of: the receiver changes soon after.
+    pub async fn watch_flows(&mut self, owner: CookieOwner) -> Result<watch::Receiver<u64>, DriverError> {
+        if self.watched.get_or_init(|| owner) != &owner {
+            return Err(self.refused("flows of somebody else are watched already".to_owned()));
+        }
+        let xid = self.take_xid(2);
+        let request = Message::new(xid, Body::FlowMonitorRequest(FlowMonitorRequest::all(xid)));
+        let mut octets = request.encode().map_err(|e| self.garbled(e))?;
+        let barrier = Message::new(xid.wrapping_add(1), Body::BarrierRequest);
+        octets.extend(barrier.encode().map_err(|e| self.garbled(e))?);
+        self.send(&octets).await?;
+        loop {
+            let message = self.receive().await?;
+            match message.body {
+                Body::Error(error) if message.xid == xid => {
+                    return Err(self.refused(format!("cannot watch flows: {error}")));
+                }
+                Body::BarrierReply if message.xid == xid.wrapping_add(1) => return Ok(self.changes.clone()),
+                _ => {}
+            }
+        }
     }
 
     /// Every flow of the bridge that can be read; one that cannot is somebody else's.
@@ -273,41 +320,61 @@ fn words(refusals: &[Refusal], mods: &[FlowMod]) -> String {
     if more > 0 { format!("{}; and {more} more", shown.join("; ")) } else { shown.join("; ") }
 }
 
-async fn read_all(
+/// What the reading task has.
+struct Reading {
     bridge: String,
-    mut read: OwnedReadHalf,
     writer: Arc<Mutex<OwnedWriteHalf>>,
     messages: mpsc::UnboundedSender<Message>,
     closing: watch::Sender<bool>,
-) {
-    let mut framer = Framer::default();
-    let mut chunk = vec![0; 64 * 1024];
-    'connection: while let Ok(count @ 1..) = read.read(&mut chunk).await {
-        framer.push(chunk.get(..count).unwrap_or_default());
-        loop {
-            let frame = match framer.next_frame() {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::warn!(bridge, %error, "the OpenFlow connection is out of step");
-                    break 'connection;
-                }
-            };
-            match frame.decode() {
-                Ok(Message { xid, body: Body::EchoRequest(octets) }) => {
-                    let Ok(reply) = Message::new(xid, Body::EchoReply(octets)).encode() else { continue };
-                    if writer.lock().await.write_all(&reply).await.is_err() {
+    watched: Arc<OnceLock<CookieOwner>>,
+    changing: watch::Sender<u64>,
+}
+
+impl Reading {
+    async fn run(self, mut read: OwnedReadHalf) {
+        let mut framer = Framer::default();
+        let mut chunk = vec![0; 64 * 1024];
+        'connection: while let Ok(count @ 1..) = read.read(&mut chunk).await {
+            framer.push(chunk.get(..count).unwrap_or_default());
+            loop {
+                let frame = match framer.next_frame() {
+                    Ok(Some(frame)) => frame,
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(bridge = self.bridge, %error, "the OpenFlow connection is out of step");
                         break 'connection;
                     }
-                }
-                Ok(message) => {
-                    if messages.send(message).is_err() {
-                        return;
+                };
+                match frame.decode() {
+                    Ok(message) => {
+                        if !self.take(message).await {
+                            break 'connection;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(bridge = self.bridge, xid = frame.xid(), %error, "an OpenFlow message cannot be read");
                     }
                 }
-                Err(error) => tracing::warn!(bridge, xid = frame.xid(), %error, "an OpenFlow message cannot be read"),
             }
         }
+        self.closing.send_replace(true);
     }
-    closing.send_replace(true);
+
+    /// Whether there may be more.
+    async fn take(&self, message: Message) -> bool {
+        match message.body {
+            Body::EchoRequest(octets) => {
+                let Ok(reply) = Message::new(message.xid, Body::EchoReply(octets)).encode() else { return true };
+                self.writer.lock().await.write_all(&reply).await.is_ok()
+            }
+            Body::FlowMonitorReply(told) => {
+                let owner = self.watched.get();
+                if owner.is_some_and(|owner| told.updates.iter().any(|update| update.concerns(*owner))) {
+                    self.changing.send_modify(|count| *count += 1);
+                }
+                true
+            }
+            _ => self.messages.send(message).is_ok(),
+        }
+    }
 }

@@ -26,18 +26,18 @@ struct Kind {
 }
 
 impl Kind {
-    /// Does it once; `flow` is a match that is there (or is not) when it is done.
+    /// Does it once; a flow of the match `flow` comes (or goes) with it.
     fn once(
         &mut self,
         bench: &mut Bench<'_>,
-        watch: &mut Watch,
         flow: (&str, bool),
         act: impl FnOnce(&mut Bench<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let (flows_before, before) = (flows(bench)?, costs(bench)?);
+        let watch = Watch::of(bench, flow.0)?;
         let start = Instant::now();
         act(bench)?;
-        self.seconds += watch.until(start, flow.0, flow.1)?;
+        self.seconds += watch.until(start, flow.1)?;
         std::thread::sleep(REST);
         let after = costs(bench)?;
         self.flows += flows(bench)? as f64 - flows_before as f64;
@@ -62,7 +62,6 @@ pub fn run(bench: &mut Bench<'_>, members: usize) -> Result<Table, Failure> {
         "rule for any source removed",
     ]
     .map(|name| (name, Kind::default()));
-    let mut watch = Watch::open(bench)?;
     for turn in 0..TURNS {
         let [(_, any), (_, first), (_, second), (_, member), (_, less), (_, no_second), (_, no_first), (_, no_any)] =
             &mut kinds;
@@ -75,7 +74,7 @@ pub fn run(bench: &mut Bench<'_>, members: usize) -> Result<Table, Failure> {
                 rule["remote_group_id"] = Value::from(bench.group.as_str());
             }
             let flow = format!("table=82,tcp,tp_dst={port}");
-            kind.once(bench, &mut watch, (&flow, true), |bench| {
+            kind.once(bench, (&flow, true), |bench| {
                 let rule = bench.admin.make("/v2.0/security-group-rules", "security_group_rule", &rule)?;
                 rules.push((format!("/v2.0/security-group-rules/{}", text(&rule, "id")?), flow.clone()));
                 Ok(())
@@ -84,22 +83,22 @@ pub fn run(bench: &mut Bench<'_>, members: usize) -> Result<Table, Failure> {
         let mut there = bench.instance();
         let body = bench.port_body(&there, THERE);
         let flow = format!("table=82,ip,nw_src={}", there.address);
-        member.once(bench, &mut watch, (&flow, true), |bench| {
+        member.once(bench, (&flow, true), |bench| {
             there.port = text(&bench.admin.make("/v2.0/ports", "port", &body)?, "id")?.to_owned();
             Ok(())
         })?;
         rules.push((format!("/v2.0/ports/{}", there.port), flow));
         for kind in [less, no_second, no_first, no_any] {
             let (path, flow) = rules.pop().ok_or_else(|| unexpected("rules", "fewer were made than are removed"))?;
-            kind.once(bench, &mut watch, (&flow, false), |bench| bench.admin.ask("DELETE", &path, None).map(|_| ()))?;
+            kind.once(bench, (&flow, false), |bench| bench.admin.ask("DELETE", &path, None).map(|_| ()))?;
         }
     }
     let mut table = Table::new(
         &format!("A change of a group of {members} members on one host"),
         &format!(
-            "Means of {TURNS} turns: flows of br-int that came (went), milliseconds from the request until the switch has \
-             (has no longer) a flow of it, asked every few milliseconds, and processor time of the server, the agent and the \
-             switch until half a second after that, the asking included."
+            "Means of {TURNS} turns: flows of br-int that came (went), milliseconds from the request until the switch \
+             tells that a flow of it has come (gone), and processor time of the server, the agent and the switch until half a \
+             second after that."
         ),
         &["change", "flows", "ms", "agent cpu ms", "ovs-vswitchd cpu ms", "server cpu ms"],
     );

@@ -1,82 +1,83 @@
-//! When a flow is there: asked of the switch again and again by a match that names it, over one connection that stays open, so
-//! that the asking costs the switch as little as it can. (A flow monitor would tell by itself, but has the switch tell of every flow.)
+//! When a flow comes or goes: the switch tells by itself (a flow monitor of that one match), so that nobody has to ask, which
+//! would cost the switch more than what is measured.
 
 use super::hosts::{Bench, HERE, processes};
 use super::{cannot, unexpected};
 use crate::Failure;
 use openflow::Match;
-use openflow::wire::{Body, FlowStatsRequest, Framer, Hello, Message};
+use openflow::wire::{Body, FlowEvent, FlowMonitorRequest, FlowUpdate, Framer, Hello, Message};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// How long a change may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between an answer and the next question.
-const PAUSE: Duration = Duration::from_millis(2);
 
-/// A connection to br-int of the host that ports are plugged into.
+/// The transaction id, and number, of the one monitor of a connection.
+const MONITOR: u32 = 1;
+const BARRIER: u32 = 2;
+
+/// Open ears for a flow on br-int of the host that ports are plugged into.
 pub struct Watch {
+    flow: String,
     stream: UnixStream,
     framer: Framer,
-    last_xid: u32,
 }
 
 impl Watch {
-    /// Opens it.
-    pub fn open(bench: &Bench<'_>) -> Result<Self, Failure> {
+    /// Listens for a flow of this table and match (as `ovs-ofctl` writes them: `table=73,dl_dst=...`) from now on.
+    pub fn of(bench: &Bench<'_>, flow: &str) -> Result<Self, Failure> {
         let switch = processes(bench.lab)?.into_iter().find(|(node, name, _)| node == HERE && name == "ovs-vswitchd");
         let (.., pid) = switch.ok_or_else(|| unexpected("lab status", format!("no switch runs on {HERE}")))?;
         // Its files are in a mount namespace of its own.
         let socket = format!("/proc/{pid}/root/run/openvswitch/br-int.mgmt");
         let stream = UnixStream::connect(&socket).map_err(cannot(&socket))?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(cannot(&socket))?;
-        let mut watch = Self { stream, framer: Framer::default(), last_xid: 0 };
-        watch.send(Body::Hello(Hello::openflow14()))?;
-        match watch.receive()?.body {
-            Body::Hello(hello) if hello.speaks_openflow14() => Ok(watch),
-            other => Err(unexpected("br-int", format!("OpenFlow 1.4 is not spoken: {other:?}"))),
-        }
-    }
-
-    /// Seconds from `start` until there is a flow of this table and match (as `ovs-ofctl` writes them: `table=73,dl_dst=...`), or
-    /// none any more.
-    pub fn until(&mut self, start: Instant, flow: &str, there: bool) -> Result<f64, Failure> {
+        let mut watch = Self { flow: flow.to_owned(), stream, framer: Framer::default() };
         let request = request(flow).ok_or_else(|| unexpected("a flow's match", flow))?;
-        while self.has(&request)? != there {
-            if start.elapsed() > PATIENCE {
-                return Err(unexpected(flow, "does not come, or does not go"));
-            }
-            std::thread::sleep(PAUSE);
-        }
-        Ok(start.elapsed().as_secs_f64())
-    }
-
-    fn has(&mut self, request: &FlowStatsRequest) -> Result<bool, Failure> {
-        self.send(Body::FlowStatsRequest(request.clone()))?;
-        let mut found = false;
+        watch.send(0, Body::Hello(Hello::openflow14()))?;
+        watch.send(MONITOR, Body::FlowMonitorRequest(request))?;
+        watch.send(BARRIER, Body::BarrierRequest)?;
         loop {
-            let message = self.receive()?;
-            match message.body {
-                Body::FlowStatsReply(part) if message.xid == self.last_xid => {
-                    found |= !part.flows.is_empty() || !part.unreadable.is_empty();
-                    if !part.more {
-                        return Ok(found);
-                    }
-                }
-                Body::EchoRequest(data) => self.answer(message.xid, Body::EchoReply(data))?,
-                Body::Error(error) => return Err(unexpected("br-int", error)),
-                _ => {}
+            match watch.receive()? {
+                Message { xid: BARRIER, body: Body::BarrierReply } => return Ok(watch),
+                message => watch.other(message)?,
             }
         }
     }
 
-    fn send(&mut self, body: Body) -> Result<(), Failure> {
-        self.last_xid += 1;
-        self.answer(self.last_xid, body)
+    /// Seconds from `start` until such a flow came, or went.
+    pub fn until(mut self, start: Instant, comes: bool) -> Result<f64, Failure> {
+        while start.elapsed() < PATIENCE {
+            let message = self.receive()?;
+            let at = start.elapsed().as_secs_f64();
+            let Body::FlowMonitorReply(told) = message.body else {
+                self.other(message)?;
+                continue;
+            };
+            let is_it = |update: &FlowUpdate| match update {
+                FlowUpdate::Flow { event, .. } => (*event != FlowEvent::Removed) == comes,
+                _ => false,
+            };
+            if told.updates.iter().any(is_it) {
+                return Ok(at);
+            }
+        }
+        Err(unexpected(&self.flow, "does not come, or does not go"))
     }
 
-    fn answer(&mut self, xid: u32, body: Body) -> Result<(), Failure> {
+    fn other(&mut self, message: Message) -> Result<(), Failure> {
+        match message.body {
+            Body::Hello(hello) if !hello.speaks_openflow14() => {
+                Err(unexpected("br-int", "does not speak OpenFlow 1.4"))
+            }
+            Body::Error(error) => Err(unexpected("br-int", error)),
+            Body::EchoRequest(data) => self.send(message.xid, Body::EchoReply(data)),
+            _ => Ok(()),
+        }
+    }
+
+    fn send(&mut self, xid: u32, body: Body) -> Result<(), Failure> {
         let octets = Message::new(xid, body).encode().map_err(|error| unexpected("a question to br-int", error))?;
         self.stream.write_all(&octets).map_err(cannot("ask br-int"))
     }
@@ -97,10 +98,9 @@ impl Watch {
     }
 }
 
-fn request(flow: &str) -> Option<FlowStatsRequest> {
+fn request(flow: &str) -> Option<FlowMonitorRequest> {
     let (table, matches) = flow.strip_prefix("table=")?.split_once(',')?;
-    let (table, matches) = (table.parse().ok()?, matches.parse::<Match>().ok()?);
-    Some(FlowStatsRequest { matches, ..FlowStatsRequest::of_table(table) })
+    Some(FlowMonitorRequest { id: MONITOR, table: Some(table.parse().ok()?), matches: matches.parse::<Match>().ok()? })
 }
 
 /// How many flows br-int has there.

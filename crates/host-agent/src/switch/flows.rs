@@ -1,7 +1,8 @@
 //! The flows and meters of every bridge: what is installed is read once per connection and then known; only differences are written.
 //!
-//! A connection that ends (the switch was restarted, the bridge is gone) takes that knowledge with it: the next look reads
-//! again. A flow that the switch refuses does not keep the others of its bridge out.
+//! A connection that ends (the switch was restarted, the bridge is gone) takes that knowledge with it, and so does a change of
+//! our flows by somebody else, which the switch tells: the next look reads again. A flow that the switch refuses does not keep
+//! the others of its bridge out.
 
 use host_drivers::DriverError;
 use host_drivers::openflow::OpenFlow;
@@ -11,11 +12,16 @@ use openflow::{Flow, FlowDiff, Meter, MeterDiff, apply, apply_meters, diff, diff
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// Refused flows that are told one from another, before the rest is given up until the next attempt.
 const MOST_REFUSALS: usize = 8;
+
+/// What is done to flows by hand, or by a script, is seldom one change.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// A bridge that can be spoken to.
 struct Connected {
@@ -28,7 +34,9 @@ struct Connected {
     meters: BTreeMap<u32, Option<Meter>>,
     /// Number of the plan that is known to be installed.
     written: Option<u64>,
-    /// Tells the loop that the connection is gone.
+    /// Changes whenever somebody else has changed our flows; none with a switch that cannot tell.
+    changes: Option<watch::Receiver<u64>>,
+    /// Tells the loop of that, and that the connection is gone.
     watcher: JoinHandle<()>,
 }
 
@@ -53,13 +61,21 @@ pub(super) struct Written {
 pub(super) struct Bridges {
     rundir: PathBuf,
     connected: BTreeMap<String, Connected>,
-    /// Notified when a connection ends.
-    lost: Arc<Notify>,
+    signals: Signals,
+}
+
+/// What the loop is woken by.
+#[derive(Clone, Default)]
+pub(super) struct Signals {
+    /// A connection has ended.
+    pub lost: Arc<Notify>,
+    /// Somebody else has changed flows of ours.
+    pub drifted: Arc<Notify>,
 }
 
 impl Bridges {
-    pub(super) fn new(rundir: PathBuf, lost: Arc<Notify>) -> Self {
-        Self { rundir, connected: BTreeMap::new(), lost }
+    pub(super) fn new(rundir: PathBuf, signals: Signals) -> Self {
+        Self { rundir, connected: BTreeMap::new(), signals }
     }
 
     /// Makes the flows and meters of ours on a bridge exactly those of the plan of this number; without `has_meters` none
@@ -85,6 +101,10 @@ impl Bridges {
         number: u64,
     ) -> Result<Written, DriverError> {
         let connected = self.connect(bridge).await?;
+        if connected.has_drifted() {
+            tracing::info!(bridge, "flows were changed by others");
+            connected.reread().await?;
+        }
         if connected.written == Some(number) {
             return Ok(Written::default());
         }
@@ -108,17 +128,20 @@ impl Bridges {
         }
         if !self.connected.contains_key(bridge) {
             let mut connection = OpenFlow::connect(&self.rundir, bridge).await?;
+            // Before they are read, so that nothing falls between.
+            let changes = match connection.watch_flows(FLOW_OWNER).await {
+                Err(error @ DriverError::OpenFlowRefused { .. }) => {
+                    tracing::warn!(bridge, error = crate::rooms::said(&error), "flows are looked at in time only");
+                    None
+                }
+                watched => Some(watched?),
+            };
             let installed = connection.dump_flows().await?;
             let meters = connection.dump_meters().await?;
-            let (mut closed, lost) = (connection.closed(), self.lost.clone());
-            let watcher = tokio::spawn(async move {
-                // An error means that the reader is gone, which is the same.
-                let _ = closed.wait_for(|closed| *closed).await;
-                lost.notify_one();
-            });
+            let watcher = tokio::spawn(watch_over(connection.closed(), changes.clone(), self.signals.clone()));
             self.connected.insert(
                 bridge.to_owned(),
-                Connected { connection, installed, base: None, meters, written: None, watcher },
+                Connected { connection, installed, base: None, meters, written: None, changes, watcher },
             );
         }
         self.connected.get_mut(bridge).ok_or_else(|| DriverError::OpenFlowLost {
@@ -127,16 +150,16 @@ impl Bridges {
         })
     }
 
-    /// Reads what is really there; the next write mends what drifted.
-    pub(super) async fn reread(&mut self) {
+    /// Reads the meters that are really there, of which nobody tells, and with `flows` the flows; the next write mends what
+    /// drifted.
+    pub(super) async fn reread(&mut self, flows: bool) {
         let mut lost = vec![];
         for (name, connected) in &mut self.connected {
-            match connected.reread().await {
-                Ok(()) => {}
-                Err(error) => {
-                    tracing::debug!(bridge = name, error = crate::rooms::said(&error), "flows cannot be read");
-                    lost.push(name.clone());
-                }
+            let untold = connected.changes.is_none();
+            let read = if flows || untold { connected.reread().await } else { connected.reread_meters().await };
+            if let Err(error) = read {
+                tracing::debug!(bridge = name, error = crate::rooms::said(&error), "flows cannot be read");
+                lost.push(name.clone());
             }
         }
         for name in lost {
@@ -163,11 +186,23 @@ impl Connected {
         Ok(refused.into_values().collect())
     }
 
+    fn has_drifted(&self) -> bool {
+        self.changes.as_ref().is_some_and(|changes| changes.has_changed().unwrap_or(false))
+    }
+
     async fn reread(&mut self) -> Result<(), DriverError> {
+        self.changes.iter_mut().for_each(watch::Receiver::mark_unchanged);
         self.installed = self.connection.dump_flows().await?;
-        self.meters = self.connection.dump_meters().await?;
         self.base = None;
         self.written = None;
+        self.reread_meters().await
+    }
+
+    async fn reread_meters(&mut self) -> Result<(), DriverError> {
+        let meters = self.connection.dump_meters().await?;
+        if meters != self.meters {
+            (self.meters, self.written) = (meters, None);
+        }
         Ok(())
     }
 
@@ -228,6 +263,23 @@ impl Connected {
         }
         Ok(errors)
     }
+}
+
+/// Until the connection ends.
+async fn watch_over(mut closed: watch::Receiver<bool>, changes: Option<watch::Receiver<u64>>, signals: Signals) {
+    let drift = async {
+        let Some(mut changes) = changes else { return std::future::pending().await };
+        while changes.changed().await.is_ok() {
+            sleep(SETTLE).await;
+            signals.drifted.notify_one();
+        }
+    };
+    tokio::select! {
+        // An error means that the reader is gone, which is the same.
+        _ = closed.wait_for(|closed| *closed) => {}
+        () = drift => {}
+    }
+    signals.lost.notify_one();
 }
 
 fn flows_of<'a>(plan: &'a HostPlan, bridge: &str) -> &'a [Flow] {

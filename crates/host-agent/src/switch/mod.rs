@@ -4,7 +4,8 @@
 //! view ──────────────┐
 //! OVSDB ─────────────┤           state of the host     plan          ┌─▶ order for the rooms
 //! device ready ──────┼─▶ wake ──▶ (OVSDB's copy) ──▶ (host-plan) ──▶ ├─▶ OVSDB: what is missing, what is dead
-//! connection ended ──┤                 ▲                             ├─▶ flows: the difference
+//! connection ended,  ┤                 ▲                             ├─▶ flows: the difference
+//! flows drifted      │                 │                             │
 //! audit, retry ──────┘                 └── once more while OVSDB ────┼─▶ OVSDB: tags of ports that live, what must go
 //!                                          changes under it          ├─▶ endpoint, neighbours
 //!                                                                    ├─▶ connections that no rule allows (`sweep`)
@@ -30,7 +31,7 @@ use crate::known::KnownView;
 use crate::rooms::{Order, said};
 use database::{Devices, before_flows, broken_ports, desired, local_state, without_removals};
 use endpoint::EndpointKeeper;
-use flows::Bridges;
+use flows::{Bridges, Signals};
 use host_drivers::ovsdb::{Connection, Database};
 use host_plan::{Datapath, HostConfig, HostPlan, LocalState, plan, zones_of};
 use host_view::{HostView, PortState};
@@ -40,7 +41,7 @@ use sessions::Sessions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// How often the plan is made anew within one look because OVSDB answered to what was written.
@@ -49,6 +50,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How long a bridge may be away (the switch is being restarted) before anything else is said of the ports.
 const GRACE: Duration = Duration::from_secs(10);
+/// The switch tells of flows that others change; all the same, each so many audits all flows are read.
+const FLOWS_EVERY: u32 = 12;
 
 /// Runs for as long as it is polled.
 pub(crate) async fn run(
@@ -57,11 +60,11 @@ pub(crate) async fn run(
     orders: watch::Sender<Option<Arc<Order>>>,
     board: Arc<Board>,
 ) {
-    let lost = Arc::new(Notify::new());
+    let signals = Signals::default();
     let mut rooms = board.rooms.subscribe();
     let mut switch = Switch {
         host: config.host_config(),
-        bridges: Bridges::new(config.ovs.rundir.clone(), lost.clone()),
+        bridges: Bridges::new(config.ovs.rundir.clone(), signals.clone()),
         endpoint: EndpointKeeper::new(&config.ovs.rundir),
         orders,
         board,
@@ -80,6 +83,7 @@ pub(crate) async fn run(
     let mut database = Database::new(&config.ovs.db());
     let mut audit = tokio::time::interval(config.audit_interval());
     audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut audits = 0;
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     loop {
         let view = known.borrow_and_update().clone();
@@ -100,9 +104,11 @@ pub(crate) async fn run(
             changed = known.changed() => if changed.is_err() { return },
             () = ready_devices_change(&mut rooms, &ready) => {}
             () = something_new(&mut database, switch.looked.as_deref()) => {}
-            () = lost.notified() => switch.endpoint.forget(),
+            () = signals.lost.notified() => switch.endpoint.forget(),
+            () = signals.drifted.notified() => {}
             _ = audit.tick() => {
-                switch.bridges.reread().await;
+                audits = (audits + 1) % FLOWS_EVERY;
+                switch.bridges.reread(audits == 0).await;
                 switch.endpoint.audit().await;
             }
             () = async { match retry { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}

@@ -11,6 +11,7 @@ mod ct_flush;
 mod cursor;
 mod error;
 mod flow_mod;
+mod flow_monitor;
 mod flow_stats;
 mod framer;
 mod learn;
@@ -29,6 +30,7 @@ pub use bundle::{Bundle, BundleControl, BundleKind, BundleStep, Refusal};
 pub use ct_flush::{CtFlush, CtTuple};
 pub use error::ErrorMessage;
 pub use flow_mod::{FlowCommand, FlowMod};
+pub use flow_monitor::{FlowEvent, FlowMonitorRequest, FlowUpdate, FlowUpdates};
 pub use flow_stats::{FlowRemoved, FlowStats, FlowStatsReply, FlowStatsRequest, UnreadableFlow};
 pub use framer::{Frame, Framer};
 pub use meter::{MeterBand, MeterCommand, MeterMod};
@@ -70,6 +72,7 @@ const BUNDLE_ADD: u8 = 34;
 const MULTIPART_FLOW: u16 = 1;
 const MULTIPART_METER_CONFIG: u16 = 10;
 const MULTIPART_PORT_DESC: u16 = 13;
+const MULTIPART_FLOW_MONITOR: u16 = 16;
 
 const NXT_CT_FLUSH_ZONE: u32 = 29;
 const NXT_CT_FLUSH: u32 = 32;
@@ -114,6 +117,10 @@ pub enum Body {
     FlowStatsRequest(FlowStatsRequest),
     /// Some or all of the flows.
     FlowStatsReply(FlowStatsReply),
+    /// Tell of every change of flows.
+    FlowMonitorRequest(FlowMonitorRequest),
+    /// Changes of flows.
+    FlowMonitorReply(FlowUpdates),
     /// Which meters are there?
     MeterConfigRequest,
     /// Some or all of the meters.
@@ -205,6 +212,14 @@ fn write_message(out: &mut Writer, xid: u32, body: &Body) -> Result<(), Error> {
             write_multipart(out, MULTIPART_FLOW, reply.more);
             reply.write(out)?;
         }
+        Body::FlowMonitorRequest(request) => {
+            write_multipart(out, MULTIPART_FLOW_MONITOR, false);
+            request.write(out)?;
+        }
+        Body::FlowMonitorReply(updates) => {
+            write_multipart(out, MULTIPART_FLOW_MONITOR, updates.more);
+            updates.write(out)?;
+        }
         Body::MeterConfigRequest => {
             write_multipart(out, MULTIPART_METER_CONFIG, false);
             meter_config::write_request(out);
@@ -265,8 +280,12 @@ fn kind_of(body: &Body) -> u8 {
         Body::PortStatus(_) => PORT_STATUS,
         Body::PacketOut(_) => PACKET_OUT,
         Body::FlowMod(_) => FLOW_MOD,
-        Body::FlowStatsRequest(_) | Body::MeterConfigRequest | Body::PortDescRequest => MULTIPART_REQUEST,
-        Body::FlowStatsReply(_) | Body::MeterConfigReply(_) | Body::PortDescReply(_) => MULTIPART_REPLY,
+        Body::FlowStatsRequest(_) | Body::FlowMonitorRequest(_) | Body::MeterConfigRequest | Body::PortDescRequest => {
+            MULTIPART_REQUEST
+        }
+        Body::FlowStatsReply(_) | Body::FlowMonitorReply(_) | Body::MeterConfigReply(_) | Body::PortDescReply(_) => {
+            MULTIPART_REPLY
+        }
         Body::BarrierRequest => BARRIER_REQUEST,
         Body::BarrierReply => BARRIER_REPLY,
         Body::SetAsync(_) => SET_ASYNC,
@@ -324,6 +343,8 @@ fn read_multipart(kind: u8, mut input: Reader<'_>) -> Result<Body, Error> {
     Ok(match (kind, part) {
         (MULTIPART_REQUEST, MULTIPART_FLOW) => Body::FlowStatsRequest(FlowStatsRequest::read(input)?),
         (MULTIPART_REPLY, MULTIPART_FLOW) => Body::FlowStatsReply(FlowStatsReply::read(input, more)?),
+        (MULTIPART_REQUEST, MULTIPART_FLOW_MONITOR) => Body::FlowMonitorRequest(FlowMonitorRequest::read(input)?),
+        (MULTIPART_REPLY, MULTIPART_FLOW_MONITOR) => Body::FlowMonitorReply(FlowUpdates::read(input, more)?),
         (MULTIPART_REQUEST, MULTIPART_METER_CONFIG) => Body::MeterConfigRequest,
         (MULTIPART_REPLY, MULTIPART_METER_CONFIG) => Body::MeterConfigReply(MeterConfigReply::read(input, more)?),
         (MULTIPART_REQUEST, MULTIPART_PORT_DESC) => Body::PortDescRequest,

@@ -11,8 +11,8 @@ use net_types::MacAddr;
 use openflow::{
     Action, CookieOwner, Field, Flow, Learn, LearnSpec, LearnValue, Match, PortNo, SubField, text,
     wire::{
-        AsyncConfig, Body, BundleStep, CtFlush, FlowMod, MeterBand, MeterCommand, MeterMod, PacketOut, PortDescReply,
-        PortReason, SwitchConfig,
+        AsyncConfig, Body, BundleStep, CtFlush, FlowEvent, FlowMod, FlowMonitorRequest, FlowUpdate, Message, MeterBand,
+        MeterCommand, MeterMod, PacketOut, PortDescReply, PortReason, SwitchConfig,
     },
 };
 use proptest::strategy::{Strategy, ValueTree};
@@ -197,6 +197,67 @@ fn a_learned_flow_is_left_alone() {
     let learned = learned.matching(Match::new().dl_dst(source)).actions([Action::output(5u32)]);
     assert_eq!(connection.flows().0, sorted(vec![plan[0].clone(), learned]));
     assert!(connection.reach(&plan, owner).is_empty());
+}
+
+/// What is told until the barrier's answer, which comes after it.
+fn updates(connection: &mut Connection) -> Vec<FlowUpdate> {
+    let barrier = connection.send(Body::BarrierRequest);
+    let mut updates = vec![];
+    loop {
+        match connection.receive() {
+            Message { body: Body::FlowMonitorReply(told), .. } => updates.extend(told.updates),
+            Message { xid, body: Body::BarrierReply } if xid == barrier => return updates,
+            Message { body: Body::Error(error), .. } => panic!("{error:?}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn changes_of_flows_are_told_own_ones_by_their_request_alone() {
+    let switch = Switch::start("monitor");
+    let (mut connection, mut other) = (switch.connect(), switch.connect());
+    let owner = CookieOwner::new(0x4e << 56, 0xff << 56);
+    let flow = |table| Flow::table(table).priority(7).cookie(owner.value());
+    connection.checked(Body::FlowMonitorRequest(FlowMonitorRequest::all(1))).unwrap();
+    let arp = FlowMonitorRequest { id: 1, table: Some(3), matches: Match::new().arp() };
+    other.checked(Body::FlowMonitorRequest(arp)).unwrap();
+
+    // In a bundle, which is how flows are written. Only its sender can tell them from others'.
+    let plan = [flow(3), flow(3).priority(9).matching(Match::new().arp()), flow(4)];
+    connection.bundle(&plan.iter().cloned().map(FlowMod::add).collect::<Vec<_>>()).unwrap();
+    let own = updates(&mut connection);
+    assert!(own.iter().all(|update| matches!(update, FlowUpdate::Own(_))), "{own:?}");
+    assert!(!own.iter().any(|update| update.concerns(owner)));
+    let [FlowUpdate::Flow { event: FlowEvent::Added, table: 3, priority: 9, cookie, .. }] = updates(&mut other)[..]
+    else {
+        panic!("one flow of the table and match that were asked for")
+    };
+    assert_eq!(cookie, owner.value());
+
+    let told = |connection: &mut Connection| -> Vec<(FlowEvent, u8, bool)> {
+        let of = |update: FlowUpdate| match update {
+            FlowUpdate::Flow { event, table, .. } => (event, table, update.concerns(owner)),
+            other => panic!("{other:?}"),
+        };
+        updates(connection).into_iter().map(of).collect()
+    };
+    other.bundle(&[FlowMod::delete_strict(&flow(4))]).unwrap();
+    assert_eq!(told(&mut connection), [(FlowEvent::Removed, 4, true)]);
+    other.bundle(&[FlowMod::add(flow(3).cookie(5))]).unwrap();
+    assert_eq!(
+        told(&mut connection),
+        [(FlowEvent::Added, 3, true)],
+        "it may stand in the place of another one, as it does"
+    );
+    switch.ofctl("mod-flows", &["table=3,actions=NORMAL"]);
+    let modified = told(&mut connection);
+    assert!(
+        !modified.is_empty() && modified.iter().all(|told| *told == (FlowEvent::Modified, 3, true)),
+        "{modified:?}"
+    );
+    other.bundle(&[FlowMod::add(flow(6).hard_timeout(300)), FlowMod::delete_strict(&flow(3).cookie(5))]).unwrap();
+    assert_eq!(told(&mut connection), [(FlowEvent::Added, 6, false), (FlowEvent::Removed, 3, false)]);
 }
 
 fn ports(connection: &mut Connection) -> PortDescReply {
