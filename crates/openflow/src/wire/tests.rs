@@ -142,6 +142,31 @@ fn meters() {
     );
 }
 
+/// As `ovs-ofctl add-flow` sends `controller(meter_id=16384)`, alone and as logs have it: the very octets.
+#[test]
+fn metered_copies_to_the_controller() {
+    let copy = Action::ControllerMetered(0x4000);
+    exactly(
+        "050e005800000002000000000000000000000000000000000000000000000454ffffffffffffffffffffffff0000000000010004000000000004\
+         002000000000ffff00180000232000250000000000000005000800004000",
+        2,
+        FlowMod::add(Flow::table(0).priority(1108).actions([copy.clone()])),
+    );
+    let bit = crate::SubField::bits(crate::Field::Reg11, 1, 1);
+    let flow = Flow::table(92).priority(1107).matching(Match::new().reg(crate::Field::Reg5, 7));
+    exactly(
+        "050e008800000002000000000000000000000000000000005c00000000000453ffffffffffffffffffffffff000000000001000c00010a040000\
+         0007000000000004004800000000ffff00180000232000070040000116040000000000000001ffff001800002320002500000000000000050008\
+         00004000ffff001000002320000efff85c000000",
+        2,
+        FlowMod::add(flow.actions([Action::load(1, bit), copy, Action::resubmit(92)])),
+    );
+    // Other properties than the meter mean what nobody here asks for: the flow is somebody else's.
+    let paused = "050e006000000002000000000000000000000000000000000000000000000454ffffffffffffffffffffffff000000000001000400000000\
+                  0004002800000000ffff002000002320002500000000000000040004000000000005000800004000";
+    assert!(Message::decode(&octets(paused)).is_err());
+}
+
 /// As `ovs-ofctl dump-meters` asks; a band that is no dropping one makes a meter somebody else's.
 #[test]
 fn meters_are_read_back() {
