@@ -6,7 +6,7 @@
 mod support;
 
 use dhcproto::v4::{Decodable, DhcpOption, Encodable, Flags, Message, MessageType};
-use host_plan::DhcpLease;
+use host_plan::{DhcpLease, ExtraOption};
 use host_services::{DhcpServer, DhcpSockets, Leases};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -126,6 +126,40 @@ async fn a_client_gets_its_address_and_keeps_it_when_the_table_changes() {
     drop(again);
     let absent = inside(&wire.server, || DhcpSockets::open("tap9")).unwrap_err();
     assert!(absent.to_string().contains("tap9"), "{absent}");
+}
+
+/// What ISC's client makes of the search list: of one that points back to itself, and of one longer than an option may be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_client_is_told_the_domains_to_search() {
+    let wire = Wire::new("dhcp", &format!("ip -n $server addr add {SERVER}/24 dev tap0"));
+    let sockets = inside(&wire.server, || DhcpSockets::open("tap0")).unwrap();
+    let server = DhcpServer::start("net1", sockets, leases(None)).unwrap();
+    let short = b"\x03eng\x05apple\x03com\0\x09marketing\xc0\x04".to_vec();
+    let names: Vec<String> = (10..30).map(|number| format!("department-{number}.example.org.")).collect();
+    let label = |label: &str| [&[label.len() as u8], label.as_bytes()].concat();
+    let long: Vec<u8> = names.iter().flat_map(|name| name.split('.').flat_map(label)).collect();
+    assert!(long.len() > 500, "two parts at least");
+    let told = |data: &[u8]| {
+        let option = ExtraOption { code: 119, data: data.to_vec(), when: vec![] };
+        let mut leases = leases(Some(Ipv4Addr::new(10, 7, 0, 31)));
+        leases.get_mut(&CLIENT).unwrap().options = vec![option];
+        server.set_leases(leases);
+        // It says what it would set, and sets nothing; bound, it goes on in the background until it is ended.
+        let files = std::env::temp_dir().join(format!("dhclient-{}", std::process::id()));
+        let (files, client) = (files.display(), &wire.client);
+        let said = sh(&format!(
+            "echo 'request subnet-mask, domain-search; send dhcp-max-message-size 1400; timeout 60;' > {files}.conf
+             : > {files}.leases
+             ip netns exec {client} timeout 90 dhclient -4 -1 -sf /usr/bin/env -cf {files}.conf -lf {files}.leases \
+                 -pf {files}.pid eth0
+             kill \"$(cat {files}.pid)\"; rm -f {files}.conf {files}.leases {files}.pid"
+        ));
+        let found = said.lines().filter_map(|line| line.strip_prefix("new_domain_search=")).next_back();
+        found.unwrap_or_else(|| panic!("{said}")).trim_matches('\'').to_owned()
+    };
+    assert_eq!(told(&short), "eng.apple.com. marketing.apple.com.");
+    assert_eq!(told(&long), names.join(" "));
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,7 @@
 
 use crate::services::{ExtraOption, Tag};
 use host_view::DhcpClient;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What the value of an option is made of.
@@ -22,6 +23,8 @@ enum Kind {
     Text,
     /// Domain names, one after another (RFC 1035 section 3.1).
     Names,
+    /// The same as short as it can be said (RFC 3397).
+    SearchList,
     /// A number of so many octets.
     Number(usize),
     /// Destinations and next hops in turn (RFC 3442).
@@ -34,7 +37,7 @@ enum Kind {
     Reserved,
 }
 
-use Kind::{Addresses, Names, NtpServers, Number, Reserved, Routes, Text};
+use Kind::{Addresses, Names, NtpServers, Number, Reserved, Routes, SearchList, Text};
 
 /// Name, number and kind, as `dnsmasq --help dhcp` lists them; the kinds are those of RFC 2132 and its followers.
 const V4: &[(&str, u16, Kind)] = &[
@@ -107,7 +110,7 @@ const V4: &[(&str, u16, Kind)] = &[
     ("tzdb-timezone", 101, Text),
     ("ipv6-only", 108, Number(4)),
     ("subnet-select", 118, Reserved),
-    ("domain-search", 119, Names),
+    ("domain-search", 119, SearchList),
     ("sip-server", 120, Kind::Guessed),
     ("classless-static-route", 121, Routes),
     ("vendor-id-encap", 125, Kind::Guessed),
@@ -228,6 +231,10 @@ fn encode(version: u8, kind: Kind, value: &str) -> Result<Vec<u8>, String> {
             let names = words().map(domain_name).collect::<Result<Vec<_>, String>>()?;
             Ok(names.concat())
         }
+        SearchList => {
+            let names = words().map(domain_name).collect::<Result<Vec<_>, String>>()?;
+            Ok(search_list(&names))
+        }
         Routes => {
             let words: Vec<&str> = words().collect();
             let mut data = vec![];
@@ -286,6 +293,32 @@ fn domain_name(name: &str) -> Result<Vec<u8>, String> {
     if octets.len() > 255 { Err(format!("'{name}' is too long")) } else { Ok(octets) }
 }
 
+/// Names in full become a list in which the rest of a name that was said before is a pointer to where it begins, counted from
+/// the list's beginning (RFC 3397 section 2, RFC 1035 section 4.1.4).
+fn search_list(names: &[Vec<u8>]) -> Vec<u8> {
+    let (mut octets, mut said) = (vec![], BTreeMap::new());
+    for name in names {
+        let mut rest = name.as_slice();
+        // What is left is the root, or has been said.
+        while let Some((label, further)) = rest.split_at_checked(1 + usize::from(rest.first().copied().unwrap_or(0))) {
+            if let Some(at) = said.get(rest).filter(|_| rest.len() > 1) {
+                rest = &[];
+                octets.extend(u16::to_be_bytes(POINTER | at));
+                continue;
+            }
+            if let Some(at) = u16::try_from(octets.len()).ok().filter(|at| *at < POINTER) {
+                said.entry(rest).or_insert(at);
+            }
+            octets.extend(label);
+            rest = further;
+        }
+    }
+    octets
+}
+
+/// The two bits that make a length a pointer.
+const POINTER: u16 = 0xc000;
+
 fn guess(version: u8, value: &str) -> Result<Vec<u8>, String> {
     let words = || value.split(',').map(str::trim);
     if let Ok(addresses) = words().map(|word| address(version, word)).collect::<Result<Vec<_>, String>>() {
@@ -334,6 +367,7 @@ mod tests {
         assert_eq!(hex(4, "T1", "10m"), "58 00000258");
         assert_eq!(hex(4, "time-offset", "-3600"), "2 fffff1f0");
         assert_eq!(hex(4, "domain-search", "a.b,c."), "119 0161016200016300");
+        assert_eq!(hex(6, "domain-search", "a.b,c.b"), "24 01610162000163016200", "not shortened there");
         assert_eq!(
             hex(4, "classless-static-route", "10.0.0.0/8,192.0.2.1,0.0.0.0/0,192.0.2.2"),
             "121 080ac000020100c0000202"
@@ -371,6 +405,64 @@ mod tests {
         assert_eq!(hex(4, "classless-static-route", "10.0.0.0/8"), "a destination has no next hop");
         assert_eq!(hex(4, "ipxe,67", "x"), "'ipxe' is no tag");
         assert_eq!(hex(4, "domain-search", "a..b"), "'a..b' is no domain name");
+    }
+
+    /// The example of RFC 3397 section 2, its three parts put together.
+    #[test]
+    fn the_searchlist_of_the_rfc() {
+        let parts = ["03656e67056170706c", "6503636f6d00096d61", "726b6574696e67c004"];
+        assert_eq!(hex(4, "domain-search", "eng.apple.com.,marketing.apple.com."), format!("119 {}", parts.concat()));
+        assert_eq!(hex(4, "119", "a.b,a.b,b"), "119 0161016200c000c002");
+    }
+
+    /// As a client reads it.
+    fn read_list(octets: &[u8]) -> Vec<String> {
+        let (mut names, mut at) = (vec![], 0);
+        while at < octets.len() {
+            let (mut labels, mut from, mut end) = (vec![], at, None);
+            loop {
+                match octets[from] {
+                    0 => break,
+                    pointer @ 0xc0.. => {
+                        let to = usize::from(u16::from_be_bytes([pointer & 0x3f, octets[from + 1]]));
+                        assert!(to < from, "backwards only");
+                        end = end.or(Some(from + 2));
+                        from = to;
+                    }
+                    length => {
+                        labels.push(std::str::from_utf8(&octets[from + 1..][..length.into()]).unwrap());
+                        from += 1 + usize::from(length);
+                    }
+                }
+            }
+            names.push(labels.join("."));
+            at = end.unwrap_or(from + 1);
+        }
+        names
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn searchlists_are_read_as_they_were_meant(
+            names in proptest::collection::vec(proptest::collection::vec("[a-c]|[a-c]{20}", 1..5), 1..20),
+        ) {
+            let names: Vec<String> = names.iter().map(|labels| labels.join(".")).collect();
+            let plain: Vec<Vec<u8>> = names.iter().map(|name| domain_name(name).unwrap()).collect();
+            let list = search_list(&plain);
+            proptest::prop_assert!(list.len() <= plain.concat().len());
+            proptest::prop_assert_eq!(read_list(&list), names);
+        }
+
+        /// Whatever somebody writes, it is an option or a sentence.
+        #[test]
+        fn anything_may_be_asked_for(version in proptest::sample::select(vec![4u8, 6]), name in "[a-z0-9:!,-]{0,12}", value in ".{0,300}") {
+            let names = ["domain-search", "classless-static-route", "ntp-server", "mtu", "119"];
+            for name in names.into_iter().chain([name.as_str()]) {
+                if let Ok(Some(option)) = read(version, name, &value) {
+                    proptest::prop_assert!(option.data.len() <= 1024);
+                }
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Leases;
 use super::reply::dhcp_reply;
-use host_plan::{ClasslessRoute, DhcpLease};
+use host_plan::{ClasslessRoute, DhcpLease, ExtraOption};
 use net_types::{Ipv4Net, MacAddr};
 use std::net::Ipv4Addr;
 
@@ -22,7 +22,8 @@ fn leases() -> Leases {
         mtu: 1450,
         lease_seconds: 86_400,
         classless_routes: (0..=u8::MAX).map(route).collect(),
-        options: vec![],
+        // Longer than one option may be.
+        options: vec![ExtraOption { code: 119, data: vec![1; 700], when: vec![] }],
     };
     [(KNOWN, lease)].into()
 }

@@ -315,7 +315,54 @@ fn what_to_boot_from_stands_in_the_header_or_in_options() {
     assert_eq!(option_text(&told, 67), format!("BootfileName({:?})", b"http://x/boot.ipxe"));
 }
 
+/// The data of all options of a number, in the order in which they stand (RFC 3396).
+fn joined(message: &[u8], code: u8) -> (usize, Vec<u8>) {
+    let (mut at, mut parts, mut data) = (240, 0, vec![]);
+    while message[at] != 255 {
+        if message[at] == 0 {
+            at += 1;
+            continue;
+        }
+        let length = usize::from(message[at + 1]);
+        if message[at] == code {
+            parts += 1;
+            data.extend(&message[at + 2..][..length]);
+        }
+        at += 2 + length;
+    }
+    (parts, data)
+}
+
+/// Two names of RFC 3397 section 2, of which the second ends as the first.
+const SEARCHLIST: &[u8] = b"\x03eng\x05apple\x03com\0\x09marketing\xc0\x04";
+
+#[test]
+fn domains_to_search_are_told_to_who_asks() {
+    let list = DhcpOption::ParameterRequestList(vec![OptionCode::DomainSearch]);
+    let told = ask_with(vec![extra(119, SEARCHLIST)], &request(MessageType::Discover, CLIENT, &[list]));
+    let Some(DhcpOption::DomainSearch(names)) = told.opts().get(OptionCode::DomainSearch) else { panic!("{told:?}") };
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["eng.apple.com.", "marketing.apple.com."]);
+    let other = DhcpOption::ParameterRequestList(vec![OptionCode::Router]);
+    let told = ask_with(vec![extra(119, SEARCHLIST)], &request(MessageType::Discover, CLIENT, &[other]));
+    assert_eq!(option_text(&told, 119), "-");
+}
+
 proptest! {
+    /// A value that is longer than one option may be stands in several that the client puts together, or nowhere: never a part.
+    #[test]
+    fn long_values_are_split_and_whole(data in proptest::collection::vec(any::<u8>(), 1..1024), size in 576u16..1500) {
+        let mut leases = leases();
+        leases.get_mut(&CLIENT).unwrap().options = vec![extra(119, &data)];
+        let asked = request(MessageType::Discover, CLIENT, &[DhcpOption::MaxMessageSize(size)]);
+        let reply = dhcp_reply(&asked.to_vec().unwrap(), &leases).unwrap();
+        let (parts, told) = joined(&reply.message, 119);
+        prop_assert!(told.is_empty() || told == data);
+        prop_assert_eq!(parts, told.len().div_ceil(255));
+        // Header, mandatory options and the end mark take less than 100 octets of the least that every client takes.
+        prop_assert!(!told.is_empty() || data.len() + data.len().div_ceil(255) * 2 + 240 + 100 > usize::from(size) - 28);
+    }
+
     #[test]
     fn arbitrary_bytes_are_survived(data in proptest::collection::vec(any::<u8>(), 0..700)) {
         fuzz_dhcp(&data);
