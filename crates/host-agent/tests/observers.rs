@@ -7,11 +7,11 @@ mod common;
 
 use common::view::{add_network, add_port, add_secured_port, id, ip, mac};
 use common::{Host, Instance, on_a_host};
-use host_view::{Segment, TapDirection, TapService};
+use host_view::{Segment, TapDirection, TapMirror, TapMirrorKind, TapService};
 use net_types::PortId;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use uuid::Uuid;
@@ -124,6 +124,161 @@ fn copies_reach_the_tap_service_and_nothing_else_changes() {
         until(&host, "only theirs is left", &LIST, |names| names.trim() == "by-hand").await;
         until(&host, "nor its ports", &["list-ports", "br-int"], |ports| !ports.contains("tmo-")).await;
         assert!(!delivers(&host));
+        agent.stop().await;
+    });
+}
+
+/// A packet that a collector was sent: GRE (RFC 2784, RFC 2890), in it Ethernet or ERSPAN.
+#[derive(Debug)]
+struct Collected {
+    from: IpAddr,
+    /// GRE's protocol.
+    protocol: u16,
+    key: Option<u32>,
+    sequence: Option<u32>,
+    /// ERSPAN's version (the field's 1 is type II), session and index.
+    erspan: Option<(u8, u16, u32)>,
+    /// What was copied.
+    frame: Vec<u8>,
+}
+
+type Echo = ([u8; 6], [u8; 4], [u8; 4], u8);
+
+const ETHERNET_IN_GRE: u16 = 0x6558;
+const ERSPAN_IN_GRE: u16 = 0x88be;
+
+impl Collected {
+    /// Of an IPv4 packet.
+    fn read(packet: &[u8]) -> Self {
+        let word = |octets: &[u8]| u32::from_be_bytes(octets[..4].try_into().unwrap());
+        let from = std::net::Ipv4Addr::from(word(&packet[12..])).into();
+        let (header, rest) = packet[usize::from(packet[0] & 0xf) * 4..].split_at(4);
+        let (flags, protocol) = ((word(header) >> 16) as u16, word(header) as u16);
+        assert_eq!(flags & 0xcfff, 0, "of flags, key and sequence at most; no version: {packet:02x?}");
+        let mut rest = rest;
+        let mut field = |bit: u16| {
+            (flags & bit != 0).then(|| {
+                let (value, further) = rest.split_at(4);
+                rest = further;
+                word(value)
+            })
+        };
+        let (key, sequence) = (field(0x2000), field(0x1000));
+        let erspan = (protocol == ERSPAN_IN_GRE).then(|| {
+            let (first, second) = (word(rest), word(&rest[4..]));
+            rest = &rest[8..];
+            ((first >> 28) as u8, (first & 0x3ff) as u16, second & 0xf_ffff)
+        });
+        Self { from, protocol, key, sequence, erspan, frame: rest.to_vec() }
+    }
+
+    /// Of an ICMP echo: destination's MAC, source and destination, type.
+    fn echo(&self) -> Option<Echo> {
+        let frame = &self.frame;
+        let is_echo = frame.len() >= 42 && frame[12..14] == [8, 0] && frame[23] == 1 && matches!(frame[34], 0 | 8);
+        let four = |from: usize| frame[from..from + 4].try_into().unwrap();
+        is_echo.then(|| (frame[..6].try_into().unwrap(), four(26), four(30), frame[34]))
+    }
+}
+
+/// A tap mirror's frames arrive at a collector outside as ERSPAN with a session for each direction, and as Ethernet in GRE
+/// with one key for both.
+#[test]
+fn collectors_get_copies_in_erspan_and_gre() {
+    on_a_host(|host| async move {
+        let collector = host.switch.extra_namespace().unwrap();
+        host.switch
+            .run(&[
+                "sh",
+                "-ec",
+                &format!(
+                    "ip link add wire type veth peer name eth0 netns {collector}
+                     sysctl -qw net.ipv6.conf.wire.disable_ipv6=1; ip link set wire up
+                     ip -n {collector} link set eth0 address 02:00:c0:00:02:09
+                     ip -n {collector} addr add 192.0.2.9/24 dev eth0; ip -n {collector} link set eth0 up"
+                ),
+            ])
+            .unwrap();
+        // The operator's way out: its bridge, and an address on it.
+        host.switch.vsctl(&["add-br", "br-out", "--", "set", "bridge", "br-out", "datapath_type=netdev"]).unwrap();
+        host.switch.vsctl(&["add-port", "br-out", "wire"]).unwrap();
+        host.switch.run(&["sh", "-ec", "ip addr add 192.0.2.1/24 dev br-out; ip link set br-out up"]).unwrap();
+        let raw = host_drivers::Place::named(&collector)
+            .run_blocking(|| {
+                let gre = socket2::Protocol::from(47);
+                let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::RAW, Some(gre)).unwrap();
+                socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+                socket
+            })
+            .unwrap();
+
+        let agent = host.agent();
+        let (erspan, gre): (Uuid, Uuid) = (id(), id());
+        let mut ports: Vec<PortId> = vec![];
+        host.server.change(|view| {
+            let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
+            ports = [1, 2].map(|last| add_port(view, net, "compute:nova", mac(last), &format!("10.0.0.{last}"))).into();
+        });
+        let one = host.plug(ports[0], mac(1), &["10.0.0.1/24"]);
+        let _two = host.plug(ports[1], mac(2), &["10.0.0.2/24"]);
+        for port in &ports {
+            host.server.until_up(*port).await;
+        }
+        let mirror = |kind, numbers: &[(TapDirection, u32)]| TapMirror {
+            port: ports[1],
+            collector: ip("192.0.2.9"),
+            kind,
+            numbers: numbers.iter().copied().collect(),
+        };
+        host.server.change(|view| {
+            let directions = [(TapDirection::In, 101), (TapDirection::Out, 1023)];
+            view.tap_mirrors.insert(erspan, mirror(TapMirrorKind::ErspanV1, &directions));
+            view.tap_mirrors.insert(gre, mirror(TapMirrorKind::Gre, &[(TapDirection::Both, 0x00c0_ffee)]));
+        });
+        until(&host, "the mirrors", &LIST, |names| {
+            let wanted = [("tmi", erspan), ("tmq", erspan), ("tmb", gre)];
+            wanted.iter().all(|(kind, id)| names.contains(&format!("{kind}-{}", PortId(*id).short())))
+        })
+        .await;
+
+        // Until three echoes of each direction were heard in each way.
+        let (mut heard, mut buffer) = (Vec::new(), [0u8; 2048]);
+        let count = |heard: &[Collected], protocol: u16, kind: u8| {
+            heard.iter().filter(|one| one.protocol == protocol && one.echo().is_some_and(|echo| echo.3 == kind)).count()
+        };
+        for round in 0.. {
+            let wanted =
+                [ETHERNET_IN_GRE, ERSPAN_IN_GRE].into_iter().flat_map(|protocol| [(protocol, 0), (protocol, 8)]);
+            if wanted.clone().all(|(protocol, kind)| count(&heard, protocol, kind) >= 3) {
+                break;
+            }
+            assert!(round < 60, "never all of it: {heard:#?}");
+            let _ = host.inside(&one.namespace, "ping -n -c 3 -i 0.2 -W 1 10.0.0.2");
+            while let Ok(length) = (&raw).read(&mut buffer) {
+                heard.push(Collected::read(&buffer[..length]));
+            }
+        }
+        let mut last = std::collections::BTreeMap::new();
+        for one in &heard {
+            assert_eq!(one.from, ip("192.0.2.1"), "by the host's route");
+            let Some((to, source, target, kind)) = one.echo() else { continue };
+            let is_in = kind == 8;
+            let ends = if is_in { ([10, 0, 0, 1], [10, 0, 0, 2]) } else { ([10, 0, 0, 2], [10, 0, 0, 1]) };
+            assert_eq!((source, target, to), (ends.0, ends.1, mac(if is_in { 2 } else { 1 }).0), "{one:?}");
+            if one.protocol == ETHERNET_IN_GRE {
+                assert_eq!((one.key, one.erspan), (Some(0x00c0_ffee), None));
+                continue;
+            }
+            let session = if is_in { 101 } else { 1023 };
+            assert_eq!((one.key, one.erspan), (None, Some((1, session, session.into()))), "{one:?}");
+            let number = one.sequence.unwrap();
+            let before = last.insert(session, number);
+            assert!(before.is_none_or(|before| before < number), "they count up: {before:?}, {number}");
+        }
+
+        host.server.change(|view| view.tap_mirrors.clear());
+        until(&host, "nothing is mirrored any more", &LIST, |names| names.trim().is_empty()).await;
+        until(&host, "nor are there tunnels", &["list-ports", "br-int"], |ports| !ports.contains("tm")).await;
         agent.stop().await;
     });
 }

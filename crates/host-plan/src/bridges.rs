@@ -70,10 +70,9 @@ pub(crate) fn plan(wiring: &Wiring<'_>, mirroring: &Mirroring) -> BTreeMap<Strin
         integration.ports.insert(device.clone(), own_port(wiring, device, *port));
     }
     bridges.extend(trunk::bridges(wiring, &own_bridge(config)));
-    integration.ports.extend(mirroring.ports.clone());
-    integration.mirrors.clone_from(&mirroring.mirrors);
     integration.exports.clone_from(&config.exports);
     bridges.insert(config.integration_bridge.clone(), integration);
+    mirroring.add_to(&mut bridges, &config.integration_bridge);
     bridges
 }
 

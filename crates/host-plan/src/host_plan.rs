@@ -95,6 +95,9 @@ pub struct Mirror {
     pub from: BTreeSet<String>,
     /// `select_dst_port`: ports of which what goes out is copied.
     pub to: BTreeSet<String>,
+    /// `select_vlan`: only frames of these VLANs, 0 for untagged ones; empty: of all.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub vlans: BTreeSet<u16>,
     /// `output_port`.
     pub output: String,
 }
@@ -143,7 +146,8 @@ pub enum PortKind {
 /// The VLAN of an access port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortTag {
-    /// `tag`: local VLAN, or [`DEAD_VLAN`]; on a trunk's bridge that of a subport, or 0; of ports for copies 0. A dead port has `trunks` set to the same, others have none.
+    /// `tag`: local VLAN, or [`DEAD_VLAN`]; on a trunk's bridge that of a subport, or 0; of ports for copies 0, there
+    /// [`DEAD_VLAN`]. A dead port has `trunks` set to the same, others have none.
     pub tag: u16,
     /// `other_config` as Neutron keeps it: `net_uuid`, `network_type`, `physical_network`, `segmentation_id`, `tag`;
     /// empty for dead ports. Read after a restart to give networks their local VLANs again.

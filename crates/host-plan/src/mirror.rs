@@ -5,7 +5,10 @@
 //! source ┄┄copy┄┄▶ tmo-<service> ══ tmp-<service> ──▶ its port      tmo-<service> ══tunnel══▶ tmv-<service> ──▶ its port
 //! source ┄┄copy┄┄▶ tm{i,q,b}-<mirror> ══GRE or ERSPAN══▶ collector  (tap mirrors)
 //!
+//! trunk's device ┄┄copy┄┄▶ tmt-<hash> ══ tmu-<hash> ──▶ the same              sources on a trunk, by the trunk's bridge
+//!
 //! 0  250 from tmp-, tmv-, tme-, tmg-: out by the tap service's port       250 from tmo-, tmi-, tmq-, tmb-: drop
+//!        from tmu-: out by the tap service's port, or by tmo-, tmi-, tmq-, tmb-
 //! ```
 //! The copy is the switch's own `Mirror` row: what comes in by the ports that it selects, before any table, and what goes out by
 //! them, whatever decided so (`NORMAL`, a flow, a rule); so nothing that a source sends or gets takes another way because of it. A
@@ -13,20 +16,25 @@
 //! a patch of the bridge with itself, or a tunnel with a key of the service's own. On the way out of a patch or tunnel
 //! the copy goes straight to the tap service's port, past limits, rules and port security.
 //!
+//! Mirrors do not see what passes a patch, and patches are what ports of trunks have on the integration bridge. Their frames
+//! are selected on the trunk's own bridge, by the parent's device and their tag.
+//!
 //! Nothing goes round: the switch copies a packet at most once for each mirror, and what a tap service's port is given is not
 //! copied again (the feed sees to that). The network's own ports (DHCP, routers) may be sources; copies are not delivered to
 //! them, for they would answer or forward them.
 //!
 //! In: tap services and tap mirrors of the view, wired ports. Out: ports, mirrors, flows. All of these ports are access ports of
 //! VLAN 0, which no network has: nothing is flooded to them, copies leave untagged, and a copy that arrives before its flow is
-//! there meets no device, not even a dead one. Names: `names::mirror`.
+//! there meets no device, not even a dead one. (On a trunk's bridge VLAN 0 is the parent's; there it is the dead one.) Names:
+//! `names::mirror`.
 
 use crate::bridges::patch;
 use crate::firewall;
 use crate::flow_set::FlowSet;
-use crate::host_plan::{BridgePort, Mirror, PortKind, PortTag};
+use crate::host_plan::{Bridge, BridgePort, DEAD_VLAN, Mirror, PortKind, PortTag};
 use crate::names;
-use crate::wiring::{WiredPort, Wiring};
+use crate::trunk::{OnTrunk, on_trunk};
+use crate::wiring::Wiring;
 use host_view::{TapDirection, TapMirror, TapMirrorKind, TapService};
 use net_types::{NetworkType, PortId};
 use openflow::{Action, Match};
@@ -40,11 +48,19 @@ const COPIES: u16 = 250;
 /// The VLAN of ports that only copies pass.
 const NO_VLAN: u16 = 0;
 
-/// All that is planned of mirrors on the integration bridge.
+/// Ports and mirrors of one bridge.
+#[derive(Debug, Default)]
+struct OnBridge {
+    ports: BTreeMap<String, BridgePort>,
+    mirrors: BTreeMap<String, Mirror>,
+}
+
+/// All that is planned of mirrors.
 #[derive(Debug, Default)]
 pub(crate) struct Mirroring {
-    pub ports: BTreeMap<String, BridgePort>,
-    pub mirrors: BTreeMap<String, Mirror>,
+    here: OnBridge,
+    /// By the trunk's bridge.
+    on_trunks: BTreeMap<String, OnBridge>,
     /// Ports whose packets are copies, and the OpenFlow number of the port that they go to.
     deliveries: BTreeMap<String, u32>,
     pub errors: BTreeSet<String>,
@@ -69,32 +85,34 @@ impl Mirroring {
 
     fn service(&mut self, wiring: &Wiring<'_>, id: Uuid, service: &TapService) -> Result<(), String> {
         let output = names::mirror("tmo", id);
-        let mirror = select(wiring, &service.sources, &output);
+        let selected = Selected::new(wiring, &service.sources);
         if let Some(host) = &service.host {
-            let Some(mirror) = mirror else { return Ok(()) };
+            if selected.is_empty() {
+                return Ok(());
+            }
             let (kind, remote) = tunnel_to(wiring, host)?;
-            self.ports.insert(output.clone(), tunnel(wiring, kind, &remote.to_string(), service.key)?);
-            self.mirrors.insert(output, mirror);
+            self.here.ports.insert(output.clone(), tunnel(wiring, kind, &remote.to_string(), service.key)?);
+            self.copy(&selected, &output, wiring.int_ofport(&output));
             return Ok(());
         }
         let Some(port) = wiring.ports.get(&service.port) else { return Ok(()) };
         if firewall::is_networks_own(port.port) {
             return Err("copies are not delivered to ports of the network's own".to_owned());
         }
-        if let Some(mirror) = mirror {
+        if !selected.here.is_empty() {
             let inner = names::mirror("tmp", id);
-            self.ports.insert(output.clone(), patch(&inner));
-            self.ports.insert(inner.clone(), patch(&output));
-            self.mirrors.insert(output, mirror);
+            self.here.ports.insert(output.clone(), patch(&inner));
+            self.here.ports.insert(inner.clone(), patch(&output));
             self.deliveries.insert(inner, port.ofport);
         }
+        self.copy(&selected, &output, Some(port.ofport));
         let mut errors = Vec::new();
         for host in &service.from {
             match tunnel_to(wiring, host).and_then(|(kind, _)| Ok((kind, tunnel(wiring, kind, "flow", service.key)?))) {
                 Ok((kind, tunnel)) => {
                     let name = names::mirror(arrival(kind), id);
                     self.deliveries.insert(name.clone(), port.ofport);
-                    self.ports.insert(name, tunnel);
+                    self.here.ports.insert(name, tunnel);
                 }
                 Err(error) => errors.push(error),
             }
@@ -110,7 +128,10 @@ impl Mirroring {
         }
         for (direction, number) in &mirror.numbers {
             let name = names::mirror(departure(*direction), id);
-            let Some(selected) = select(wiring, &[(mirror.port, *direction)].into(), &name) else { continue };
+            let selected = Selected::new(wiring, &[(mirror.port, *direction)].into());
+            if selected.is_empty() {
+                continue;
+            }
             let mut options =
                 tunnel_options(wiring, mirror.collector.is_ipv4(), &mirror.collector.to_string(), *number)?;
             let kind = match mirror.kind {
@@ -121,24 +142,54 @@ impl Mirroring {
                 }
                 TapMirrorKind::ErspanV1 => {
                     options.insert("erspan_ver".into(), "1".into());
-                    options.insert("erspan_idx".into(), number.to_string());
+                    // The switch reads this one, alone of all, as hexadecimal.
+                    options.insert("erspan_idx".into(), format!("{number:x}"));
                     PortKind::Erspan { options }
                 }
             };
-            self.ports.insert(name.clone(), plain(kind));
-            self.mirrors.insert(name, selected);
+            self.here.ports.insert(name.clone(), plain(kind));
+            self.copy(&selected, &name, wiring.int_ofport(&name));
         }
         Ok(())
     }
 
+    /// The mirrors of what is selected; `output` is where those of the integration bridge put copies out, `to` the number of
+    /// the port that those of trunks' bridges go to.
+    fn copy(&mut self, selected: &Selected<'_>, output: &str, to: Option<u32>) {
+        if !selected.here.is_empty() {
+            self.here.mirrors.insert(output.to_owned(), selected.here.mirror(output, None));
+        }
+        for ((bridge, tag), sources) in &selected.on_trunks {
+            let (outer, inner) = names::mirror_patch(output, bridge);
+            self.here.ports.insert(inner.clone(), patch(&outer));
+            let there = self.on_trunks.entry(bridge.clone()).or_default();
+            there.ports.insert(outer.clone(), patch(&inner));
+            there.mirrors.insert(names::mirror_of_tag(output, *tag), sources.mirror(&outer, Some(*tag)));
+            self.deliveries.extend(to.map(|to| (inner, to)));
+        }
+    }
+
+    /// Adds ports and mirrors to the bridges.
+    pub fn add_to(&self, bridges: &mut BTreeMap<String, Bridge>, integration_bridge: &str) {
+        let here = std::iter::once((integration_bridge, &self.here));
+        for (name, added) in here.chain(self.on_trunks.iter().map(|(name, added)| (name.as_str(), added))) {
+            if let Some(bridge) = bridges.get_mut(name) {
+                bridge.ports.extend(added.ports.clone());
+                bridge.mirrors.extend(added.mirrors.clone());
+            }
+        }
+    }
+
     /// The tags of all these ports.
     pub fn tags(&self) -> impl Iterator<Item = (String, PortTag)> + '_ {
-        self.ports.keys().map(|name| (name.clone(), PortTag { tag: NO_VLAN, other_config: BTreeMap::new() }))
+        let of = |name: &String, tag| (name.clone(), PortTag { tag, other_config: BTreeMap::new() });
+        let there = self.on_trunks.values().flat_map(|added| added.ports.keys());
+        self.here.ports.keys().map(move |name| of(name, NO_VLAN)).chain(there.map(move |name| of(name, DEAD_VLAN)))
     }
 
     /// Adds to table 0.
     pub fn plan(&self, flows: &mut FlowSet, wiring: &Wiring<'_>) {
-        for name in self.ports.keys() {
+        for name in self.here.ports.keys() {
             let Some(from) = wiring.int_ofport(name) else { continue };
             match self.deliveries.get(name) {
                 Some(to) => flows.add(0, COPIES, Match::new().in_port(from), [Action::output(*to)]),
@@ -148,14 +199,60 @@ impl Mirroring {
     }
 }
 
-/// The mirror of those sources that are wired; none: of nothing.
-fn select(wiring: &Wiring<'_>, sources: &BTreeMap<PortId, TapDirection>, output: &str) -> Option<Mirror> {
-    let wired = |wanted: fn(TapDirection) -> bool| -> BTreeSet<String> {
-        let wanted = sources.iter().filter(|(_, direction)| wanted(**direction));
-        wanted.filter_map(|(port, _)| wiring.ports.get(port)).map(|port: &WiredPort<'_>| port.device.clone()).collect()
-    };
-    let (from, to) = (wired(TapDirection::is_out), wired(TapDirection::is_in));
-    (!from.is_empty() || !to.is_empty()).then(|| Mirror { from, to, output: output.to_owned() })
+/// Devices whose frames are copied.
+#[derive(Debug, Default)]
+struct Sources<'a> {
+    from: BTreeSet<&'a str>,
+    to: BTreeSet<&'a str>,
+}
+
+impl<'a> Sources<'a> {
+    fn add(&mut self, device: &'a str, direction: TapDirection) {
+        self.from.extend(direction.is_out().then_some(device));
+        self.to.extend(direction.is_in().then_some(device));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.from.is_empty() && self.to.is_empty()
+    }
+
+    fn mirror(&self, output: &str, vlan: Option<u16>) -> Mirror {
+        let names = |devices: &BTreeSet<&str>| devices.iter().map(|device| (*device).to_owned()).collect();
+        Mirror {
+            from: names(&self.from),
+            to: names(&self.to),
+            vlans: vlan.into_iter().collect(),
+            output: output.to_owned(),
+        }
+    }
+}
+
+/// Those sources of a mirror that are wired.
+#[derive(Debug, Default)]
+struct Selected<'a> {
+    here: Sources<'a>,
+    /// By trunk's bridge and tag.
+    on_trunks: BTreeMap<(String, u16), Sources<'a>>,
+}
+
+impl<'a> Selected<'a> {
+    fn new(wiring: &'a Wiring<'_>, sources: &BTreeMap<PortId, TapDirection>) -> Self {
+        let mut selected = Self::default();
+        for (id, direction) in sources {
+            let Some(port) = wiring.ports.get(id) else { continue };
+            match on_trunk(wiring, *id) {
+                Some(OnTrunk { bridge, device, tag }) => {
+                    selected.on_trunks.entry((bridge, tag)).or_default().add(device, *direction);
+                }
+                None => selected.here.add(&port.device, *direction),
+            }
+        }
+        selected
+    }
+
+    fn is_empty(&self) -> bool {
+        self.here.is_empty() && self.on_trunks.is_empty()
+    }
 }
 
 /// The kind of tunnel that this host and another both have, and where the other's ends: both choose the same.

@@ -14,6 +14,7 @@
 //! spt-/spi- + 11 of the subport's id     trunk's bridge <-> br-int, subport
 //! tmo-, tmp- + 11 of the tap service's id  where a mirror puts copies out, and the other end if that is a patch
 //! tmv-, tme-, tmg- + the same             where copies from other hosts arrive, by VXLAN, Geneve, GRE
+//! tmt-, tmu- + 8 of a hash               where a mirror on a trunk's bridge puts copies out, and the other end, on br-int
 //! tmi-, tmq-, tmb- + 11 of the tap mirror's id  tunnel to its collector: copies of what its port gets, sends, both
 //! ```
 
@@ -88,6 +89,24 @@ pub fn trunk_subport(port: PortId) -> (String, String) {
 /// A port for copies of mirrored ports; `kind` as above, `id` the tap service's or tap mirror's.
 pub fn mirror(kind: &str, id: Uuid) -> String {
     format!("{kind}-{}", PortId(id).short())
+}
+
+/// The mirror on a trunk's bridge of the frames with a tag (0: without), for the mirror of this name on the integration
+/// bridge. It is no port's name.
+pub fn mirror_of_tag(mirror: &str, tag: u16) -> String {
+    format!("{mirror}.{tag}")
+}
+
+/// The two ends of the patch that such mirrors put copies out by: on the trunk's bridge, on the integration bridge.
+pub fn mirror_patch(mirror: &str, trunk_bridge: &str) -> (String, String) {
+    let hash = crate::ids::hash(format!("{mirror} {trunk_bridge}").as_bytes());
+    (format!("tmt-{hash:08x}"), format!("tmu-{hash:08x}"))
+}
+
+/// Whether a mirror is of this tap service or tap mirror.
+pub fn is_mirror_of(name: &str, id: Uuid) -> bool {
+    let of_port = name.split_once('.').map_or(name, |(port, _)| port);
+    of_port.split_once('-').is_some_and(|(_, rest)| rest == PortId(id).short())
 }
 
 /// Port of the tunnel to a peer: the type and the address in hexadecimal; of an IPv6 address its hash.

@@ -17,10 +17,10 @@
 //! from `binding:vif_details`). Out: the trunk's bridge always; the patches once the device is there, so that the ports are
 //! `Up` no sooner. Names are Neutron's.
 
-use crate::LocalState;
 use crate::host_plan::{Bridge, BridgePort, PortKind, PortTag};
 use crate::names;
 use crate::wiring::Wiring;
+use crate::{Interface, LocalState};
 use host_view::{HostView, Trunk};
 use net_types::{PortId, TrunkId, VlanId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +64,30 @@ pub(crate) fn inner_end(device: &str, port: PortId) -> Option<PortKind> {
     }
     let ends = [names::trunk_parent(port), names::trunk_subport(port)];
     ends.into_iter().find(|(inner, _)| inner == device).map(|(_, peer)| PortKind::Patch { peer })
+}
+
+/// Where a port's frames are on a trunk.
+pub(crate) struct OnTrunk<'a> {
+    pub bridge: String,
+    /// The parent's device, which all of them pass.
+    pub device: &'a str,
+    /// 0: without a tag.
+    pub tag: u16,
+}
+
+/// Where a port's frames are on a trunk; none: it is a device's of its own.
+pub(crate) fn on_trunk<'a>(wiring: &Wiring<'a>, port: PortId) -> Option<OnTrunk<'a>> {
+    let wired = wiring.ports.get(&port)?;
+    inner_end(&wired.device, port)?;
+    wiring.view.trunks.iter().find_map(|(id, trunk)| {
+        let patch = patches(trunk).find(|patch| patch.port == port && patch.inner == wired.device)?;
+        let bridge = id.bridge();
+        let plugged = |(_, known): &(&String, &Interface)| {
+            known.bridge == bridge && known.iface_id == Some(trunk.parent) && known.ofport.is_some()
+        };
+        let (device, _) = wiring.state.interfaces.iter().find(plugged)?;
+        Some(OnTrunk { bridge, device, tag: patch.tag.map_or(0, VlanId::get) })
+    })
 }
 
 /// The trunks' bridges; `like` has the columns of a bridge of ours.

@@ -44,7 +44,7 @@ fn sources_and_their_directions_are_selected() {
     let plan = host(service(G4, &sources)).settle();
     let (output, inner) = (names::mirror("tmo", SERVICE), names::mirror("tmp", SERVICE));
     let bridge = &plan.bridges["br-int"];
-    let mirror = Mirror { from: taps([G1, G2]), to: taps([G2, G3]), output: output.clone() };
+    let mirror = Mirror { from: taps([G1, G2]), to: taps([G2, G3]), vlans: [].into(), output: output.clone() };
     assert_eq!(bridge.mirrors, BTreeMap::from([(output.clone(), mirror)]));
     assert_eq!(bridge.ports[&output].kind, PortKind::Patch { peer: inner.clone() });
     for name in [&output, &inner] {
@@ -91,11 +91,13 @@ fn collectors_get_a_tunnel_for_each_number() {
     host.view.tap_mirrors.insert(SERVICE, mirror.clone());
     let plan = host.settle();
     let bridge = &plan.bridges["br-int"];
-    for (kind, number, from, to) in [("tmi", "101", taps([]), taps([G2])), ("tmq", "102", taps([G2]), taps([]))] {
+    // The key is decimal, the index hexadecimal.
+    let wanted = [("tmi", "101", "65", taps([]), taps([G2])), ("tmq", "102", "66", taps([G2]), taps([]))];
+    for (kind, number, index, from, to) in wanted {
         let name = names::mirror(kind, SERVICE);
-        assert_eq!(bridge.mirrors[&name], Mirror { from, to, output: name.clone() });
+        assert_eq!(bridge.mirrors[&name], Mirror { from, to, vlans: [].into(), output: name.clone() });
         let PortKind::Erspan { options } = &bridge.ports[&name].kind else { panic!("{:?}", bridge.ports[&name]) };
-        assert_eq!((options["key"].as_str(), options["erspan_idx"].as_str()), (number, number));
+        assert_eq!((options["key"].as_str(), options["erspan_idx"].as_str()), (number, index));
         assert_eq!((options["remote_ip"].as_str(), options["erspan_ver"].as_str()), ("192.0.2.9", "1"));
     }
     let mut by_gre = host.clone();
@@ -176,4 +178,102 @@ fn a_copy_without_its_flow_meets_nobody() {
     let copy = real.trace(&inner, packet, &[]);
     let devices = copy.ports.iter().filter(|port| port.starts_with("tap") || port.starts_with('q')).count();
     assert!(devices == 0 && !copy.trace.contains("tnl_push"), "{:?}\n{}", copy.ports, copy.trace);
+}
+
+const TRUNK: &str = "7ac00001";
+const TRUNK_BRIDGE: &str = "tbr-7ac00001-0";
+const PARENT_MAC: &str = "fa:16:3e:00:00:a1";
+const SUBPORT_MAC: &str = "fa:16:3e:00:00:a2";
+
+/// A trunk whose parent is on G1's network and whose subport, of tag 101, on G4's.
+fn with_trunk(host: &mut Host) {
+    host.port(NewPort::new("a1", VXLAN_NET, PARENT_MAC, &[(VXLAN_SUBNET, "10.10.0.61")]).unsecured());
+    host.port(NewPort::new("a2", VLAN_NET, SUBPORT_MAC, &[(VLAN_SUBNET, "10.20.0.61")]).unsecured());
+    let tag = net_types::VlanId::new(101).unwrap();
+    let trunk = host_view::Trunk { parent: id("a1"), subports: [(id("a2"), tag)].into() };
+    host.view.trunks.insert(id(TRUNK), trunk);
+    let device = host_plan::Interface {
+        bridge: TRUNK_BRIDGE.into(),
+        ofport: Some(9),
+        iface_id: Some(id("a1")),
+        ..host_plan::Interface::default()
+    };
+    host.state.interfaces.insert(names::tap(id("a1")), device);
+}
+
+/// What the parent and the subport of a trunk send and get is copied like that of any other port, each one's by itself; also
+/// what no connection tracker looks at, and what is for all.
+#[test]
+fn ports_of_trunks_are_mirrored_on_a_real_switch() {
+    let broadcast = |from: &str, address: &str, tag: &str| {
+        format!(
+            "arp,dl_src={from},dl_dst=ff:ff:ff:ff:ff:ff{tag},arp_op=1,arp_sha={from},arp_spa={address},arp_tpa=10.9.9.9"
+        )
+    };
+    let (parent, monitor) = (names::tap(id("a1")), names::tap(id(G3)));
+    let parents = broadcast(PARENT_MAC, "10.10.0.61", "");
+    let subports = broadcast(SUBPORT_MAC, "10.20.0.61", ",dl_vlan=101,dl_vlan_pcp=0");
+    let to_subport = broadcast("fa:16:3e:33:a0:a6", "10.20.0.35", "");
+    let to_parent = broadcast(PLAIN_MAC, "10.10.3.181", "");
+    // From where, what; a copy of it when the subport, and when the parent is the source.
+    let (subports_tap, plain) = (names::tap(id(G4)), names::tap(id(G1)));
+    let packets = [
+        (TRUNK_BRIDGE, &parent, &parents, [false, true]),
+        (TRUNK_BRIDGE, &parent, &subports, [true, false]),
+        ("br-int", &subports_tap, &to_subport, [true, false]),
+        ("br-int", &plain, &to_parent, [false, true]),
+    ];
+    for (which, source) in ["a2", "a1"].into_iter().enumerate() {
+        let mut host = host(TapService { port: id(G3), ..service(G3, &[(source, TapDirection::Both)]) });
+        with_trunk(&mut host);
+        let real = RealHost::new(&host);
+        for (bridge, from, packet, copied) in &packets {
+            let verdict = real.trace_on(bridge, from, packet, &[]);
+            // Broadcast to the monitor's own network is no copy: count what it gets.
+            let line = verdict.trace.lines().rfind(|line| line.starts_with("Datapath actions: ")).unwrap();
+            let own = verdict.trace.contains("priority 250");
+            assert_eq!(own, copied[which], "{source}: {line}\n{}", verdict.trace);
+            assert!(!own || verdict.ports.contains(&monitor), "{}", verdict.trace);
+        }
+        // One way only.
+        host.view.tap_services.get_mut(&SERVICE).unwrap().sources = [(id(source), TapDirection::In)].into();
+        let one_way = RealHost::new(&host);
+        for (bridge, from, packet, copied) in &packets {
+            let verdict = one_way.trace_on(bridge, from, packet, &[]);
+            let is_in = *bridge == "br-int";
+            assert_eq!(verdict.trace.contains("priority 250"), copied[which] && is_in, "{}", verdict.trace);
+        }
+    }
+}
+
+/// Also to another host or a collector: the copy goes from the trunk's bridge to the tunnel.
+#[test]
+fn copies_of_a_trunks_ports_leave_by_tunnels() {
+    let mut host = host(TapService { host: Some("peer2".into()), ..service("77", &[("a2", TapDirection::Both)]) });
+    with_trunk(&mut host);
+    let numbers = [(TapDirection::In, 101), (TapDirection::Out, 102)].into();
+    let mirror = TapMirror { port: id("a1"), collector: ip("192.0.2.9"), kind: TapMirrorKind::Gre, numbers };
+    host.view.tap_mirrors.insert(Uuid::from_u128(9), mirror);
+    let plan = host.settle();
+    assert_eq!(plan.errors, BTreeSet::new());
+    assert!(plan.bridges["br-int"].mirrors.is_empty());
+    let there = &plan.bridges[TRUNK_BRIDGE].mirrors;
+    let tap = BTreeSet::from([names::tap(id("a1"))]);
+    let wanted = [
+        ("tmo", SERVICE, 101, true, true),
+        ("tmi", Uuid::from_u128(9), 0, false, true),
+        ("tmq", Uuid::from_u128(9), 0, true, false),
+    ];
+    assert_eq!(there.len(), wanted.len());
+    for (kind, service, tag, from, to) in wanted {
+        let tunnel = names::mirror(kind, service);
+        let (outer, inner) = names::mirror_patch(&tunnel, TRUNK_BRIDGE);
+        let some = |is: bool| if is { tap.clone() } else { BTreeSet::new() };
+        let mirror = Mirror { from: some(from), to: some(to), vlans: [tag].into(), output: outer.clone() };
+        assert_eq!(there[&names::mirror_of_tag(&tunnel, tag)], mirror);
+        assert_eq!(plan.bridges["br-int"].ports[&inner].kind, PortKind::Patch { peer: outer });
+        let number = |port: &str| host.state.interfaces[port].ofport.unwrap();
+        let flow = format!("priority=250,in_port={} actions=output:{}", number(&inner), number(&tunnel));
+        assert!(plan.flows["br-int"].iter().any(|known| known.to_string().contains(&flow)), "{flow}");
+    }
 }

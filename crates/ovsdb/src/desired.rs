@@ -82,6 +82,8 @@ pub struct DesiredMirror {
     pub select_src_port: BTreeSet<String>,
     /// Ports whose outgoing packets are copied.
     pub select_dst_port: BTreeSet<String>,
+    /// Only packets of these VLANs; empty: of all.
+    pub select_vlan: BTreeSet<u16>,
     /// Where the copies go; nothing else goes out by this port.
     pub output_port: String,
 }

@@ -358,7 +358,7 @@ fn value_difference(old: &Value, new: &Value) -> Value {
 
 /// The part of Open vSwitch's schema that [`crate::COLUMNS`] names.
 fn schema() -> Schema {
-    const SETS: [&str; 11] = [
+    const SETS: [&str; 12] = [
         "bridges",
         "ports",
         "interfaces",
@@ -369,6 +369,7 @@ fn schema() -> Schema {
         "mirrors",
         "select_src_port",
         "select_dst_port",
+        "select_vlan",
         "targets",
     ];
     const MAPS: [&str; 5] = ["external_ids", "other_config", "options", "bfd", "bfd_status"];

@@ -62,7 +62,7 @@ pub const COLUMNS: [(&str, &[&str]); 8] = [
             "type",
         ],
     ),
-    ("Mirror", &["external_ids", "name", "output_port", "select_dst_port", "select_src_port"]),
+    ("Mirror", &["external_ids", "name", "output_port", "select_dst_port", "select_src_port", "select_vlan"]),
     ("sFlow", &["agent", "external_ids", "header", "polling", "sampling", "targets"]),
     (
         "IPFIX",

@@ -68,10 +68,9 @@ fn vlan() -> impl Strategy<Value = PortVlan> {
 
 fn mirror() -> impl Strategy<Value = DesiredMirror> {
     let ports = || proptest::collection::btree_set("p[0-5]", 0..3);
-    (ports(), ports(), "p[0-5]").prop_map(|(select_src_port, select_dst_port, output_port)| DesiredMirror {
-        select_src_port,
-        select_dst_port,
-        output_port,
+    let vlans = proptest::collection::btree_set(0u16..3, 0..3);
+    (ports(), ports(), vlans, "p[0-5]").prop_map(|(select_src_port, select_dst_port, select_vlan, output_port)| {
+        DesiredMirror { select_src_port, select_dst_port, select_vlan, output_port }
     })
 }
 
@@ -182,6 +181,7 @@ fn assert_shows(cache: &Cache, bridge: &Bridge, wish: &DesiredBridge, owner: &Ow
     for (mirror, wish) in ours.into_iter().zip(wish.mirrors.values()) {
         let selected = (&mirror.select_src_port, &mirror.select_dst_port);
         assert_eq!(selected, (&uuids(&wish.select_src_port), &uuids(&wish.select_dst_port)));
+        assert_eq!(mirror.select_vlan, wish.select_vlan);
         assert_eq!(mirror.output_port, Some(cache.port(&wish.output_port).unwrap().uuid));
     }
     for kind in ExportKind::ALL {

@@ -286,6 +286,8 @@ pub struct Mirror {
     pub select_src_port: BTreeSet<Uuid>,
     /// Ports whose outgoing packets are copied.
     pub select_dst_port: BTreeSet<Uuid>,
+    /// Only packets of these VLANs; empty: of all.
+    pub select_vlan: BTreeSet<u16>,
     /// Where the copies go.
     pub output_port: Option<Uuid>,
     /// For others.
@@ -302,6 +304,7 @@ impl TypedRow for Mirror {
             name: row.text("name").unwrap_or_default(),
             select_src_port: row.uuids("select_src_port"),
             select_dst_port: row.uuids("select_dst_port"),
+            select_vlan: row.numbers("select_vlan"),
             output_port: row.uuids("output_port").into_iter().next(),
             external_ids: row.map("external_ids"),
         }

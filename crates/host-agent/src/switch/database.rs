@@ -174,6 +174,7 @@ fn desired_mirror(mirror: &Mirror) -> DesiredMirror {
     DesiredMirror {
         select_src_port: mirror.from.clone(),
         select_dst_port: mirror.to.clone(),
+        select_vlan: mirror.vlans.clone(),
         output_port: mirror.output.clone(),
     }
 }

@@ -418,7 +418,7 @@ impl Host {
 
     /// Plans and gives numbers to planned ports until the plan stays the same, as agent and switch do.
     pub fn settle(&mut self) -> HostPlan {
-        for _ in 0..4 {
+        for _ in 0..6 {
             let plan = self.plan();
             let before = self.state.clone();
             self.take(&plan);

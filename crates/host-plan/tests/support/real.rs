@@ -75,13 +75,14 @@ impl RealHost {
 
     /// Applies and plans until nothing changes, then loads the flows.
     pub fn settle(&mut self) {
-        for _ in 0..4 {
+        for _ in 0..6 {
             self.read_state();
             let plan = self.host.plan();
             if plan == self.plan {
                 self.load_flows();
                 return;
             }
+            self.drop_ports(&plan);
             self.make_ports(&plan);
             self.host.state.local_vlans = plan.local_vlans.clone();
             self.plan = plan;
@@ -110,6 +111,17 @@ impl RealHost {
         }
         self.host.state.interfaces = interfaces;
         self.host.state.bridges = bridges.lines().map(str::to_owned).collect();
+    }
+
+    /// Ports for copies and patches to trunks go with what they are for.
+    fn drop_ports(&self, plan: &HostPlan) {
+        for (name, interface) in &self.host.state.interfaces {
+            let comes_and_goes = ["tm", "tpi-", "tpt-", "spi-", "spt-"].iter().any(|kind| name.starts_with(kind));
+            let planned = plan.bridges.get(&interface.bridge).is_some_and(|bridge| bridge.ports.contains_key(name));
+            if comes_and_goes && !planned {
+                self.switch.vsctl(&["--if-exists", "del-port", &interface.bridge, name]).unwrap();
+            }
+        }
     }
 
     fn make_ports(&self, plan: &HostPlan) {
@@ -152,13 +164,15 @@ impl RealHost {
                 let (name, from) = (format!("name={name}"), format!("select_src_port=[{from}]"));
                 let (to, output) = (format!("select_dst_port=[{to}]"), ports(&[mirror.output.clone()].into()));
                 let output = format!("output_port={output}");
-                let create = ["--", "--id=@m", "create", "mirror", &name, &from, &to, &output];
+                let vlans = mirror.vlans.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
+                let vlans = format!("select_vlan=[{vlans}]");
+                let create = ["--", "--id=@m", "create", "mirror", &name, &from, &to, &vlans, &output];
                 let add = ["--", "add", "bridge", bridge, "mirrors", "@m"];
                 self.switch.vsctl(&[&create[..], &add[..]].concat()).unwrap();
             }
         }
         for (port, tag) in &plan.tags {
-            self.switch.vsctl(&["set", "port", port, &format!("tag={}", tag.tag)]).unwrap();
+            self.switch.vsctl(&["--if-exists", "set", "port", port, &format!("tag={}", tag.tag)]).unwrap();
         }
     }
 

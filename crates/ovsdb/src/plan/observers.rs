@@ -65,6 +65,9 @@ impl<'a> Planner<'a> {
         if known.map_or(!dst.is_empty(), |known| held(&known.select_dst_port) != dst) {
             columns.insert("select_dst_port".into(), Value::set(dst));
         }
+        if known.map_or(!wish.select_vlan.is_empty(), |known| known.select_vlan != wish.select_vlan) {
+            columns.insert("select_vlan".into(), Value::set(wish.select_vlan.iter().copied()));
+        }
         if let Some(known) = known {
             self.update("Mirror", known.uuid, columns);
             return;
