@@ -1,17 +1,29 @@
-//! `neutronium trace`: walks a packet through what this host's agent has planned, and says what decides its fate.
+//! `neutronium trace`: walks a packet through what this host's agent has planned, and says what decides its fate, who else
+//! gets a copy, and who writes it down.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 use host_agent::{AgentConfig, KnownHost, ViewFrom};
-use packet_trace::{Question, Rooms, Switch, Trace, Tracker, neighbours, rules_met};
+use packet_trace::{Answer, Entrance, Question, Rooms, Switch, Tracker, neighbours};
+use serde_json::json;
 
 use crate::exit::{Exit, Failure, sentence};
 use crate::print;
 
 /// Arguments of `neutronium trace`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Walks the first packet of a connection, through the plan of this host's last known view; nothing is sent.
+
+Exit code: 0 the packet leaves somewhere, 1 it does not, 2 the question cannot be asked.
+
+Examples:
+  neutronium trace 8482d3d2 tcp 10.0.0.7 22          PORT by its first characters: every flow that decides, and what follows
+  neutronium trace 8482d3d2 icmp 2001:db8::7         IPv6
+  neutronium trace 8482d3d2 udp 10.0.0.7 53 --json | jq .copies"
+)]
 pub struct Arguments {
     /// The agent's configuration, TOML.
     #[arg(long, default_value = "/etc/neutronium/agent.toml")]
@@ -25,6 +37,9 @@ pub struct Arguments {
     /// The port there, for tcp, udp and sctp.
     #[arg(default_value_t = 0)]
     port: u16,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Nothing is sent and nothing is changed: the walk is through the plan for this host's last known view.
@@ -42,15 +57,21 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let question = question(arguments, &host).map_err(Failure::refused)?;
     let packet = question.packet(&host.view).map_err(Failure::refused)?;
     let switch = Switch::new(&host.plan, &host.state);
-    let device = host.state.interfaces.iter().find(|(_, interface)| interface.iface_id == Some(question.from));
-    let (device, interface) =
-        device.ok_or_else(|| Failure::refused(format!("port {} is not plugged here", question.from)))?;
+    let entrance = Entrance::of(question.from, &host.view, &host.state)
+        .ok_or_else(|| Failure::refused(format!("port {} is not plugged here", question.from)))?;
+    let packet = entrance.packet(&packet);
     let near = neighbours(&host.view, &host.plan);
     let mut rooms = Rooms::new(&host.plan);
-    let trace = rooms.send(&switch, (&interface.bridge, device), &packet, &mut Tracker::default(), &near);
-    print::line(trace.to_string().trim_end());
-    for line in verdict(&trace, &host) {
-        print::line(&line);
+    let trace = rooms.send(&switch, (&entrance.bridge, &entrance.device), &packet, &mut Tracker::default(), &near);
+    let answer = Answer::new(&trace, &host.view, &host.plan, &host.rules);
+    if arguments.json {
+        let steps: Vec<String> = trace.to_string().lines().map(str::to_owned).collect();
+        print::json(&json!({
+            "from": question.from, "bridge": entrance.bridge, "device": entrance.device, "packet": packet.to_string(), "answer": answer, "steps": steps,
+        }))?;
+    } else {
+        print::line(trace.to_string().trim_end());
+        answer.lines().iter().for_each(print::line);
     }
     Ok(if trace.is_dropped() { Exit::FAILED } else { Exit::DONE })
 }
@@ -71,21 +92,4 @@ fn question(arguments: &Arguments, host: &KnownHost) -> Result<Question, String>
         (number, _) => number.parse().map_err(|_| format!("{number} is not a protocol"))?,
     };
     Ok(Question { from, protocol, to: arguments.to, port: arguments.port })
-}
-
-fn verdict(trace: &Trace<'_>, host: &KnownHost) -> Vec<String> {
-    let rules = rules_met(trace, &host.rules);
-    let mut lines: Vec<String> = rules
-        .iter()
-        .map(|ids| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "))
-        .map(|ids| format!("allowed by security group rule {ids}"))
-        .collect();
-    match trace.dropped_by() {
-        Some(flow) => lines.push(format!("dropped, by table {}, priority {}", flow.table, flow.priority)),
-        None => lines.extend(trace.exits().map(|exit| match exit.tunnel {
-            Some((peer, key)) => format!("leaves for the host at {peer} with key {key}"),
-            None => format!("leaves {} by {}", exit.bridge, exit.port),
-        })),
-    }
-    lines
 }

@@ -8,7 +8,10 @@
 //!                                     └── patch ports ───┴─ output ──▶ ports, tunnels
 //! ```
 //! [`Rooms`] takes what reaches a namespace's device through its routes and packet filter, and back into the switch.
-//! [`Question`] makes the packet from a question in the API's terms.
+//! [`Question`] makes the packet from a question in the API's terms, [`Answer`] says in them what became of it.
+//!
+//! What mirrors copy on the way is told apart from the packet itself ([`Trace::copies`]), and so is what is written down
+//! ([`Trace::logged`]).
 //!
 //! In: a plan, the numbers of its ports ([`LocalState`](host_plan::LocalState)), a packet, what the connection tracker
 //! knows. Out: a [`Trace`]: every flow that decided something, and where the packet (or its copies) left. Nothing here asks a
@@ -16,8 +19,9 @@
 //!
 //! Modelled as Open vSwitch does it: priorities and conjunctions, registers that patch ports forget, recirculation through
 //! the connection tracker, NORMAL with access ports, trunks, learned stations and reserved addresses. Not modelled: groups,
-//! action sets, bonds, mirrors, timeouts; whatever of these a packet meets is said in the trace ([`Step::NotModelled`]).
+//! action sets, bonds, timeouts; whatever of these a packet meets is said in the trace ([`Step::NotModelled`]).
 
+mod answer;
 mod connections;
 mod normal;
 mod packet;
@@ -27,10 +31,11 @@ mod table;
 mod trace;
 mod walk;
 
+pub use answer::{Answer, Copy, Leaves, Refusal};
 pub use connections::{Connections, Given, Tracked, Tracker};
 pub use normal::Fdb;
 pub use packet::Packet;
-pub use question::{Question, neighbours, rules_met};
+pub use question::{Entrance, Question, neighbours, rules_met};
 pub use room::{Neighbours, Rooms};
-pub use trace::{Exit, Step, Trace};
+pub use trace::{Copied, Exit, Step, Trace};
 pub use walk::Switch;

@@ -2,10 +2,10 @@
 
 use crate::room::Neighbours;
 use crate::{Packet, Step, Trace};
-use host_plan::{FlowRules, HostPlan};
+use host_plan::{FlowRules, HostPlan, Interface, LocalState};
 use host_view::{EtherType, HostView, Port};
-use net_types::{MacAddr, NetworkId, PortId, SecurityGroupRuleId};
-use openflow::ip_proto;
+use net_types::{MacAddr, NetworkId, PortId, SecurityGroupRuleId, VlanId};
+use openflow::{Field, ip_proto};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -61,6 +61,44 @@ impl Question {
             self.to
         );
         Packet::parse(&text).map_err(|error| error.to_string())
+    }
+}
+
+/// Where a port's packets come into the switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entrance {
+    /// The bridge.
+    pub bridge: String,
+    /// The device.
+    pub device: String,
+    /// The tag that they bear there, if the port is on a trunk.
+    pub tag: Option<VlanId>,
+}
+
+impl Entrance {
+    /// Of a port; none: it is not plugged here.
+    pub fn of(port: PortId, view: &HostView, state: &LocalState) -> Option<Self> {
+        let plugged = |is_here: &dyn Fn(&Interface) -> bool, tag| {
+            let (device, known) = state.interfaces.iter().find(|(_, known)| is_here(known))?;
+            Some(Self { bridge: known.bridge.clone(), device: device.clone(), tag })
+        };
+        // Frames of a trunk's ports come by the parent's device, where the trunk's bridge has it.
+        let on_trunk = view.trunks.iter().find_map(|(id, trunk)| {
+            let tag = trunk.subports.get(&port).copied();
+            let here = |known: &Interface| known.bridge == id.bridge() && known.iface_id == Some(trunk.parent);
+            (trunk.parent == port || tag.is_some()).then(|| plugged(&here, tag)).flatten()
+        });
+        on_trunk.or_else(|| plugged(&|known| known.iface_id == Some(port), None))
+    }
+
+    /// The packet as it comes in.
+    pub fn packet(&self, packet: &Packet) -> Packet {
+        let mut packet = packet.clone();
+        if let Some(tag) = self.tag {
+            packet.push_tag();
+            packet.set(Field::VlanTci, packet.get(Field::VlanTci) | u128::from(tag.get()));
+        }
+        packet
     }
 }
 

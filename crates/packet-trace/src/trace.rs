@@ -54,8 +54,14 @@ pub enum Step<'a> {
     },
     /// The switch gave it other addresses.
     Translated(Box<Packet>),
-    /// A copy went to the agent, which writes it down.
-    Reported,
+    /// A copy went to the agent, which writes it down as the entry of [`HostPlan::logged`](host_plan::HostPlan) with this
+    /// number says.
+    Reported {
+        /// The number.
+        number: u32,
+    },
+    /// A mirror of the bridge sent a copy of the packet as it then was on a way of its own.
+    Copied(Copied<'a>),
     /// A flow was learned.
     Learned {
         /// The table that it goes into.
@@ -76,6 +82,24 @@ pub enum Step<'a> {
     NotModelled(String),
 }
 
+/// A copy of a packet that a mirror made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied<'a> {
+    /// The bridge.
+    pub bridge: &'a str,
+    /// The mirror's name.
+    pub mirror: &'a str,
+    /// What happened to the copy, in order; other mirrors may have copied it in turn.
+    pub steps: Vec<Step<'a>>,
+}
+
+impl Copied<'_> {
+    /// Where it left; not where copies of it did.
+    pub fn exits(&self) -> impl Iterator<Item = &Exit> {
+        exits(&self.steps)
+    }
+}
+
 /// Where a packet, or a copy of it, left the switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
@@ -89,6 +113,13 @@ pub struct Exit {
     pub packet: Packet,
 }
 
+impl Exit {
+    /// A trunk's bridge floods to its own port as well, and nobody is there.
+    pub fn is_to_nobody(&self) -> bool {
+        self.port == self.bridge && self.bridge.starts_with("tbr-")
+    }
+}
+
 /// All that happened to a packet, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trace<'a> {
@@ -99,20 +130,42 @@ pub struct Trace<'a> {
 }
 
 impl<'a> Trace<'a> {
-    /// Where it left.
+    /// Where it left; not where mirrors sent copies.
     pub fn exits(&self) -> impl Iterator<Item = &Exit> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::Out(exit) => Some(exit),
+        exits(&self.steps)
+    }
+
+    /// What mirrors made of it, and of copies of it, in order.
+    pub fn copies(&self) -> Vec<&Copied<'a>> {
+        let copies = self.all_steps().into_iter().filter_map(|step| match step {
+            Step::Copied(copied) => Some(copied),
             _ => None,
-        })
+        });
+        copies.collect()
     }
 
-    /// Whether it left nowhere.
+    /// As what it was written down: numbers of [`HostPlan::logged`](host_plan::HostPlan), in order.
+    pub fn logged(&self) -> Vec<u32> {
+        let numbers = self.all_steps().into_iter().filter_map(|step| match step {
+            Step::Reported { number } => Some(*number),
+            _ => None,
+        });
+        numbers.collect()
+    }
+
+    /// What happened to the packet and to its copies, in the order in which the switch does it.
+    pub fn all_steps(&self) -> Vec<&Step<'a>> {
+        let mut found = vec![];
+        flatten(&self.steps, &mut found);
+        found
+    }
+
+    /// Whether it left nowhere itself.
     pub fn is_dropped(&self) -> bool {
-        self.exits().next().is_none()
+        self.exits().all(Exit::is_to_nobody)
     }
 
-    /// Whether a copy of it leaves by this port.
+    /// Whether it leaves by this port, be it among others.
     pub fn reaches(&self, port: &str) -> bool {
         self.exits().any(|exit| exit.port == port)
     }
@@ -137,16 +190,40 @@ impl<'a> Trace<'a> {
 
     /// What was met that is not modelled.
     pub fn not_modelled(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().filter_map(|step| match step {
+        self.all_steps().into_iter().filter_map(|step| match step {
             Step::NotModelled(what) => Some(what.as_str()),
             _ => None,
         })
     }
 }
 
+fn exits<'s>(steps: &'s [Step<'_>]) -> impl Iterator<Item = &'s Exit> {
+    steps.iter().filter_map(|step| match step {
+        Step::Out(exit) => Some(exit),
+        _ => None,
+    })
+}
+
+fn flatten<'s, 'a>(steps: &'s [Step<'a>], into: &mut Vec<&'s Step<'a>>) {
+    for step in steps {
+        into.push(step);
+        if let Step::Copied(copied) = step {
+            flatten(&copied.steps, into);
+        }
+    }
+}
+
 impl fmt::Display for Trace<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.steps {
+        self.show(out, &self.steps, 0)
+    }
+}
+
+impl Trace<'_> {
+    /// Copies stand further to the right than what they are of.
+    fn show(&self, out: &mut fmt::Formatter<'_>, steps: &[Step<'_>], depth: usize) -> fmt::Result {
+        for step in steps {
+            write!(out, "{:1$}", "", 8 * depth)?;
             match step {
                 Step::In { bridge, port, packet } => writeln!(out, "{bridge}: in by {port}: {packet}")?,
                 Step::Flow { bridge, flow, conjunction, registers } => {
@@ -154,10 +231,11 @@ impl fmt::Display for Trace<'_> {
                     let shown = text::print_flow(&(*flow).clone().cookie(0), &name);
                     writeln!(out, "  {:>3}. {shown}", flow.table)?;
                     if !registers.is_empty() {
-                        writeln!(out, "       with {registers}")?;
+                        writeln!(out, "{:1$}       with {registers}", "", 8 * depth)?;
                     }
                     for clause in conjunction.iter().flat_map(|(_, clauses)| clauses) {
-                        writeln!(out, "       clause {}", text::print_flow(&(*clause).clone().cookie(0), &name))?;
+                        let shown = text::print_flow(&(*clause).clone().cookie(0), &name);
+                        writeln!(out, "{:1$}       clause {shown}", "", 8 * depth)?;
                     }
                 }
                 Step::Miss { table, .. } => writeln!(out, "  {table:>3}. no flow: dropped")?,
@@ -169,7 +247,11 @@ impl fmt::Display for Trace<'_> {
                 Step::Committed { zone, mark: None } => writeln!(out, "       remembered in zone {zone}")?,
                 Step::Committed { zone, mark: Some(mark) } => writeln!(out, "       marked {mark} in zone {zone}")?,
                 Step::Translated(packet) => writeln!(out, "       translated: {packet}")?,
-                Step::Reported => writeln!(out, "       logged")?,
+                Step::Reported { number } => writeln!(out, "       logged, as entry {number:#x}")?,
+                Step::Copied(Copied { bridge, mirror, steps }) => {
+                    writeln!(out, "       copied by mirror {mirror} of {bridge}:")?;
+                    self.show(out, steps, depth + 1)?;
+                }
                 Step::Learned { table } => writeln!(out, "       learns the sender into {table}")?,
                 Step::Room { namespace, what } => writeln!(out, "       {namespace}: {what}")?,
                 Step::Normal(what) => writeln!(out, "       NORMAL: {what}")?,

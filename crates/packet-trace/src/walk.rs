@@ -3,12 +3,12 @@
 use crate::normal::{Fdb, PortVlan, is_reserved};
 use crate::packet::TAG_PRESENT;
 use crate::table::{Hit, Tables};
-use crate::trace::{Exit, Step, Trace};
+use crate::trace::{Copied, Exit, Step, Trace};
 use crate::{Connections, Packet};
-use host_plan::{HostPlan, LocalState, PortKind};
+use host_plan::{HostPlan, LocalState, Mirror, PortKind};
 use net_types::MacAddr;
-use openflow::{Action, Ct, CtZone, Field, Masked, PortNo};
-use std::collections::{BTreeMap, VecDeque};
+use openflow::{Action, Ct, CtZone, Field, Flow, Masked, PortNo};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 /// How deep resubmits may nest, as in Open vSwitch.
@@ -27,6 +27,14 @@ struct Bridge<'a> {
     tables: Option<Tables<'a>>,
     ports: BTreeMap<u32, Port<'a>>,
     fdb: Fdb,
+    mirrors: Vec<(&'a str, &'a Mirror)>,
+}
+
+impl Bridge<'_> {
+    /// Whether only copies leave by a port: what comes in by it is dropped, and nothing is flooded to it.
+    fn is_reserved(&self, port: &Port<'_>) -> bool {
+        self.mirrors.iter().any(|(_, mirror)| mirror.output == port.name)
+    }
 }
 
 struct Port<'a> {
@@ -41,8 +49,8 @@ enum Kind<'a> {
     Plain,
     /// The bridge and the number of the other end.
     Patch(&'a str, u32),
-    /// Whom it leads to.
-    Tunnel(IpAddr),
+    /// Whom it leads to, if to one alone, and the key that everything bears there, if it is one.
+    Tunnel(Option<IpAddr>, Option<u64>),
 }
 
 impl<'a> Switch<'a> {
@@ -53,7 +61,14 @@ impl<'a> Switch<'a> {
         let all = state.bridges.iter().chain(plan.bridges.keys()).chain(plan.flows.keys());
         for name in all {
             let tables = plan.flows.get(name).map(|flows| Tables::new(flows));
-            bridges.entry(name).or_insert_with(|| Bridge { tables, ports: [local(name)].into(), fdb: Fdb::default() });
+            let planned = plan.bridges.get(name);
+            let mirrors = planned.into_iter().flat_map(|bridge| &bridge.mirrors);
+            bridges.entry(name).or_insert_with(|| Bridge {
+                tables,
+                ports: [local(name)].into(),
+                fdb: Fdb::default(),
+                mirrors: mirrors.map(|(name, mirror)| (name.as_str(), mirror)).collect(),
+            });
         }
         for (name, interface) in &state.interfaces {
             let Some((bridge, number)) = bridges.get_mut(interface.bridge.as_str()).zip(interface.ofport) else {
@@ -68,10 +83,9 @@ impl<'a> Switch<'a> {
                     None => continue,
                 },
                 Some(PortKind::Tunnel { options, .. } | PortKind::Erspan { options }) => {
-                    match options.get("remote_ip").and_then(|ip| ip.parse().ok()) {
-                        Some(peer) => Kind::Tunnel(peer),
-                        None => continue,
-                    }
+                    let read = |name: &str| options.get(name);
+                    let key = read("key").or_else(|| read("out_key")).and_then(|key| key.parse().ok());
+                    Kind::Tunnel(read("remote_ip").and_then(|ip| ip.parse().ok()), key)
                 }
                 Some(PortKind::Veth | PortKind::Internal) | None => Kind::Plain,
             };
@@ -105,14 +119,20 @@ impl<'a> Switch<'a> {
     /// Sends a packet into a bridge by a port; nothing happens when there is no such port.
     pub fn send(&self, bridge: &str, port: &str, packet: &Packet, connections: &mut dyn Connections) -> Trace<'a> {
         let trace = Trace { names: self.names.clone(), ..Trace::default() };
-        let mut walk = Walk { switch: self, connections, trace, later: VecDeque::new(), depth: 0 };
+        let mut walk = Walk {
+            switch: self,
+            connections,
+            trace,
+            later: VecDeque::new(),
+            depth: 0,
+            taken: 0,
+            arrives: true,
+            copied: BTreeSet::new(),
+        };
         let bridge = self.bridges.get_key_value(bridge).map(|(name, _)| *name);
         if let Some((bridge, number)) = bridge.and_then(|bridge| Some((bridge, self.number(bridge, port)?))) {
             walk.enter(bridge, number, packet.clone());
-            while let Some((bridge, table, mut packet)) = walk.later.pop_front() {
-                walk.depth = 0;
-                walk.table(bridge, table, &mut packet);
-            }
+            walk.go_on();
         }
         walk.trace
     }
@@ -128,13 +148,36 @@ struct Walk<'s, 'a> {
     connections: &'s mut dyn Connections,
     trace: Trace<'a>,
     /// Packets that the connection tracker sends on, after the present one is through.
-    later: VecDeque<(&'a str, u8, Packet)>,
+    later: VecDeque<Later<'a>>,
     depth: usize,
+    /// Steps taken so far, copies' among them.
+    taken: usize,
+    /// Mirrors are to look at the packet as one that comes in: once for one that comes from outside, and again each time
+    /// that the connection tracker has sent it on. They do not look at one that comes in by a patch.
+    arrives: bool,
+    /// Where copies of the packet have been sent on the present bridge: nowhere twice.
+    copied: BTreeSet<&'a str>,
+}
+
+struct Later<'a> {
+    bridge: &'a str,
+    table: u8,
+    packet: Packet,
+    copied: BTreeSet<&'a str>,
 }
 
 impl<'a> Walk<'_, 'a> {
     fn step(&mut self, step: Step<'a>) {
+        self.taken += 1;
         self.trace.steps.push(step);
+    }
+
+    /// What the connection tracker sends on.
+    fn go_on(&mut self) {
+        while let Some(Later { bridge, table, mut packet, copied }) = self.later.pop_front() {
+            (self.depth, self.arrives, self.copied) = (0, true, copied);
+            self.table(bridge, table, &mut packet);
+        }
     }
 
     /// In by a port, into table 0.
@@ -143,10 +186,63 @@ impl<'a> Walk<'_, 'a> {
         let name = self.port(bridge, number).map(|port| port.name.clone()).unwrap_or_default();
         self.step(Step::In { bridge, port: name, packet: Box::new(packet.clone()) });
         if self.switch.bridges.get(bridge).is_some_and(|bridge| bridge.tables.is_none()) {
-            self.normal(bridge, &packet);
+            if self.arrive(bridge, &packet) {
+                self.normal(bridge, &packet);
+            }
             return;
         }
         self.table(bridge, 0, &mut packet);
+    }
+
+    /// Mirrors look at a packet that comes in; whether it may go on.
+    fn arrive(&mut self, bridge: &'a str, packet: &Packet) -> bool {
+        if !std::mem::take(&mut self.arrives) {
+            return true;
+        }
+        let number = packet.get(Field::InPort) as u32;
+        let here = self.switch.bridges.get(bridge);
+        if here.is_some_and(|here| here.ports.get(&number).is_some_and(|port| here.is_reserved(port))) {
+            self.step(Step::Normal("refused: only copies leave by this port, and nothing comes in".into()));
+            return false;
+        }
+        self.mirror(bridge, number, packet, |mirror| &mirror.from);
+        true
+    }
+
+    /// Copies of a packet that comes in or goes out by a port, by the mirrors that select it.
+    fn mirror(
+        &mut self,
+        bridge: &'a str,
+        number: u32,
+        packet: &Packet,
+        selected: impl Fn(&Mirror) -> &BTreeSet<String>,
+    ) {
+        let switch = self.switch;
+        let Some(here) = switch.bridges.get(bridge) else { return };
+        let Some(port) = here.ports.get(&number) else { return };
+        // A tag that the port does not take is no frame of the bridge.
+        let Some(vlan) = port.vlan.of_frame(packet.vlan()) else { return };
+        for (name, mirror) in here.mirrors.iter().filter(|(_, mirror)| selected(mirror).contains(&port.name)) {
+            if !mirror.vlans.is_empty() && !mirror.vlans.contains(&vlan) {
+                continue;
+            }
+            let output = here.ports.iter().find(|(_, port)| port.name == mirror.output);
+            if let Some((number, output)) = output.filter(|_| self.copied.insert(mirror.output.as_str())) {
+                self.copy((bridge, *name), *number, &tagged(packet, output.vlan.tag_of(vlan)));
+            }
+        }
+    }
+
+    /// A copy on its way, which is no part of the packet's.
+    fn copy(&mut self, (bridge, mirror): (&'a str, &'a str), output: u32, packet: &Packet) {
+        let (before, waiting) = (std::mem::take(&mut self.trace.steps), std::mem::take(&mut self.later));
+        self.leave(bridge, output, packet);
+        let (depth, copied) = (self.depth, self.copied.clone());
+        self.go_on();
+        (self.depth, self.copied, self.arrives) = (depth, copied, false);
+        self.later = waiting;
+        let steps = std::mem::replace(&mut self.trace.steps, before);
+        self.step(Step::Copied(Copied { bridge, mirror, steps }));
     }
 
     fn port(&self, bridge: &str, number: u32) -> Option<&Port<'a>> {
@@ -154,13 +250,14 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn table(&mut self, bridge: &'a str, table: u8, packet: &mut Packet) {
-        if self.depth >= DEEPEST || self.trace.steps.len() >= MOST_STEPS {
+        if self.depth >= DEEPEST || self.taken >= MOST_STEPS {
             self.step(Step::NotModelled("a packet that runs in circles".into()));
             return;
         }
         let tables = self.switch.bridges.get(bridge).and_then(|bridge| bridge.tables.as_ref());
         let Some(Hit { flow, conjunction }) = tables.and_then(|tables| tables.look_up(table, packet)) else {
             self.step(Step::Miss { bridge, table });
+            self.arrive(bridge, packet);
             return;
         };
         let registers = packet.to_match(|field| {
@@ -168,12 +265,15 @@ impl<'a> Walk<'_, 'a> {
                 || matches!(field, Field::TunId | Field::CtState | Field::CtMark | Field::CtZone)
         });
         self.step(Step::Flow { bridge, flow, conjunction, registers });
+        if !self.arrive(bridge, packet) {
+            return;
+        }
         self.depth += 1;
-        self.actions(bridge, &flow.actions, packet);
+        self.actions(bridge, flow, &flow.actions, packet);
         self.depth -= 1;
     }
 
-    fn actions(&mut self, bridge: &'a str, actions: &'a [Action], packet: &mut Packet) {
+    fn actions(&mut self, bridge: &'a str, flow: &'a Flow, actions: &'a [Action], packet: &mut Packet) {
         for action in actions {
             match action {
                 Action::Output(port) => self.output(bridge, *port, packet),
@@ -214,7 +314,7 @@ impl<'a> Walk<'_, 'a> {
                     let kept = packet.get(Field::Metadata) & !u128::from(*mask);
                     packet.set(Field::Metadata, kept | u128::from(value & mask));
                 }
-                Action::ControllerMetered(_) => self.step(Step::Reported),
+                Action::ControllerMetered(_) => self.step(Step::Reported { number: flow.cookie as u32 }),
                 Action::Controller(_) | Action::Group(_) | Action::ClearActions | Action::WriteActions(_) => {
                     self.step(Step::NotModelled(action.to_string()));
                 }
@@ -252,7 +352,7 @@ impl<'a> Walk<'_, 'a> {
                     self.step(Step::Translated(Box::new(on.clone())));
                 }
             }
-            self.later.push_back((bridge, table, on));
+            self.later.push_back(Later { bridge, table, packet: on, copied: self.copied.clone() });
         } else if ct.nat.is_some() {
             self.step(Step::NotModelled("ct(nat) without a table".into()));
         }
@@ -286,18 +386,29 @@ impl<'a> Walk<'_, 'a> {
             return;
         };
         match port.kind {
-            Kind::Patch(other, number) => {
+            Kind::Patch(other, patched) => {
                 let mut there = packet.clone();
                 there.forget_bridge();
+                // Each bridge's mirrors count for themselves. A patch's own port is selected by none of them.
+                let before = self.copied.clone();
+                if other != bridge {
+                    self.copied.clear();
+                }
                 self.depth += 1;
                 if self.depth < DEEPEST {
-                    self.enter(other, number, there);
+                    self.enter(other, patched, there);
                 }
                 self.depth -= 1;
+                if other != bridge {
+                    self.copied = before;
+                }
+                return;
             }
-            Kind::Plain | Kind::Tunnel(_) => {
+            // Where to has nobody said.
+            Kind::Tunnel(None, _) => return,
+            Kind::Plain | Kind::Tunnel(Some(_), _) => {
                 let tunnel = match port.kind {
-                    Kind::Tunnel(peer) => Some((peer, packet.get(Field::TunId) as u64)),
+                    Kind::Tunnel(Some(peer), key) => Some((peer, key.unwrap_or(packet.get(Field::TunId) as u64))),
                     _ => None,
                 };
                 let packet = packet.clone();
@@ -305,6 +416,7 @@ impl<'a> Walk<'_, 'a> {
                 self.step(Step::Out(exit));
             }
         }
+        self.mirror(bridge, number, packet, |mirror| &mirror.to);
     }
 
     fn normal(&mut self, bridge: &'a str, packet: &Packet) {
@@ -318,6 +430,9 @@ impl<'a> Walk<'_, 'a> {
         let Some(vlan) = from.vlan.of_frame(packet.vlan()) else {
             return self.step(refused("a tag on an access port"));
         };
+        if here.is_reserved(from) {
+            return self.step(refused("only copies leave by this port, and nothing comes in"));
+        }
         let to = packet.get(Field::EthDst);
         if is_reserved(to) {
             return self.step(refused("a reserved address"));
@@ -337,7 +452,7 @@ impl<'a> Walk<'_, 'a> {
                 self.step(Step::Normal(format!("to all ports of VLAN {vlan}")));
                 for (number, port) in here.ports.iter().filter(|(number, _)| **number != arrived) {
                     // Nothing is flooded into a tunnel by NORMAL in our bridges, but a foreign plan may.
-                    if port.vlan.carries(vlan) {
+                    if port.vlan.carries(vlan) && !here.is_reserved(port) {
                         self.leave(bridge, *number, &tagged(packet, port.vlan.tag_of(vlan)));
                     }
                 }

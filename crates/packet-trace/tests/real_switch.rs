@@ -10,30 +10,50 @@ mod common;
 #[path = "../../host-plan/tests/support/mod.rs"]
 mod support;
 
+use common::observed;
 use common::random::{self, Dice};
 use common::real::{Fate, Place, Tracer};
 use common::{Arrival, count, state};
 use openflow::PortNo;
-use packet_trace::{Given, Packet, Step, Switch, Trace};
+use packet_trace::{Exit, Given, Packet, Step, Switch, Trace};
 use support::Host;
 use support::real::RealHost;
 
-/// What the walker says, in the real switch's terms.
+/// What the walker says of a packet and all copies of it, in the real switch's terms.
 fn fate(trace: &Trace<'_>) -> Fate {
-    let places = trace.exits().map(|exit| match exit.tunnel {
-        Some((peer, key)) => Place::Tunnel(peer.to_string(), key),
-        None => Place::Port(exit.port.clone(), exit.packet.vlan()),
+    let steps = trace.all_steps();
+    let places = steps.iter().filter_map(|step| match step {
+        Step::Out(Exit { tunnel: Some((peer, key)), .. }) => Some(Place::Tunnel(peer.to_string(), *key)),
+        Step::Out(Exit { port, packet, .. }) => Some(Place::Port(port.clone(), packet.vlan())),
+        _ => None,
     });
-    let path = trace.steps.iter().filter_map(|step| match step {
+    let path = steps.iter().filter_map(|step| match step {
         Step::Flow { flow, .. } => Some((flow.table, Some(flow.priority))),
         Step::Miss { table, .. } => Some((*table, None)),
         _ => None,
     });
-    Fate { places: places.collect(), path: path.collect() }
+    let (mut places, mut logged) = (places.collect::<Vec<_>>(), trace.logged());
+    places.sort();
+    logged.sort_unstable();
+    Fate { places, logged, path: path.collect() }
 }
 
-fn compare(switch: &Switch<'_>, tracer: &mut Tracer, arrival: &Arrival, seed: &str) -> bool {
-    let Some(number) = switch.number(&arrival.bridge, &arrival.port) else { return false };
+/// How often each of it was compared.
+#[derive(Debug, Default)]
+struct Seen {
+    delivered: usize,
+    dropped: usize,
+    copied: usize,
+    copied_twice: usize,
+    logged: usize,
+    by_trunk: usize,
+}
+
+fn compare(switch: &Switch<'_>, tracer: &mut Tracer, arrival: &Arrival, seed: &str, seen: &mut Seen) {
+    let Some(number) = switch.number(&arrival.bridge, &arrival.port) else {
+        seen.dropped += 1;
+        return;
+    };
     assert_ne!(PortNo(number), PortNo::LOCAL);
     let packet = Packet::parse(&arrival.packet).unwrap();
     let mut given = Given::states(arrival.states.iter().map(|name| state(name)));
@@ -43,7 +63,13 @@ fn compare(switch: &Switch<'_>, tracer: &mut Tracer, arrival: &Arrival, seed: &s
     let said = fate(&trace);
     assert_eq!(trace.not_modelled().next(), None, "{trace}");
     assert_eq!(said, expected, "{seed} {arrival:?}\n{trace}\n{text}");
-    !said.places.is_empty()
+    *if trace.is_dropped() { &mut seen.dropped } else { &mut seen.delivered } += 1;
+    let copies = trace.copies().len();
+    seen.copied += usize::from(copies > 0);
+    seen.copied_twice += usize::from(copies > 1);
+    seen.logged += usize::from(!said.logged.is_empty());
+    let by_trunk = |exit: &Exit| exit.bridge.starts_with("tbr-");
+    seen.by_trunk += usize::from(arrival.bridge.starts_with("tbr-") || trace.exits().any(by_trunk));
 }
 
 /// Stations that the real switch was told of: bridge, VLAN, address.
@@ -81,30 +107,47 @@ fn the_walker_goes_where_the_switch_goes() {
     let (hosts, packets) = (count("NEUTRONIUM_TRACE_HOSTS", 6), count("NEUTRONIUM_TRACE_PACKETS", 400));
     let seed = count("NEUTRONIUM_TRACE_SEED", 1) as u64;
     let (mut real, mut tracer): (Option<RealHost>, Option<Tracer>) = (None, None);
-    let (mut delivered, mut dropped, mut taught) = (0, 0, Taught::new());
+    let (mut seen, mut taught) = (Seen::default(), Taught::new());
     for round in 0..hosts as u64 {
         let said = format!("NEUTRONIUM_TRACE_SEED={} NEUTRONIUM_TRACE_HOSTS=1", seed + round);
         let mut dice = Dice::new(seed + round);
         let (mut drawn, places) = random::host(&mut dice);
         random::local_ips(&mut dice, &mut drawn, &places);
+        observed::trunk(&mut dice, &mut drawn);
+        observed::limits(&mut dice, &mut drawn);
+        observed::logs(&mut dice, &mut drawn);
+        observed::mirrors(&mut dice, &mut drawn);
         let real = match &mut real {
             Some(real) => {
                 real.host.view = drawn.view;
                 real.settle();
                 real
             }
-            None => real.insert(RealHost::new(&drawn)),
+            None => {
+                let real = real.insert(RealHost::new(&drawn));
+                for (collector, mac) in observed::COLLECTORS {
+                    real.switch.appctl(&["tnl/neigh/set", "br-under", collector, mac]).unwrap();
+                }
+                real
+            }
         };
         let tracer = tracer.get_or_insert_with(|| Tracer::new(&real.switch));
         tracer.read_names();
         let mut switch = Switch::new(&real.plan, &real.host.state);
         teach(&mut dice, &real.host, &mut switch, tracer, &mut taught);
         for _ in 0..packets {
-            let arrival = random::arrival(&mut dice, &places);
-            *if compare(&switch, tracer, &arrival, &said) { &mut delivered } else { &mut dropped } += 1;
+            let special = match dice.roll(25) {
+                0 | 1 => Some(observed::by_trunk(&mut dice, &places)),
+                2 => observed::by_tunnel(&mut dice, &places, &real.plan),
+                _ => None,
+            };
+            let arrival = special.unwrap_or_else(|| random::arrival(&mut dice, &places));
+            compare(&switch, tracer, &arrival, &said, &mut seen);
         }
     }
-    println!("{delivered} delivered, {dropped} dropped, all as the real switch does");
+    println!("{seen:?}, all as the real switch does");
     let all = hosts * packets;
-    assert!(delivered > all / 5 && dropped > all / 5, "both must be tried: {delivered}, {dropped}");
+    assert!(seen.delivered > all / 5 && seen.dropped > all / 5, "both must be tried: {seen:?}");
+    let rare = [seen.copied, 4 * seen.copied_twice, seen.logged, seen.by_trunk];
+    assert!(rare.iter().all(|count| *count > all / 40), "all of it must be tried: {seen:?}");
 }

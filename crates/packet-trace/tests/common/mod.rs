@@ -1,6 +1,7 @@
 //! Random hosts and packets, for the comparison with the real switch and with a plain reading of the rules.
 #![allow(dead_code)] // each test binary uses its part
 
+pub mod observed;
 pub mod random;
 pub mod real;
 

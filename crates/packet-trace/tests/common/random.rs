@@ -214,9 +214,13 @@ pub fn local_ips(dice: &mut Dice, host: &mut Host, places: &Places) {
     }
 }
 
-/// Stations: instances, those elsewhere, the router, the DHCP server, nobody.
+/// Stations: instances, those elsewhere, the router, those behind a trunk, nobody.
 fn station(dice: &mut Dice, places: &Places) -> (u64, String, u64) {
-    match dice.roll(10) {
+    match dice.roll(11) {
+        10 => {
+            let network = 1 + dice.roll(3);
+            (network, mac_of(19 + network), 19 + network)
+        }
         0 => (1, mac_of(100), 100),
         1 => (1, "fa:16:3e:dd:00:02".into(), 0),
         2 => (1 + dice.roll(4), STRANGER.into(), 77),
@@ -229,7 +233,7 @@ fn station(dice: &mut Dice, places: &Places) -> (u64, String, u64) {
 }
 
 /// The same network, more often than not.
-fn other(dice: &mut Dice, places: &Places, network: u64) -> (u64, String, u64) {
+pub fn receiver(dice: &mut Dice, places: &Places, network: u64) -> (u64, String, u64) {
     for _ in 0..6 {
         let found = station(dice, places);
         if found.0 == network {
@@ -260,13 +264,18 @@ pub fn arrival(dice: &mut Dice, places: &Places) -> Arrival {
             ("br-int", device(number), sender, tag.to_owned())
         }
     };
-    let receiver = other(dice, places, sender.0);
+    let receiver = receiver(dice, places, sender.0);
     let packet = head + &packet(dice, sender, receiver);
-    let states = (0..2).map(|_| if dice.percent(50) { STATES[0] } else { dice.one(&STATES) }).collect();
-    Arrival { bridge: bridge.into(), port, packet, states }
+    Arrival { bridge: bridge.into(), port, packet, states: states(dice) }
 }
 
-fn packet(dice: &mut Dice, sender: (u64, String, u64), receiver: (u64, String, u64)) -> String {
+/// What the connection tracker will say.
+pub fn states(dice: &mut Dice) -> Vec<&'static str> {
+    (0..2).map(|_| if dice.percent(50) { STATES[0] } else { *dice.one(&STATES) }).collect()
+}
+
+/// From a station to another: network, MAC and number of each.
+pub fn packet(dice: &mut Dice, sender: (u64, String, u64), receiver: (u64, String, u64)) -> String {
     let (network, mut from, number) = sender;
     let (there, mut to, target) = receiver;
     let source = if dice.percent(92) { number } else { *dice.one(&[190, 77, number + 1]) };
