@@ -367,14 +367,6 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// An instance whose port is made and whose device is ready to be plugged, on [`HERE`].
-    pub fn ready_port(&mut self) -> Result<Instance, Failure> {
-        let mut instance = self.instance();
-        self.here.run(&instance.prepare())?;
-        self.create(&mut instance, HERE)?;
-        Ok(instance)
-    }
-
     fn shell(&mut self, host: &str) -> &mut Shell {
         if host == HERE { &mut self.here } else { &mut self.there }
     }

@@ -13,7 +13,7 @@ use host_plan::{FLOW_OWNER, HostPlan, LocalState, PortKind};
 use host_view::HostView;
 use net_types::MacAddr;
 use openflow::{Flow, diff};
-use ovsdb::{Cache, Condition, Mutator, Operation, Row, Value};
+use ovsdb::{Cache, Condition, Interface, Mutator, Operation, Row, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
@@ -37,13 +37,23 @@ pub(super) fn database(plan: &HostPlan, cache: &Cache) -> Vec<Finding> {
     for (bridge, port) in ours {
         // Told as missing already when it is not in the database at all.
         let Some(interface) = cache.interface(port) else { continue };
-        if let Some(reason) = interface.error.as_ref().filter(|error| !error.is_empty()) {
+        if let Some(reason) = interface.error.as_ref().filter(|error| !error.is_empty() && !is_joined(cache, interface))
+        {
             findings.push(Finding::different(Layer::Ovsdb, bridge, port, "opened by the switch", reason));
         } else if interface.ofport.is_none_or(|number| number < 1) {
             findings.push(Finding::missing(Layer::Ovsdb, bridge, format!("OpenFlow number of {port}")));
         }
     }
     findings
+}
+
+/// Whether it is a patch whose other end is there. The switch (3.1) says of one that it lacks its peer, and may forget to
+/// take that back: what it says of its ports it writes once, and not again when the database was changed in that moment.
+fn is_joined(cache: &Cache, interface: &Interface) -> bool {
+    let peer = |of: &Interface| of.options.get("peer").and_then(|name| cache.interface(name)).cloned();
+    let is_open = |end: &Interface| end.kind == "patch" && end.ofport.is_some_and(|number| number > 0);
+    let (Some(other), true) = (peer(interface), is_open(interface)) else { return false };
+    is_open(&other) && other.options.get("peer") == Some(&interface.name)
 }
 
 /// Rows by their UUID: table and name.
@@ -200,6 +210,33 @@ pub(crate) fn neighbours(text: &str) -> BTreeMap<(String, IpAddr), MacAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ovsdb::model::Database;
+    use ovsdb::{RowChange, RowUpdate, Update};
+
+    #[test]
+    fn a_patch_is_joined_when_its_other_end_is_there_whatever_the_switch_says_of_it() {
+        let mut cache = Cache::new(Database::open_vswitch().schema().clone());
+        let mut put = |number: u128, name: &str, ofport: i64, peer: &str| {
+            let options = Value::map([("peer", peer)]);
+            let columns: [(&str, Value); 5] = [
+                ("name", name.into()),
+                ("type", "patch".into()),
+                ("ofport", ofport.into()),
+                ("options", options),
+                ("error", "No usable peer".into()),
+            ];
+            let row = columns.into_iter().map(|(column, value)| (column.to_owned(), value)).collect();
+            let (table, uuid) = ("Interface".into(), Uuid::from_u128(number));
+            let updates = vec![RowUpdate { table, uuid, change: RowChange::Set(row) }];
+            cache.apply(Update { continues: true, last_transaction: None, updates }).unwrap();
+            cache.interface("patch-tun").is_some_and(|patch| is_joined(&cache, patch))
+        };
+        assert!(!put(1, "patch-tun", 1, "patch-int"));
+        assert!(!put(2, "patch-int", -1, "patch-tun"), "not opened");
+        assert!(put(2, "patch-int", 1, "patch-tun"));
+        assert!(!put(2, "patch-int", 1, "patch-other"), "another's peer");
+        assert!(!put(2, "patch-other", 1, "patch-tun"));
+    }
 
     #[test]
     fn neighbours_are_read_as_the_switch_prints_them() {
