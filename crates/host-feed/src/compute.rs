@@ -270,15 +270,15 @@ fn metering(topology: &Topology, row: &RouterRow) -> BTreeMap<MeteringLabelId, B
     measured.map(|(id, label)| (*id, label.rules.clone())).collect()
 }
 
-/// The limits of a router's addresses outside: those of its first gateway obey the gateway's policy, floating IPs their own.
+/// The limits of a router's addresses outside: those of each of its gateways obey the router's policy, floating IPs their own.
 fn limits(topology: &Topology, id: &RouterId, row: &RouterRow) -> BTreeMap<IpAddr, BandwidthLimits> {
     let of_policy = |policy: Option<Uuid>| {
         let rules = topology.qos_policy(&policy?)?;
         let limits = BandwidthLimits { egress: rules.egress.bandwidth, ingress: rules.ingress.bandwidth };
         (limits != BandwidthLimits::default()).then_some(limits)
     };
-    let gateway = row.gateways.first().and_then(|gateway| topology.port(&gateway.port));
-    let own = gateway.into_iter().flat_map(|port| &port.fixed_ips).map(|fixed| (fixed.address, row.gateway_policy));
+    let gateways = row.gateways.iter().filter_map(|gateway| topology.port(&gateway.port));
+    let own = gateways.flat_map(|port| &port.fixed_ips).map(|fixed| (fixed.address, row.gateway_policy));
     let floating = topology.floating_ips_of_router(id).map(|(_, row)| (row.floating_address, row.policy));
     own.chain(floating).filter_map(|(address, policy)| Some((address, of_policy(policy)?))).collect()
 }
