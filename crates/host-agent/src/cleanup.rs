@@ -7,14 +7,14 @@
 //! | namespaces | those of DHCP servers and routers, by name | all others |
 //! | nftables of the host | chains of devices that are gone | others' tables, chains of others' devices |
 //! | tunnels | the endpoint's address, the peers' neighbour entries | others' addresses and entries |
-//! | files | the last known view | all others |
+//! | files | the last known view, the socket that the agent answered on | all others |
 //!
 //! It is meant to be run by hand while no agent runs, and says what it did. Every step is tried; those that failed are told.
 
 use crate::audit::neighbours;
 use crate::lock::Lock;
 use crate::switch::database::owner;
-use crate::{AgentConfig, AgentError, keep};
+use crate::{AgentConfig, AgentError, keep, life};
 use host_drivers::links::Links;
 use host_drivers::openflow::OpenFlow;
 use host_drivers::ovsdb::Database;
@@ -63,6 +63,7 @@ pub async fn remove_everything(config: &AgentConfig) -> Result<Cleanup, AgentErr
     let step = endpoint(config, &mut cleanup).await;
     cleanup.note(step);
     cleanup.note(keep::remove(&config.agent.state_dir));
+    cleanup.note(life::remove(&config.agent.state_dir));
     Ok(cleanup)
 }
 

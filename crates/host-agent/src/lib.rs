@@ -15,6 +15,7 @@ mod config;
 mod error;
 mod keep;
 mod known;
+mod life;
 mod lock;
 mod logs;
 mod memory;
@@ -32,6 +33,7 @@ pub use config::{
     AgentConfig, AgentSection, DhcpSection, Endpoint, MetadataSection, NetworkLogSection, OvsSection, RateLimitSection,
 };
 pub use error::AgentError;
+pub use life::AgentState;
 // What those say, and a dry run is given.
 pub use host_plan::Device;
 pub use host_view::HostView;

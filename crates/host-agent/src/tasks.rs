@@ -21,6 +21,7 @@
 //! * `report` tells the server what both have realised, at once.
 //! * `logs` writes down packets that flows send here because of a log, while the newest order's plan has such flows.
 //! * `memory` gives free memory back when namespaces have come or gone.
+//! * `life` answers those on this host who ask whether the agent still does, and how far it is.
 //!
 //! Every channel carries the newest value only (`tokio::sync::watch`): who is late misses nothing that still matters. Tasks
 //! end with [`run`]; nothing on the host is undone then, so that packets flow on while the agent is away.
@@ -29,7 +30,7 @@ use crate::board::Board;
 use crate::lock::Lock;
 use crate::rooms::Order;
 use crate::server::Servers;
-use crate::{AgentConfig, AgentError, keep, logs, memory, report, rooms, switch, watch};
+use crate::{AgentConfig, AgentError, keep, life, logs, memory, report, rooms, switch, watch};
 use host_view::HostDescription;
 use std::future::Future;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
     let servers = Servers::load(&config)?;
     let metadata = crate::metadata::service(&config)?;
     let _lock = Lock::take(&config.agent.state_dir)?;
+    let asked = life::listen(&config.agent.state_dir)?;
     let board = Arc::new(Board::new());
     let known = tokio::sync::watch::Sender::new(None);
     let orders = tokio::sync::watch::Sender::<Option<Arc<Order>>>::new(None);
@@ -65,6 +67,7 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()>) -> Res
     tasks.spawn(logs::run(config.network_log.clone(), config.ovs.clone(), orders.subscribe()));
     tasks.spawn(switch::run(config.clone(), known.subscribe(), orders, board.clone()));
     tasks.spawn(memory::run(board.clone()));
+    tasks.spawn(life::run(asked, known.subscribe(), board.clone()));
     tasks.spawn(report::run(reporter, board));
     tasks.spawn(watch::run(servers, config.agent.host.clone(), kept, known));
     tracing::info!(host = config.agent.host, servers = ?config.agent.server, "the agent runs");

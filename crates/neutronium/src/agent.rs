@@ -106,7 +106,7 @@ fn dry_run(config: &AgentConfig, arguments: &Arguments) -> Result<Exit, Failure>
     for error in &plan.errors {
         print::line(format!("{} cannot be realised: {error}", styled(print::YELLOW, "!")));
     }
-    if audit.is_clean() {
+    if audit.is_as_planned() {
         print::line(format!("{} nothing would be done", styled(print::GREEN, "✓")));
     } else {
         print::line(findings(&audit.findings, arguments.all, deed));

@@ -22,10 +22,12 @@ const WIDEST: usize = 100;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Compares in every layer: OVSDB, flows, tunnel endpoint and neighbours; namespaces with their devices,
-addresses, routes, kernel parameters, nftables and listening sockets. Reads only, and needs no running agent.
+addresses, routes, kernel parameters, nftables and listening sockets. Reads only, and needs no running agent; but asks
+it whether it is there, for two seconds at most: a host that nobody cares for does not stay what it is.
 What is wrong is said first by network, router and port, a sentence each, then in every layer's own language.
 
-Exit code: 0 the host is what its plan says, 1 it is not, 2 the configuration cannot be used.
+Exit code: 0 the host is what its plan says, 1 it is not, 2 the configuration cannot be used,
+           3 it is, but its agent does not run or does not answer.
 
 Examples:
   neutronium audit                     once, now
@@ -78,13 +80,17 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     })?;
     if arguments.look.json {
         print::json(&json!({
-            "host": audit.host, "view": audit.view, "clean": audit.is_clean(), "diagnosis": audit.diagnosis,
-            "findings": audit.findings,
+            "host": audit.host, "view": audit.view, "agent": audit.agent, "clean": audit.is_clean(),
+            "diagnosis": audit.diagnosis, "findings": audit.findings,
         }))?;
     } else {
         show(&audit, arguments.look.all);
     }
-    Ok(if audit.is_clean() { Exit::DONE } else { Exit::FAILED })
+    Ok(match (audit.is_as_planned(), audit.agent.answers()) {
+        (true, true) => Exit::DONE,
+        (true, false) => Exit::SILENT,
+        (false, _) => Exit::FAILED,
+    })
 }
 
 /// The agent's configuration, or one sentence about it.
@@ -103,11 +109,13 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 fn show(audit: &Audit, all: bool) {
     let view = view(&audit.view);
-    if audit.is_clean() {
+    let complaint = audit.agent.complaint();
+    if audit.is_as_planned() {
         print::line(format!(
-            "{} {} is what its plan says ({}; {view})",
-            styled(print::GREEN, "✓"),
+            "{} {} is what its plan says{} ({}; {view})",
+            if complaint.is_none() { styled(print::GREEN, "✓") } else { styled(print::RED, "✗") },
             styled(print::BOLD, &audit.host),
+            complaint.map(|complaint| format!(", but its agent {complaint}")).unwrap_or_default(),
             amount(audit)
         ));
         return;

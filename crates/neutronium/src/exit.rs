@@ -16,6 +16,8 @@ impl Exit {
     pub const FAILED: Self = Self(1);
     /// The machine or the input is at fault; nothing was changed.
     pub const REFUSED: Self = Self(2);
+    /// Nothing is wrong but that somebody does not answer who should.
+    pub const SILENT: Self = Self(3);
 }
 
 /// An error with the exit code it deserves.

@@ -41,7 +41,7 @@ enum Command {
     Server(server::Arguments),
     /// Realises on this host what the server wants of it.
     Agent(agent::Arguments),
-    /// Whether this host is what its plan says, in every layer: exit code 0 if so, 1 if not.
+    /// Whether this host is what its plan says, in every layer, and its agent answers: exit code 0 if so, 1 or 3 if not.
     Audit(audit::Arguments),
     /// Simulated hosts on this machine, each with its own Open vSwitch and agent.
     Lab(lab::Arguments),

@@ -68,6 +68,21 @@ fn a_host_is_audited_previewed_and_cleaned() {
     for (host, process) in [("compute1", "agent"), ("controller", "server")] {
         assert!(Command::new("kill").args(["-STOP", &pid(host, process)]).status().unwrap().success());
     }
+    // Nothing differs yet, and still the host is not well: nobody would mend it. Another one, which is well, is not blamed.
+    let (code, said, _) = lab.on("compute1", &[PROGRAM, "audit", "--kept"]);
+    assert!(code == Some(3) && said.contains("is what its plan says, but its agent does not answer"), "{said}");
+    let (code, said, _) = lab.on("compute1", &[PROGRAM, "audit", "--kept", "--json"]);
+    let audit: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (code, &audit["clean"], &audit["agent"]["state"]),
+        (Some(3), &false.into(), &"silent".into()),
+        "{audit}"
+    );
+    let of_lab = lab.run(&["audit", "--kept"]);
+    let said = String::from_utf8_lossy(&of_lab.stdout).into_owned();
+    assert_eq!(of_lab.status.code(), Some(3), "{said}");
+    let lines = |what: &str| said.lines().filter(|line| line.contains(what)).count();
+    assert!(lines("nobody cares for it") == 1 && lines("does not answer") == 1 && lines("✓") == 2, "{said}");
     let (code, ..) = lab.on("compute1", &["ovs-ofctl", "del-flows", "br-int", "table=72"]);
     assert_eq!(code, Some(0));
     let (code, ..) = lab.on("compute1", &["ovs-vsctl", "del-port", "patch-tun"]);

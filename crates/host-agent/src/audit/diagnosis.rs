@@ -3,11 +3,11 @@
 //! ```text
 //! finding ── about: network N │ port P of network N │ router R      (place, or the flow's registers, tags and keys)
 //! all findings about one ──▶ "network N: nobody answers DHCP in qdhcp-N; br-int lacks 2 flows ..."
-//! the agent does not run ──▶ said first, for it may be the cause of all
+//! the agent does not run, or answer ──▶ said first, for it may be the cause of all
 //! ```
 //! In: findings, the plan, what OVSDB says of the host. Out: sentences. Pure.
 
-use super::{Finding, How, Layer};
+use super::{AgentState, Finding, How, Layer};
 use host_plan::{HostPlan, LocalState};
 use host_view::{HostView, Segment};
 use net_types::NetworkId;
@@ -51,15 +51,14 @@ fn of_network(flow: &Flow, view: &HostView, plan: &HostPlan) -> Option<NetworkId
     view.networks.iter().find(|(_, network)| has_key(&network.segment)).map(|(id, _)| *id)
 }
 
-/// One sentence for each network, port and router that something is wrong with.
-pub(super) fn sentences(findings: &[Finding], agent_runs: bool) -> Vec<String> {
-    let mut said = vec![];
-    if !findings.is_empty() && !agent_runs {
-        said.push(
-            "the agent of this host does not run: nobody answers DHCP, DNS and metadata here, and nothing is mended"
-                .into(),
-        );
-    }
+/// One sentence for each network, port and router that something is wrong with; before them one about the agent.
+pub(super) fn sentences(findings: &[Finding], agent: &AgentState) -> Vec<String> {
+    let complaint = agent.complaint().map(|complaint| {
+        format!(
+            "the agent of this host {complaint}: nobody answers DHCP, DNS and metadata here, and nothing is changed or mended"
+        )
+    });
+    let mut said: Vec<String> = complaint.into_iter().collect();
     let mut subjects: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
         if let Some(about) = &finding.about {
@@ -114,11 +113,14 @@ mod tests {
         let place = format!("qdhcp-{NETWORK}");
         let socket = |what: &str| Finding::missing(Layer::Service, &place, what).about(of_place(&place));
         let findings = [socket("DHCP: a socket on UDP port 67"), socket("DNS: a socket on TCP port 53")];
-        let said = sentences(&findings, false);
+        let said = sentences(&findings, &AgentState::Absent);
         assert!(said[0].starts_with("the agent of this host does not run"), "{said:?}");
         assert_eq!(said[1], format!("network {NETWORK}: nobody answers DHCP, DNS in qdhcp-{NETWORK}"));
-        assert_eq!(sentences(&findings, true).len(), 1);
-        assert!(sentences(&[], false).is_empty());
+        let answers = AgentState::Answers { pid: 1, known: 1, realised: 1 };
+        assert_eq!(sentences(&findings, &answers).len(), 1);
+        assert!(sentences(&[], &answers).is_empty());
+        let silent = sentences(&[], &AgentState::Silent);
+        assert!(silent.len() == 1 && silent[0].contains("does not answer"), "{silent:?}");
     }
 
     #[test]

@@ -7,8 +7,9 @@
 //!   kernel parameters, filters, listening sockets (rooms)  ─┘
 //! ```
 //! It reads and never writes, and it goes by the same comparisons as the agent's own loops, so that what it finds is what the
-//! agent would mend: the same findings are the difference of a dry run. It needs no running agent; while one is at work, a
-//! finding may be of the moment, so whoever asks may ask again.
+//! agent would mend: the same findings are the difference of a dry run. It needs no running agent, but says whether one
+//! answers, for a host that is as planned and is not cared for does not stay so; while one is at work, a finding may be of the
+//! moment, so whoever asks may ask again.
 
 mod diagnosis;
 mod finding;
@@ -19,6 +20,7 @@ pub use finding::{Finding, How, Layer};
 pub(crate) use switch::neighbours;
 
 use crate::known::KnownView;
+use crate::life::{self, AgentState};
 use crate::server::Servers;
 use crate::switch::database::local_state;
 use crate::{AgentConfig, AgentError, keep};
@@ -78,6 +80,8 @@ pub struct Audit {
     pub host: String,
     /// What it was compared with.
     pub view: Source,
+    /// Whether its agent answers.
+    pub agent: AgentState,
     /// Where host and plan differ; sorted.
     pub findings: Vec<Finding>,
     /// What that means for networks, routers and ports, a sentence each.
@@ -89,8 +93,13 @@ pub struct Audit {
 
 impl Audit {
     /// Whether host and plan are the same.
-    pub fn is_clean(&self) -> bool {
+    pub fn is_as_planned(&self) -> bool {
         self.findings.is_empty()
+    }
+
+    /// Whether that is so, and somebody keeps it so.
+    pub fn is_clean(&self) -> bool {
+        self.is_as_planned() && self.agent.answers()
     }
 }
 
@@ -110,8 +119,9 @@ pub async fn audit(config: &AgentConfig, from: ViewFrom) -> Result<Audit, AgentE
         finding.about(about)
     }));
     findings.sort();
-    let diagnosis = diagnosis::sentences(&findings, crate::lock::is_held(&config.agent.state_dir));
-    Ok(Audit { host: config.agent.host.clone(), view: source, findings, diagnosis, plan })
+    let agent = life::ask(&config.agent.state_dir).await;
+    let diagnosis = diagnosis::sentences(&findings, &agent);
+    Ok(Audit { host: config.agent.host.clone(), view: source, agent, findings, diagnosis, plan })
 }
 
 /// What a host is known to have to realise.

@@ -15,12 +15,15 @@ use crate::print::{self, styled};
 
 /// What to audit.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code: 0 every host is what its plan says, 1 one is not, or cannot be looked at.
+#[command(
+    after_help = "Exit code: 0 every host is what its plan says, 1 one is not, or cannot be looked at, 3 all are, but the agent of one does not
+run or does not answer.
 
 Examples:
   neutronium lab audit                       every host, once
   neutronium lab audit --wait 30             until all are as planned, at most half a minute
-  neutronium lab audit compute1 --all        one host, every finding")]
+  neutronium lab audit compute1 --all        one host, every finding"
+)]
 pub struct Arguments {
     /// Only these hosts [default: all that run an agent]
     hosts: Vec<String>,
@@ -42,6 +45,7 @@ pub fn run(paths: &Paths, arguments: &Arguments) -> Result<Exit, Failure> {
         hosts.iter().cloned().zip(ended).collect()
     });
     let clean = answers.iter().all(|(_, answer)| answer.as_ref().is_ok_and(|audit| audit["clean"] == true));
+    let as_planned = answers.iter().all(|(_, answer)| answer.as_ref().is_ok_and(is_as_planned));
     if arguments.look.json {
         let told = answers.into_iter().map(|(host, answer)| match answer {
             Ok(audit) => audit,
@@ -49,11 +53,23 @@ pub fn run(paths: &Paths, arguments: &Arguments) -> Result<Exit, Failure> {
         });
         print::json(&json!({ "clean": clean, "hosts": told.collect::<Vec<_>>() }))?;
     } else {
-        let names = if clean { Names::default() } else { Names::ask(paths) };
+        let names = if as_planned { Names::default() } else { Names::ask(paths) };
         answers.iter().for_each(|(host, answer)| show(host, answer, &names, arguments.look.all));
     }
-    Ok(if clean { Exit::DONE } else { Exit::FAILED })
+    Ok(match (clean, as_planned) {
+        (true, _) => Exit::DONE,
+        (false, true) => Exit::SILENT,
+        (false, false) => Exit::FAILED,
+    })
 }
+
+/// Whether nothing differs there; its agent may be silent.
+fn is_as_planned(audit: &Value) -> bool {
+    audit["findings"].as_array().is_some_and(Vec::is_empty)
+}
+
+/// How long a host may take for a look, beyond what it is to wait.
+const A_LOOK: Duration = Duration::from_secs(60);
 
 fn look(paths: &Paths, host: &str, arguments: &Arguments) -> Result<Value, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
@@ -63,7 +79,21 @@ fn look(paths: &Paths, host: &str, arguments: &Arguments) -> Result<Value, Strin
     if arguments.look.kept {
         command.arg("--kept");
     }
-    let output = command.output().map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+    let pid = child.id();
+    let (ended, ends) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(child.wait_with_output()));
+    let limit = Duration::from_secs(arguments.look.wait).saturating_add(A_LOOK);
+    let output = match ends.recv_timeout(limit) {
+        Ok(output) => output.map_err(|error| format!("cannot hear {}: {error}", program.display()))?,
+        Err(_) => {
+            if let Ok(pid) = pid.try_into() {
+                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            }
+            return Err(format!("it did not answer within {} seconds", limit.as_secs()));
+        }
+    };
     serde_json::from_slice(&output.stdout).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
@@ -121,12 +151,20 @@ fn show(host: &str, answer: &Result<Value, String>, names: &Names, all: bool) {
         Ok(audit) if audit["clean"] == true => {
             print::line(format!("{} {name} is what its plan says", styled(print::GREEN, "✓")));
         }
+        Ok(audit) if is_as_planned(audit) => {
+            print::line(format!("{} {name} is what its plan says, but nobody cares for it", styled(print::RED, "✗")));
+            print::line(diagnosis(&sentences(audit)));
+        }
         Ok(audit) => {
             let found: Vec<host_agent::Finding> = serde_json::from_value(audit["findings"].clone()).unwrap_or_default();
             print::line(format!("{} {name}: {} not as planned", styled(print::RED, "✗"), found.len()));
-            let sentences: Vec<String> = serde_json::from_value(audit["diagnosis"].clone()).unwrap_or_default();
-            print::line(diagnosis(&sentences.iter().map(|sentence| names.told(sentence)).collect::<Vec<_>>()));
+            let told: Vec<String> = sentences(audit).iter().map(|sentence| names.told(sentence)).collect();
+            print::line(diagnosis(&told));
             print::line(findings(&found, all, crate::audit::word));
         }
     }
+}
+
+fn sentences(audit: &Value) -> Vec<String> {
+    serde_json::from_value(audit["diagnosis"].clone()).unwrap_or_default()
 }
