@@ -53,6 +53,14 @@ pub enum AgentError {
         /// Why.
         reason: String,
     },
+    /// A program of the host said something that cannot be understood.
+    #[error("what {program} says cannot be understood: {reason}")]
+    Said {
+        /// Which.
+        program: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// A layer of the host could not be read or written.
     #[error(transparent)]
     Driver(#[from] host_drivers::DriverError),

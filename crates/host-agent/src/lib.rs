@@ -20,6 +20,7 @@ mod lock;
 mod logs;
 mod memory;
 mod metadata;
+mod metering;
 mod report;
 mod rooms;
 mod server;
@@ -34,6 +35,7 @@ pub use config::{
 };
 pub use error::AgentError;
 pub use life::AgentState;
+pub use metering::{Metered, Traffic, metering};
 // What those say, and a dry run is given.
 pub use host_plan::Device;
 pub use host_view::HostView;

@@ -14,6 +14,12 @@ pub async fn list(place: &Place) -> Result<Vec<u8>, DriverError> {
     program::run(place, "nft", arguments.into(), Vec::new()).await
 }
 
+/// What all named counters have counted, as `nft --json` prints it.
+pub async fn counters(place: &Place) -> Result<Vec<u8>, DriverError> {
+    let arguments = ["--json", "list", "counters"].map(String::from);
+    program::run(place, "nft", arguments.into(), Vec::new()).await
+}
+
 /// The script that keeps the kernel from hearing what Open vSwitch reads from `device` by AF_PACKET (userspace datapath):
 /// the host's stack would answer ARP and forward what the switch already takes care of. Open vSwitch still sees every
 /// frame, for its tap comes first.

@@ -421,6 +421,13 @@ fn helpers_follow_and_labels_count() {
     let label = "label-000000c1-0000-4000-8000-000000000000";
     let packets = |lab: &Lab| lab.run(&lab.router, &format!("nft list counter ip neutronium-metering {label}"));
     assert!(packets(&lab).contains("packets 1 bytes 36"), "{}", packets(&lab));
+    let all = nft_rules::counted_from_json(&lab.run(&lab.router, "nft --json list counters")).unwrap();
+    let of_label: Vec<_> = all
+        .iter()
+        .filter(|one| host_plan::metered_label(&one.table, &one.name) == Some(id("c1")))
+        .map(|one| (one.family, one.packets, one.octets))
+        .collect();
+    assert_eq!(of_label, [(nft_rules::Family::Ip, 1, 36), (nft_rules::Family::Ip6, 0, 0)]);
     counted.send_to(b"read", (ip(OUTSIDE), 69)).unwrap();
     lab.source_seen(&second, (OUTSIDE, 7003), &outside);
     let tracked = lab.run(&lab.router, "conntrack -L -p udp --orig-port-dst 69");

@@ -9,6 +9,7 @@ mod cloud;
 mod exit;
 mod keystone;
 mod lab;
+mod metering;
 mod policy;
 mod print;
 mod probe;
@@ -49,6 +50,8 @@ enum Command {
     Probe(probe::Arguments),
     /// Walks a packet through what this host's agent has planned: where it goes, and which flow and rule decide.
     Trace(trace::Arguments),
+    /// What metering labels have counted of the routers on this host.
+    Metering(metering::Arguments),
     /// What an external Keystone must know of Neutronium.
     Keystone(keystone::Arguments),
     /// The rules of who may do what: shows them, and says what they mean for somebody.
@@ -66,7 +69,7 @@ impl Command {
     /// What is logged unless somebody says otherwise: programs that run on tell what they do, commands answer.
     fn logs(&self) -> &'static str {
         match self {
-            Self::Audit(_) => "error",
+            Self::Audit(_) | Self::Metering(_) => "error",
             Self::Agent(arguments) if arguments.is_a_question() => "error",
             _ => "info",
         }
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Lab(arguments) => lab::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
         Command::Trace(arguments) => trace::run(&arguments),
+        Command::Metering(arguments) => metering::run(&arguments),
         Command::Keystone(arguments) => keystone::run(arguments),
         Command::Policy(arguments) => policy::run(arguments),
         Command::Completion { shell } => {

@@ -113,7 +113,8 @@ fn a_host_is_audited_previewed_and_cleaned() {
 
 #[test]
 fn help_has_examples_and_completion_knows_the_commands() {
-    for words in [&["agent", "--help"][..], &["audit", "--help"], &["lab", "audit", "--help"]] {
+    for words in [&["agent", "--help"][..], &["audit", "--help"], &["lab", "audit", "--help"], &["metering", "--help"]]
+    {
         let help = Command::new(PROGRAM).args(words).output().unwrap();
         assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:"), "{words:?}");
     }

@@ -14,6 +14,7 @@
 //! assert!(table.install_script().starts_with("table ip neutronium\ndelete table ip neutronium\n"));
 //! ```
 
+mod counted;
 mod element;
 mod error;
 mod object;
@@ -22,6 +23,7 @@ mod rule;
 mod script;
 mod table;
 
+pub use counted::{Counted, counted_from_json};
 pub use element::{DataType, ElementType, Key};
 pub use error::Error;
 pub use object::Object;

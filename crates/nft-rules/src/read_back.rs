@@ -68,7 +68,7 @@ fn list(json: &Json) -> impl Iterator<Item = &Json> {
     json.as_array().into_iter().flatten()
 }
 
-fn family(json: &Json) -> Option<Family> {
+pub(crate) fn family(json: &Json) -> Option<Family> {
     let all = [Family::Ip, Family::Ip6, Family::Inet, Family::Arp, Family::Bridge, Family::Netdev];
     all.into_iter().find(|family| json == family.as_str())
 }

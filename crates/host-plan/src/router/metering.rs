@@ -18,6 +18,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const TABLE: &str = "neutronium-metering";
 
+fn counter(label: &MeteringLabelId) -> String {
+    format!("label-{label}")
+}
+
+/// The label that a counter of a router's namespace is of; none: it is no label's.
+pub fn metered_label(table: &str, counter: &str) -> Option<MeteringLabelId> {
+    counter.strip_prefix("label-").filter(|_| table == TABLE)?.parse().ok()
+}
+
 /// The tables of both families, as far as there is something to count.
 pub(super) fn tables(
     gateways: &[&str],
@@ -34,7 +43,7 @@ fn table(
     let mut table = Table::new(family, TABLE);
     let mut all = Chain::base(Kind::Filter, Hook::Forward, 10);
     for (id, rules) in labels {
-        let name = format!("label-{id}");
+        let name = counter(id);
         let mut chain = Chain::new();
         // What is excluded is decided before anything is counted.
         let (excluded, counted): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| rule.excluded);
@@ -112,6 +121,14 @@ mod tests {
             ]
         );
         assert_eq!(tables[1].chains[name].rules.len(), 1);
+    }
+
+    #[test]
+    fn a_counter_is_its_labels() {
+        let id = labels([]).into_keys().next().unwrap();
+        assert_eq!(metered_label(TABLE, &counter(&id)), Some(id));
+        assert_eq!(metered_label("neutronium", &counter(&id)), None);
+        assert_eq!(metered_label(TABLE, "label-x"), None);
     }
 
     #[test]

@@ -44,6 +44,7 @@ use crate::services::MetadataProxy;
 use crate::wiring::Wiring;
 pub use helpers::is_optional;
 use host_view::{Gateway, Port, Router, RouterState};
+pub use metering::metered_label;
 pub use nat::NAT_TABLE;
 pub(crate) use nat::floating_ips_in;
 use net_types::{IpNet, PortId};
