@@ -60,6 +60,11 @@ impl Lab {
         &self.name
     }
 
+    /// The binary, for commands on hosts.
+    pub fn program(&self) -> std::borrow::Cow<'_, str> {
+        self.program.to_string_lossy()
+    }
+
     /// `neutronium ARGUMENTS`, about this lab.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);

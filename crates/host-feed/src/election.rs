@@ -69,8 +69,9 @@ pub fn involved<'t>(topology: &'t Topology, router: &RouterId) -> BTreeSet<&'t S
 pub fn standby(topology: &Topology, host: &str, router: &RouterId) -> Option<Standby> {
     let candidates = candidates(topology, router)?;
     let preferred = candidates.iter().take_while(|name| *name != host).cloned().collect();
+    let successors = candidates.iter().skip_while(|name| *name != host).skip(1).cloned().collect();
     let others = voters(topology, candidates).into_iter().filter(|name| *name != host).cloned().collect();
-    Some(Standby { preferred, others })
+    Some(Standby { preferred, successors, others })
 }
 
 /// Hosts with which a host keeps watch over each other's life.
@@ -190,7 +191,10 @@ mod tests {
         let (topology, router) = topology(4, &[2, 3]);
         let names = |hosts: &[usize]| hosts.iter().map(|number| name(*number)).collect::<BTreeSet<_>>();
         let watched = |host: usize| watched_by(&topology, &name(host)).into_iter().cloned().collect::<BTreeSet<_>>();
-        assert_eq!(standby(&topology, "h3", &router), Some(Standby { preferred: names(&[2]), others: names(&[0, 2]) }));
+        assert_eq!(
+            standby(&topology, "h3", &router),
+            Some(Standby { preferred: names(&[2]), successors: names(&[]), others: names(&[0, 2]) })
+        );
         assert_eq!([watched(0), watched(2), watched(3)], [names(&[2, 3]), names(&[0, 3]), names(&[0, 2])]);
         assert!(watched(1).is_empty());
     }

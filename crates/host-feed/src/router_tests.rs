@@ -68,7 +68,7 @@ fn forwards(host: &mut Host, router: RouterId) -> bool {
 
 impl Host {
     /// Says whether a router is active here.
-    async fn says(&mut self, router: RouterId, state: RouterState) {
+    pub async fn says(&mut self, router: RouterId, state: RouterState) {
         let report =
             HostReport { routers: [(router, state)].into(), ..self.report_of(&[], "192.0.2.0", BTreeMap::new()) };
         let report = HostReport { full: false, description: None, ..report };
@@ -91,7 +91,8 @@ async fn a_highly_available_router_forwards_on_one_host_and_stands_by_on_the_oth
     eventually("the other is ready, and knows its place", || {
         standby.watch();
         standby.view.routers.get(&router).is_some_and(|view| {
-            let place = Standby { preferred: [active.name.to_owned()].into(), others: [active.name.to_owned()].into() };
+            let before = std::collections::BTreeSet::from([active.name.to_owned()]);
+            let place = Standby { preferred: before.clone(), successors: [].into(), others: before };
             view.standby == Some(place) && view.interfaces == active.view.routers[&router].interfaces
         })
     })

@@ -57,7 +57,7 @@ pub(crate) fn plan(wiring: &Wiring<'_>, mirroring: &Mirroring) -> BTreeMap<Strin
             tunnels.ports.insert(names::tunnel(kind, remote), tunnel_port(kind, endpoint.local_ip, remote));
         }
         bridges.insert(config.tunnel_bridge.clone(), tunnels);
-        integration.ports.extend(standby::bfd_ports(wiring.view, config));
+        integration.ports.extend(standby::bfd_ports(wiring.view, config, wiring.state));
     }
     for bridge in mapped_bridges(wiring) {
         let (int, phy) = names::physical_patch(bridge);
@@ -130,7 +130,7 @@ pub(crate) fn tags(wiring: &Wiring<'_>, mirroring: &Mirroring) -> BTreeMap<Strin
     let mut tags: BTreeMap<_, _> = wiring.dead.iter().map(|name| dead(name)).collect();
     tags.extend(trunk::tags(wiring));
     // What is flooded has no business there.
-    tags.extend(standby::bfd_ports(wiring.view, wiring.config).keys().map(|name| dead(name)));
+    tags.extend(standby::bfd_ports(wiring.view, wiring.config, wiring.state).keys().map(|name| dead(name)));
     tags.extend(mirroring.tags());
     for (device, id) in &wiring.own_devices {
         let port = wiring.view.ports.get(id);

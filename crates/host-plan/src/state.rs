@@ -37,6 +37,11 @@ pub struct Interface {
     pub lives: bool,
     /// The session has only just begun: that it is down says nothing yet.
     pub begins: bool,
+    /// `bfd_status:remote_diagnostic`: the other end of a session lives, and says that it has no way on (RFC 5880, section
+    /// 4.1, "Concatenated Path Down").
+    pub is_impaired: bool,
+    /// `link_state`, of devices of the kernel: whether there is carrier.
+    pub carrier: Option<bool>,
 }
 
 impl LocalState {

@@ -8,12 +8,13 @@
 //!
 //!  1  (between 0 and 2, if there are any) what leaves distributed routers: see `router/distributed.rs`
 //!  2  direction: from inside                 3, 4, 6  tunnel key -> local VLAN; unknown keys are dropped
-//! 20  the tunnel that a MAC is behind (2: known to the API; 1: learned in table 10); unknown -> 22. Of a highly available
-//!     router, which may be behind several, it is always learned
-//! 21  ARP answered here for addresses that the API knows; unknown -> 22
+//! 20  the tunnel that a MAC is behind (2: known to the API; 1: learned in table 10); unknown -> 22. A router's that may be
+//!     behind several is learned above that (3), and 2 are all of them
+//! 21  ARP answered here for addresses that the API knows; unknown, and what a router of this host says of itself -> 22
 //! 22  flood, only to hosts that have a port on the network; none -> drop
-//! 10  learn the sender into 20 for 300 s, then inside
+//! 10  learn the sender into 20 for 300 s, then inside; for 5 s, if it is a router that may be behind several (2)
 //! ```
+//! So who takes over a router is found at once by what it announces or sends, and after those 5 s though it does neither.
 //! In: [`Wiring`], of the view mostly `remote_ports` and `tunnel_peers` (l2population). Out: flows.
 
 use crate::flow_set::FlowSet;
@@ -21,7 +22,7 @@ use crate::names::{self, PATCH_INT};
 use crate::router::distributed;
 use crate::wiring::Wiring;
 use crate::{FLOW_OWNER, bridges};
-use net_types::{MacAddr, NetworkId, NetworkType, VlanId};
+use net_types::{MacAddr, NetworkId, NetworkType, PortId, VlanId};
 use openflow::{Action, Field, Flow, Learn, LearnSpec, LearnValue, Match, SubField};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,6 +36,15 @@ const FLOOD: u8 = 22;
 
 /// Seconds that a learned MAC stays.
 const LEARNED_FOR: u16 = 300;
+/// The same of a router that may be behind several tunnels: meanwhile it may have gone over to another one without a word.
+/// What it sends renews it.
+const MOVING_LEARNED_FOR: u16 = 5;
+/// In table 20, of learned MACs.
+const LEARNED: u16 = 1;
+/// In table 20, of MACs that the API knows.
+const KNOWN: u16 = 2;
+/// In table 20, of learned MACs that the API knows to be behind one of several tunnels.
+const MOVING_LEARNED: u16 = 3;
 
 /// The table that packets out of a tunnel of this type enter.
 fn from_tunnel(kind: NetworkType) -> Option<u8> {
@@ -55,7 +65,7 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Option<Vec<Flow>> {
     if let Some(patch) = wiring.state.ofport(bridge, PATCH_INT) {
         let first = if leave_distributed(&mut flows, wiring) { DISTRIBUTED } else { FROM_INSIDE };
         flows.goto(0, 1, Match::new().in_port(patch), first);
-        flows.add(LEARN, 1, Match::new(), [learn().into(), Action::output(patch)]);
+        flows.add(LEARN, 1, Match::new(), [learn(LEARNED, LEARNED_FOR).into(), Action::output(patch)]);
     }
     // A peer's tunnel that has no number yet is left out, here and in what is sent there.
     let mut tunnels = BTreeMap::new();
@@ -78,6 +88,7 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Option<Vec<Flow>> {
             [Action::PopVlan, Action::set(Field::TunId, u64::from(key))].into_iter().chain(outputs).collect::<Vec<_>>()
         };
         let mut flood = BTreeSet::new();
+        let patch = wiring.state.ofport(bridge, PATCH_INT);
         for remote in remote_ports.get(id).into_iter().flatten() {
             let endpoints = remote.endpoints.iter().map(|endpoint| (segment.network_type(), *endpoint));
             let ports: Vec<u32> = endpoints.filter_map(|tunnel| tunnels.get(&tunnel)).copied().collect();
@@ -85,12 +96,21 @@ pub(crate) fn plan(wiring: &Wiring<'_>) -> Option<Vec<Flow>> {
                 continue;
             }
             flood.extend(ports.iter().copied());
-            if !remote.moves {
-                flows.add(UNICAST, 2, Match::new().vlan(wired.vlan).dl_dst(remote.mac), out(&ports));
+            if remote.is_sought {
+                flows.add(UNICAST, KNOWN, Match::new().vlan(wired.vlan).dl_dst(remote.mac), out(&ports));
+            }
+            if let Some(patch) = patch.filter(|_| remote.moves && remote.is_sought) {
+                let heard = Match::new().vlan(wired.vlan).dl_src(remote.mac);
+                let learned = learn(MOVING_LEARNED, MOVING_LEARNED_FOR);
+                flows.add(LEARN, 2, heard, [learned.into(), Action::output(patch)]);
             }
             for address in remote.addresses {
                 if let IpAddr::V4(address) = address {
                     answer_arp(&mut flows, wired.vlan, *address, remote.mac);
+                    if remote.is_here && remote.is_sought {
+                        let itself = Match::new().vlan(wired.vlan).arp().dl_src(remote.mac).arp_tpa(*address);
+                        flows.goto(ARP_RESPONDER, 2, itself, FLOOD);
+                    }
                 }
             }
         }
@@ -132,14 +152,14 @@ fn basis(flows: &mut FlowSet) {
 }
 
 /// Into table 20: frames of this VLAN to the sender go back through the tunnel, with the key, that this packet came by.
-fn learn() -> Learn {
+fn learn(priority: u16, seconds: u16) -> Learn {
     let same = |field: Field| LearnValue::Field(SubField::whole(field));
     let vlan_id = SubField::bits(Field::VlanTci, 0, 11);
     Learn {
         table: UNICAST,
-        priority: 1,
+        priority,
         cookie: FLOW_OWNER.value(),
-        hard_timeout: LEARNED_FOR,
+        hard_timeout: seconds,
         specs: vec![
             LearnSpec::Match { field: vlan_id, from: LearnValue::Field(vlan_id) },
             LearnSpec::Match { field: Field::EthDst.into(), from: same(Field::EthSrc) },
@@ -169,8 +189,12 @@ fn answer_arp(flows: &mut FlowSet, vlan: VlanId, address: Ipv4Addr, mac: MacAddr
 /// A port behind a tunnel.
 struct Remote<'a> {
     endpoints: Vec<IpAddr>,
-    /// It is behind one of several: where it was last heard is learned, and before that everybody is asked.
+    /// It is behind one of several: where it was last heard is learned, and before that all of them are asked.
     moves: bool,
+    /// This host has it as well.
+    is_here: bool,
+    /// Something here may be sent to it: not where this host has a copy of a distributed router, which is nearer.
+    is_sought: bool,
     mac: MacAddr,
     addresses: &'a BTreeSet<IpAddr>,
 }
@@ -178,13 +202,16 @@ struct Remote<'a> {
 /// Ports elsewhere, by network, of hosts whose endpoint is known.
 fn remote_ports<'a>(wiring: &Wiring<'a>) -> BTreeMap<NetworkId, Vec<Remote<'a>>> {
     let mut ports: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for remote in wiring.view.remote_ports.values() {
+    let copies = wiring.view.routers.values().filter(|router| router.is_copy());
+    let copied: BTreeSet<&PortId> = copies.flat_map(|router| &router.interfaces).collect();
+    for (id, remote) in &wiring.view.remote_ports {
         let moves = !remote.may_be_on.is_empty();
+        let (is_here, is_sought) = (wiring.ports.contains_key(id), !copied.contains(id));
         let only = [&remote.host];
         let hosts = if moves { remote.may_be_on.iter().collect() } else { only.to_vec() };
         let peers = hosts.into_iter().filter_map(|host| wiring.view.tunnel_peers.get(host));
         let endpoints = peers.map(|peer| peer.address).collect();
-        let known = Remote { endpoints, moves, mac: remote.mac, addresses: &remote.addresses };
+        let known = Remote { endpoints, moves, is_here, is_sought, mac: remote.mac, addresses: &remote.addresses };
         ports.entry(remote.network).or_default().push(known);
     }
     ports

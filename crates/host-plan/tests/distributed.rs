@@ -160,3 +160,47 @@ fn what_leaves_bears_the_hosts_own_mac_and_what_arrives_the_shared_one() {
     );
     assert!(!is_seen_as(&leaves, OWN) && leaves.trace.contains("tnl_push"), "{}", leaves.trace);
 }
+
+/// What a copy is led to, and what it is led out by, moves together.
+#[test]
+fn who_stands_by_is_shut_for_copies_too() {
+    let mut host = Host::distributed(true);
+    host.view.tunnel_peers.get_mut("peer2").unwrap().watched = true;
+    let preferred: std::collections::BTreeSet<String> = ["peer2".to_owned()].into();
+    let router = host.view.routers.get_mut(&id(DISTRIBUTED)).unwrap();
+    router.standby = Some(host_view::Standby { preferred: preferred.clone(), others: preferred, ..Default::default() });
+    let plan = host.settle();
+    let flows = flows_text(&plan, &host.state, "br-int");
+    let snat =
+        ["c1", "c2", "c3"].map(|port| (host_plan::names::router_snat(id(port)), format!("fa:16:3e:{port}:00:07")));
+    let inside =
+        ["d1", "d2"].map(|port| (host_plan::names::router_interface(id(port)), format!("fa:16:3e:{port}:00:01")));
+    let gateway = (host_plan::names::router_gateway(id("d9")), "fa:16:3e:d9:00:01".to_owned());
+    for (device, mac) in snat.into_iter().chain(inside).chain([gateway]) {
+        let of = |table: &str, what: &str| {
+            let found: Vec<&str> =
+                flows.lines().filter(|flow| flow.starts_with(table) && flow.contains(what)).collect();
+            assert!(!found.is_empty(), "{table} {what}");
+            found
+        };
+        let leaves = of("table=60, priority=100", &format!("in_port=\"{device}\""));
+        assert!(leaves.iter().all(|flow| flow.ends_with("resubmit(,63)")), "{leaves:?}");
+        for table in ["table=60, priority=90", "table=94, priority=12"] {
+            let arrives = of(table, &format!("dl_dst={mac}"));
+            assert!(arrives.iter().all(|flow| flow.ends_with("resubmit(,64)")), "{arrives:?}");
+        }
+    }
+}
+
+#[test]
+fn who_takes_over_is_heard_behind_tunnels() {
+    let traced = Traced::new(true);
+    let announced =
+        format!("arp,arp_op=1,dl_dst=ff:ff:ff:ff:ff:ff,arp_spa=10.41.0.1,arp_tpa=10.41.0.1,arp_sha={SHARED}");
+    let sent = traced.sent_by_router(&announced);
+    assert!(sent.trace.contains("tnl_push"), "{}", sent.trace);
+    // Others who ask for it are answered on the spot.
+    let asked = "arp,arp_op=1,dl_dst=ff:ff:ff:ff:ff:ff,arp_sha=fa:16:3e:41:00:05,arp_spa=10.41.0.5,arp_tpa=10.41.0.1";
+    let answered = traced.sent_by_instance(asked);
+    assert!(!answered.trace.contains("tnl_push"), "{}", answered.trace);
+}

@@ -82,8 +82,18 @@ fn highly_available(host: &mut Host) {
     peer.address = ip("10.77.0.3");
     host.view.tunnel_peers.insert("peer3".into(), peer);
     let others = ["peer2", "peer3"].map(str::to_owned);
-    let standby = host_view::Standby { preferred: [others[0].clone()].into(), others: others.into() };
+    let standby =
+        host_view::Standby { preferred: [others[0].clone()].into(), others: others.into(), ..Default::default() };
     host.view.routers.values_mut().for_each(|router| router.standby = Some(standby.clone()));
+    let interface = host.view.ports[&id(QR)].clone();
+    let elsewhere = host_view::RemotePort {
+        network: interface.network,
+        host: "peer2".to_owned(),
+        mac: interface.mac,
+        addresses: interface.fixed_ips.iter().map(|fixed| fixed.address).collect(),
+        may_be_on: ["peer2", "peer3"].map(str::to_owned).into(),
+    };
+    host.view.remote_ports.insert(id(QR), elsewhere);
     host.settle();
     host.state.interfaces.get_mut("ha-0a4d0003").unwrap().lives = true;
 }

@@ -48,8 +48,7 @@ fn plug_parent(host: &mut Host) {
         ofport: Some(9),
         iface_id: Some(id(PARENT)),
         attached_mac: Some(mac(&mac_of(PARENT))),
-        lives: false,
-        begins: false,
+        ..Interface::default()
     };
     host.state.interfaces.insert(names::tap(id(PARENT)), device);
 }

@@ -30,6 +30,7 @@ pub(crate) fn local_state(
         for port in cache.ports_of(bridge) {
             for interface in cache.interfaces_of(port) {
                 let id = |key: &str| interface.external_ids.get(key);
+                let bfd = |key: &str, value: &str| interface.bfd_status.get(key).is_some_and(|known| known == value);
                 let known = Interface {
                     bridge: bridge.name.clone(),
                     ofport: interface
@@ -38,7 +39,13 @@ pub(crate) fn local_state(
                     iface_id: id("iface-id").and_then(|id| id.parse().ok()),
                     attached_mac: id("attached-mac").and_then(|mac| mac.parse().ok()),
                     begins: begins.contains(&interface.name),
-                    lives: interface.bfd_status.get("forwarding").is_some_and(|forwarding| forwarding == "true"),
+                    lives: bfd("forwarding", "true"),
+                    is_impaired: bfd("state", "up") && bfd("remote_diagnostic", "Concatenated Path Down"),
+                    carrier: interface
+                        .link_state
+                        .as_ref()
+                        .filter(|_| is_a_device(interface))
+                        .map(|state| state == "up"),
                 };
                 interfaces.insert(interface.name.clone(), known);
             }

@@ -33,9 +33,9 @@ use database::{Devices, before_flows, broken_ports, desired, local_state, withou
 use endpoint::EndpointKeeper;
 use flows::{Bridges, Signals};
 use host_drivers::ovsdb::{Connection, Database};
-use host_plan::{Datapath, HostConfig, HostPlan, LocalState, plan, zones_of};
-use host_view::{HostView, PortState};
-use net_types::{NetworkId, PortId, VlanId};
+use host_plan::{Datapath, HostConfig, HostPlan, LocalState, names, plan, zones_of};
+use host_view::{HostView, PortState, RouterState};
+use net_types::{NetworkId, PortId, RouterId, VlanId};
 use ovsdb::{Cache, Desired};
 use sessions::Sessions;
 use std::collections::{BTreeMap, BTreeSet};
@@ -280,7 +280,7 @@ impl Switch {
             revision,
             plan: plan.clone(),
             plugged: cache.interfaces().map(|interface| interface.name.clone()).collect(),
-            wired: self.board.switch.borrow().wired.clone(),
+            wired: self.wired(plan),
         };
         self.orders.send_if_modified(|current| {
             let differs = current.as_deref().is_none_or(|current| !current.is(&order));
@@ -289,6 +289,19 @@ impl Switch {
             }
             differs
         });
+    }
+
+    /// Ports whose flows are committed; without those of routers that are only about to be active here: what they announced
+    /// would not pass yet.
+    fn wired(&self, plan: &HostPlan) -> BTreeSet<PortId> {
+        let part = self.board.switch.borrow();
+        let is_new = |(id, state): &(&RouterId, &RouterState)| {
+            **state == RouterState::Active && part.routers.get(*id) != Some(&RouterState::Active)
+        };
+        let new = plan.routers.iter().filter(is_new).map(|(id, _)| names::router_namespace(*id));
+        let rooms = new.filter_map(|name| plan.namespaces.get(&name));
+        let shut: BTreeSet<PortId> = rooms.flat_map(|room| room.devices.values().map(|device| device.port)).collect();
+        part.wired.difference(&shut).copied().collect()
     }
 
     /// Whether something was written.

@@ -33,9 +33,8 @@ impl Sessions {
     /// Looks at them all; those that say nothing yet.
     pub(super) fn look(&mut self, cache: &Cache, now: Instant) -> BTreeSet<String> {
         let sessions = cache.interfaces().filter(|interface| !interface.bfd.is_empty());
-        let up = |interface: &ovsdb::Interface| {
-            interface.bfd_status.get("forwarding").is_some_and(|forwarding| forwarding == "true")
-        };
+        // Also one whose other end says that it is impaired: they have met.
+        let up = |interface: &ovsdb::Interface| interface.bfd_status.get("state").is_some_and(|state| state == "up");
         self.step(sessions.map(|interface| (interface.name.clone(), up(interface))).collect(), now)
     }
 

@@ -20,7 +20,9 @@
 //! `bundle_load`: the election lives and dies with what forwards. No agent and no server takes part in it; they only say
 //! what came of it, and announce the addresses. An agent that is there also closes the gates of a host that is alone, and
 //! leaves them closed while sessions are only just coming up ([`Interface::begins`](crate::Interface)): who comes back must not
-//! begin before all have met.
+//! begin before all have met. And it says by its sessions when the host has lost its way to a physical network that one of the
+//! routers is on, all cards of the bridge being without carrier: to the others it is then as good as dead, and it closes
+//! its gates while any of them is better off.
 //!
 //! In: `standby` of the view's routers, [`LocalState`](crate::LocalState). Out: gates for `integration_bridge` and `firewall`,
 //! BFD ports for `bridges`, states for the report. See `docs/adr/0011-highly-available-routers.md`.
@@ -32,9 +34,9 @@ use crate::names;
 use crate::wiring::{WiredPort, Wiring};
 use crate::{HostConfig, LocalState, qos};
 use host_view::{HostView, RouterState, Standby};
-use net_types::{NetworkType, PortId, RouterId};
+use net_types::{NetworkId, NetworkType, PortId, RouterId};
 use openflow::{Action, Masked, Match, SubField};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Milliseconds between two signs of life; a host is gone when three are missing.
@@ -57,34 +59,70 @@ pub(crate) fn gates(view: &HostView, config: &HostConfig, state: &LocalState) ->
     for router in view.routers.values() {
         let Some(standby) = &router.standby else { continue };
         let gate = gate(standby, view, config, state);
-        let ports = router.interfaces.iter().copied().chain(router.gateways().map(|gateway| gateway.port));
+        // Those by which copies of a distributed router reach its ways out move with these.
+        let inside = router.interfaces.iter().chain(&router.snat_ports).copied();
+        let ports = inside.chain(router.gateways().map(|gateway| gateway.port));
         gates.extend(ports.map(|port| (port, gate.clone())));
     }
     gates
 }
 
 fn gate(standby: &Standby, view: &HostView, config: &HostConfig, state: &LocalState) -> Gate {
-    let numbers = |hosts: &std::collections::BTreeSet<String>| -> Option<Vec<u16>> {
+    let numbers = |hosts: &BTreeSet<String>| -> Option<Vec<u16>> {
         hosts.iter().map(|host| session(host, view, config, state)?.ofport?.try_into().ok()).collect()
     };
-    let sessions = || standby.others.iter().filter_map(|host| session(host, view, config, state));
-    let is_alone = standby.needs_company() && !sessions().any(|session| session.lives);
-    if is_alone || sessions().any(|session| session.begins) {
+    let any = |hosts: &BTreeSet<String>, how: fn(&crate::Interface) -> bool| {
+        hosts.iter().filter_map(|host| session(host, view, config, state)).any(how)
+    };
+    let one_lives = any(&standby.others, |session| session.lives);
+    // Who says that it is impaired is company all the same, but not to the switch, to which it is dead.
+    let one_is_impaired = any(&standby.others, |session| session.is_impaired);
+    let is_alone = standby.needs_company() && !one_lives && !one_is_impaired;
+    if is_alone || any(&standby.others, |session| session.begins) {
         return Gate::Closed;
     }
-    let company = if standby.needs_company() { numbers(&standby.others) } else { Some(vec![]) };
+    if is_impaired(view, config, state) {
+        let lives = |session: &crate::Interface| session.lives;
+        let one_is_better_off = any(&standby.preferred, lives) || any(&standby.successors, lives);
+        // Of those that are all impaired the first goes on.
+        if one_is_better_off || any(&standby.preferred, |session| session.is_impaired) {
+            return Gate::Closed;
+        }
+    }
+    let company = if standby.needs_company() && one_lives { numbers(&standby.others) } else { Some(vec![]) };
     match (numbers(&standby.preferred), company) {
         (Some(preferred), Some(company)) => Gate::ByLiveness { preferred, company },
         _ => Gate::Closed,
     }
 }
 
+/// Whether this host cannot reach a physical network that a highly available router of its is on: its bridge has cards, and
+/// none of them has carrier.
+fn is_impaired(view: &HostView, config: &HostConfig, state: &LocalState) -> bool {
+    let is_cut_off = |bridge: &String| {
+        let mut cards =
+            state.interfaces.values().filter(|known| known.bridge == *bridge).filter_map(|known| known.carrier);
+        cards.next().is_some_and(|first| !first && !cards.any(|carrier| carrier))
+    };
+    let routers = view.routers.values().filter(|router| router.admin_state_up && router.standby.is_some());
+    let ports =
+        routers.flat_map(|router| router.interfaces.iter().chain(router.gateways().map(|gateway| &gateway.port)));
+    let networks: BTreeSet<NetworkId> = ports.filter_map(|port| Some(view.ports.get(port)?.network)).collect();
+    let physical = networks.iter().filter_map(|network| view.networks.get(network)?.segment.physical_network());
+    physical.filter_map(|name| config.bridge_mappings.get(name)).any(is_cut_off)
+}
+
 /// Where the routers are active, as the switch sees it.
 pub(crate) fn states(wiring: &Wiring<'_>) -> BTreeMap<RouterId, RouterState> {
     let (view, config, state) = (wiring.view, wiring.config, wiring.state);
     let lives = |host: &str| session(host, view, config, state).is_some_and(|session| session.lives);
+    let any_lives = |hosts: &BTreeSet<String>| hosts.iter().any(|host| lives(host));
     let of = |standby: &Standby| match gate(standby, view, config, state) {
-        Gate::ByLiveness { .. } if standby.is_active(lives) => RouterState::Active,
+        Gate::ByLiveness { company, .. }
+            if !any_lives(&standby.preferred) && (company.is_empty() || any_lives(&standby.others)) =>
+        {
+            RouterState::Active
+        }
         _ => RouterState::Standby,
     };
     let routers = view.routers.iter().filter(|(_, router)| router.admin_state_up);
@@ -104,12 +142,17 @@ fn session<'s>(
 }
 
 /// The ports by which this host and others watch each other, by name.
-pub(crate) fn bfd_ports(view: &HostView, config: &HostConfig) -> BTreeMap<String, BridgePort> {
+pub(crate) fn bfd_ports(view: &HostView, config: &HostConfig, state: &LocalState) -> BTreeMap<String, BridgePort> {
     let Some(endpoint) = &config.tunnel else { return BTreeMap::new() };
+    let is_impaired = is_impaired(view, config, state);
     let peers = view.tunnel_peers.values().filter(|peer| peer.watched && peer.address != endpoint.local_ip);
     let port = |peer: &host_view::TunnelPeer| {
         let kind = peer.types.intersection(&endpoint.types).next()?;
-        Some((names::liveness(peer.address), bfd_port(*kind, endpoint.local_ip, peer.address)))
+        let mut port = bfd_port(*kind, endpoint.local_ip, peer.address);
+        if is_impaired {
+            port.bfd.insert("cpath_down".to_owned(), "true".to_owned());
+        }
+        Some((names::liveness(peer.address), port))
     };
     peers.filter_map(port).collect()
 }
@@ -129,7 +172,7 @@ fn bfd_port(kind: NetworkType, local: IpAddr, remote: IpAddr) -> BridgePort {
 
 /// Tables 63 and 64, and what the ports of instances never send: anything by a BFD port.
 pub(crate) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>) {
-    for name in bfd_ports(wiring.view, wiring.config).keys() {
+    for name in bfd_ports(wiring.view, wiring.config, wiring.state).keys() {
         if let Some(port) = wiring.int_ofport(name) {
             flows.drop(0, 2, Match::new().in_port(port));
         }
@@ -184,7 +227,6 @@ pub(crate) fn to_the_active_host(wiring: &Wiring<'_>, port: &WiredPort<'_>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     /// What the switch does with a packet of a router's port: the flows of table 63, given which hosts live.
     fn passes(gate: &Gate, lives: &BTreeSet<u16>) -> bool {
@@ -207,6 +249,7 @@ mod tests {
                 let name = |place: usize| hosts[place].to_owned();
                 let standby = Standby {
                     preferred: (0..own).map(name).collect(),
+                    successors: (own + 1..count).map(name).collect(),
                     others: (0..count).filter(|place| *place != own).map(name).collect(),
                 };
                 for living in 0u32..16 {
@@ -230,7 +273,8 @@ mod tests {
     #[test]
     fn nobody_begins_before_all_have_met() {
         let hosts = ["a", "b"];
-        let standby = Standby { preferred: BTreeSet::new(), others: hosts.map(str::to_owned).into() };
+        let others = BTreeSet::from(hosts.map(str::to_owned));
+        let standby = Standby { others, ..Standby::default() };
         let (view, config, state) = world(&hosts, |place| place == 0, |place| place == 1);
         assert_eq!(gate(&standby, &view, &config, &state), Gate::Closed);
         let (view, config, state) = world(&hosts, |place| place == 0, |_| false);
@@ -239,6 +283,81 @@ mod tests {
             Gate::ByLiveness { preferred: vec![], company: vec![1, 2] },
             "it is dead, then"
         );
+    }
+
+    /// Hosts that reach each other, some of which have lost the way to an external network: exactly one candidate has its gate
+    /// open, the first that is well if there is one; none, where one is left of three or more.
+    #[test]
+    fn who_is_impaired_gives_way_to_who_is_not() {
+        const HOSTS: [&str; 4] = ["a", "b", "c", "d"];
+        for (candidates, voters) in [(2, 2), (2, 3), (3, 3), (4, 4)] {
+            for alive in 0u32..1 << voters {
+                for ill in 0u32..1 << candidates {
+                    let lives = |place: usize| alive & 1 << place != 0;
+                    let is_ill = |place: usize| ill & 1 << place != 0;
+                    let opens = |own: &usize| {
+                        let name = |place: usize| HOSTS[place].to_owned();
+                        let standby = Standby {
+                            preferred: (0..*own).map(name).collect(),
+                            successors: (own + 1..candidates).map(name).collect(),
+                            others: (0..voters).filter(|place| place != own).map(name).collect(),
+                        };
+                        let (mut view, config, mut state) =
+                            world(&HOSTS, |place| lives(place) && !is_ill(place), |_| false);
+                        for (place, interface) in state.interfaces.values_mut().enumerate() {
+                            interface.is_impaired = lives(place) && is_ill(place);
+                        }
+                        external(&mut view, &mut state, &standby, !is_ill(*own));
+                        let heard = (0..voters).filter(|place| lives(*place) && !is_ill(*place));
+                        let numbers = heard.map(|place| place as u16 + 1).collect();
+                        passes(&gate(&standby, &view, &config_of(config), &state), &numbers)
+                    };
+                    let open: Vec<usize> = (0..candidates).filter(|place| lives(*place)).filter(opens).collect();
+                    let left = || (0..candidates).filter(|place| lives(*place));
+                    let first = left().find(|place| !is_ill(*place)).or(left().next());
+                    let may_be_cut_off = voters > 2 && alive.count_ones() < 2;
+                    let expected: Vec<usize> = first.filter(|_| !may_be_cut_off).into_iter().collect();
+                    assert_eq!(open, expected, "{candidates} of {voters}, alive {alive:b}, ill {ill:b}");
+                }
+            }
+        }
+    }
+
+    const EXTERNAL: &str = "00000000-0000-0000-0000-0000000000e1";
+
+    fn config_of(config: HostConfig) -> HostConfig {
+        HostConfig { bridge_mappings: [("outside".to_owned(), "br-ex".to_owned())].into(), ..config }
+    }
+
+    /// A router with a gateway on a physical network, whose bridge has two cards.
+    fn external(view: &mut HostView, state: &mut LocalState, standby: &Standby, carrier: bool) {
+        let port: host_view::Port = serde_json::from_value(serde_json::json!({
+            "network": EXTERNAL, "mac": "fa:16:3e:00:00:01", "fixed_ips": [], "admin_state_up": true,
+            "device_owner": "network:router_gateway", "device_id": "", "port_security": false, "security_groups": [],
+            "allowed_address_pairs": []
+        }))
+        .unwrap();
+        let network: host_view::Network = serde_json::from_value(serde_json::json!({
+            "segment": { "type": "flat", "physical_network": "outside" }, "mtu": 1500, "admin_state_up": true,
+            "external": true
+        }))
+        .unwrap();
+        let id: PortId = EXTERNAL.parse().unwrap();
+        let router = host_view::Router {
+            admin_state_up: true,
+            gateway: Some(host_view::Gateway { port: id, enable_snat: true }),
+            standby: Some(standby.clone()),
+            ..host_view::Router::default()
+        };
+        view.ports.insert(id, port);
+        view.networks.insert(EXTERNAL.parse().unwrap(), network);
+        view.routers.insert(EXTERNAL.parse().unwrap(), router);
+        for (name, carrier) in [("eth2", false), ("eth3", carrier)] {
+            let (bridge, carrier) = ("br-ex".to_owned(), Some(carrier));
+            state
+                .interfaces
+                .insert(name.to_owned(), crate::Interface { bridge, carrier, ..crate::Interface::default() });
+        }
     }
 
     fn world(

@@ -388,8 +388,7 @@ impl Host {
             ofport: Some(self.next_number("br-int")),
             iface_id: Some(new.id),
             attached_mac: mac,
-            lives: false,
-            begins: false,
+            ..Interface::default()
         };
         self.port(new);
         self.state.interfaces.insert(name, interface);
@@ -439,14 +438,8 @@ impl Host {
                     let BridgePort { external_ids, .. } = port;
                     let iface_id = external_ids.get("iface-id").map(|text| text.parse().unwrap());
                     let attached_mac = external_ids.get("attached-mac").map(|text| text.parse().unwrap());
-                    let interface = Interface {
-                        bridge: bridge.clone(),
-                        ofport,
-                        iface_id,
-                        attached_mac,
-                        lives: false,
-                        begins: false,
-                    };
+                    let interface =
+                        Interface { bridge: bridge.clone(), ofport, iface_id, attached_mac, ..Interface::default() };
                     self.state.interfaces.insert(name.clone(), interface);
                 }
             }

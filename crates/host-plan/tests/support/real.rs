@@ -103,8 +103,7 @@ impl RealHost {
                     ofport: number.trim().parse().ok(),
                     iface_id: id.trim().trim_matches('"').parse().ok(),
                     attached_mac: None,
-                    lives: false,
-                    begins: false,
+                    ..Interface::default()
                 };
                 interfaces.insert(name.to_owned(), interface);
             }

@@ -76,6 +76,9 @@ impl Router {
 pub struct Standby {
     /// Hosts that come before this one, by name.
     pub preferred: BTreeSet<String>,
+    /// Hosts that come after this one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub successors: BTreeSet<String>,
     /// All other hosts that have a say: those that the router lives on, and where these are but two, one more as witness. Each
     /// is a tunnel peer that is `watched`.
     pub others: BTreeSet<String>,
