@@ -87,6 +87,11 @@ impl Lab {
         command::run(&mut self.exec_command(node, words))
     }
 
+    /// `neutronium ARGUMENTS` on a host, as its operator types it; it must succeed.
+    pub fn neutronium_on(&self, node: &str, arguments: &[&str]) -> Result<String, Failure> {
+        self.exec(node, &[&[&*self.program.to_string_lossy()], arguments].concat())
+    }
+
     /// What hosts say to shell commands, for people: a scenario that failed is understood from that.
     pub fn tell(&self, hosts: &[&str], looks: &[&str]) {
         for host in hosts {

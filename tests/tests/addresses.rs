@@ -105,7 +105,9 @@ fn instances_get_their_addresses_and_names() -> Result<(), Failure> {
     }
     let extra = ["--extra-dhcp-option", "name=ntp-server,value=192.0.2.123,ip-version=4"];
     let extra6 = ["--extra-dhcp-option", "name=sntp-server,value=2001:db8::123,ip-version=6"];
-    admin.run(&[&["port", "create", "a", "--network", "dual", "--dns-name", "vm-a"], &extra[..], &extra6].concat())?;
+    let search = ["--extra-dhcp-option", "name=domain-search,value=lab.example,ip-version=4"];
+    let port = ["port", "create", "a", "--network", "dual", "--dns-name", "vm-a"];
+    admin.run(&[&port[..], &extra, &extra6, &search].concat())?;
     let a = lab.plug_probe(&admin, "vm-a", "a", "compute1")?;
     let b = lab.create_probe(&admin, "vm-b", "dual", "node1", &[])?;
     let [four, slaac, stateful] = &addresses(&admin, "a", &["four", "slaac", "stateful"])?[..] else { unreachable!() };
@@ -126,6 +128,7 @@ fn instances_get_their_addresses_and_names() -> Result<(), Failure> {
     assert_eq!(&told["new_ip_address"], four);
     assert_eq!((told["new_host_name"].as_str(), told["new_domain_name"].as_str()), ("vm-a", "cloud.example"));
     assert_eq!(told["new_ntp_servers"], "192.0.2.123");
+    assert_eq!(told["new_domain_search"].trim_end_matches('.'), "lab.example");
     assert!(told["new_domain_name_servers"].starts_with("10.0.0."), "{told:?}");
     let plain =
         ["new_subnet_mask", "new_broadcast_address", "new_routers", "new_interface_mtu"].map(|name| &told[name]);

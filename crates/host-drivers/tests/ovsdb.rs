@@ -21,7 +21,8 @@ fn patch(peer: &str) -> DesiredPort {
 
 fn mirror(port: &str) -> DesiredMirror {
     let select_src_port = [port.to_owned()].into();
-    DesiredMirror { select_src_port, output_port: format!("tmo-{port}"), ..DesiredMirror::default() }
+    let select_vlan = [0, 101].into();
+    DesiredMirror { select_src_port, select_vlan, output_port: format!("tmo-{port}"), ..DesiredMirror::default() }
 }
 
 fn exports() -> BTreeMap<ExportKind, Row> {

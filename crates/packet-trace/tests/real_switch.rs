@@ -16,6 +16,7 @@ use common::real::{Fate, Place, Tracer};
 use common::{Arrival, count, state};
 use openflow::PortNo;
 use packet_trace::{Exit, Given, Packet, Step, Switch, Trace};
+use std::net::IpAddr;
 use support::Host;
 use support::real::RealHost;
 
@@ -150,4 +151,88 @@ fn the_walker_goes_where_the_switch_goes() {
     assert!(seen.delivered > all / 5 && seen.dropped > all / 5, "both must be tried: {seen:?}");
     let rare = [seen.copied, 4 * seen.copied_twice, seen.logged, seen.by_trunk];
     assert!(rare.iter().all(|count| *count > all / 40), "all of it must be tried: {seen:?}");
+}
+
+/// Who may speak on the distributed host: MAC and addresses of all that it knows, and the stand-ins of hosts for its routers.
+fn stations(host: &Host) -> Vec<(String, Vec<IpAddr>)> {
+    let ports = host.view.ports.values();
+    let here = ports.map(|port| (port.mac, port.fixed_ips.iter().map(|fixed| fixed.address).collect::<Vec<_>>()));
+    let elsewhere = host.view.remote_ports.values().map(|port| (port.mac, port.addresses.iter().copied().collect()));
+    let mut found: Vec<_> = here.chain(elsewhere).collect();
+    let interfaces = host.view.routers.values().flat_map(|router| &router.interfaces);
+    for port in interfaces.filter_map(|id| host.view.ports.get(id)) {
+        for station in [0xabcd, 0xbeef] {
+            let addresses = port.fixed_ips.iter().map(|fixed| fixed.address).collect();
+            found.push((host_view::station_mac(port.mac, station), addresses));
+        }
+    }
+    found.into_iter().map(|(mac, addresses)| (mac.to_string(), addresses)).collect()
+}
+
+/// From any port of the host, as the one whose port it is or as anybody else, to anybody.
+fn any_arrival(dice: &mut Dice, host: &Host, stations: &[(String, Vec<IpAddr>)]) -> Arrival {
+    let is_outside = |name: &str| name == "wire" || name.starts_with("vxlan-");
+    let interfaces = host.state.interfaces.iter();
+    let ports: Vec<_> = interfaces.filter(|(name, known)| is_outside(name) || known.iface_id.is_some()).collect();
+    let (name, known) = *dice.one(&ports);
+    let own = known.iface_id.and_then(|id| host.view.ports.get(&id)).filter(|_| dice.percent(85));
+    let own = own.map(|port| (port.mac.to_string(), port.fixed_ips.iter().map(|fixed| fixed.address).collect()));
+    let (from, sources) = own.unwrap_or_else(|| dice.one(stations).clone());
+    let (mut to, targets) = dice.one(stations).clone();
+    if dice.percent(15) {
+        to = (*dice.one(&["ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01", "fa:16:3e:99:99:99"])).to_owned();
+    }
+    let head = match name.as_str() {
+        "wire" => *dice.one(&["", "dl_vlan=101,"]),
+        name if name.starts_with("vxlan-") => *dice.one(&["tun_id=1000,", "tun_id=1041,"]),
+        _ => "",
+    };
+    let v6 = dice.percent(30);
+    let of = |addresses: &[IpAddr]| addresses.iter().find(|address| address.is_ipv6() == v6).copied();
+    let (source, target) = (of(&sources), of(&targets));
+    let ethernet = format!("dl_src={from},dl_dst={to}");
+    let packet = match (source, target, dice.roll(3)) {
+        (Some(IpAddr::V4(source)), Some(IpAddr::V4(target)), 0) => {
+            let (op, source) = (1 + dice.roll(2), if dice.percent(20) { "0.0.0.0".into() } else { source.to_string() });
+            format!("{ethernet},arp,arp_op={op},arp_sha={from},arp_spa={source},arp_tpa={target}")
+        }
+        (Some(IpAddr::V4(source)), Some(IpAddr::V4(target)), _) => {
+            format!(
+                "{ethernet},tcp,nw_src={source},nw_dst={target},nw_ttl=64,tcp_src=4000,tcp_dst={}",
+                22 + dice.roll(2)
+            )
+        }
+        (Some(IpAddr::V6(source)), Some(IpAddr::V6(target)), 0) => {
+            let kind = *dice.one(&[134, 135, 136]);
+            let about = if kind == 134 { String::new() } else { format!(",icmpv6_code=0,nd_target={target}") };
+            format!("{ethernet},icmp6,ipv6_src={source},ipv6_dst={target},nw_ttl=255,icmpv6_type={kind}{about}")
+        }
+        (Some(IpAddr::V6(source)), Some(IpAddr::V6(target)), _) => {
+            format!("{ethernet},tcp6,ipv6_src={source},ipv6_dst={target},nw_ttl=64,tcp_src=4000,tcp_dst=22")
+        }
+        _ => format!("{ethernet},dl_type=0x88cc"),
+    };
+    let states = vec![*dice.one(&["trk,new", "trk,est"]), "trk,new"];
+    Arrival { bridge: known.bridge.clone(), port: name.clone(), packet: format!("{head}{packet}"), states }
+}
+
+#[test]
+fn the_walker_follows_distributed_routers() {
+    let packets = count("NEUTRONIUM_TRACE_PACKETS", 400);
+    let seed = count("NEUTRONIUM_TRACE_SEED", 1) as u64;
+    for central in [false, true] {
+        let mut drawn = Host::distributed(central);
+        let mut dice = Dice::new(seed);
+        observed::logs(&mut dice, &mut drawn);
+        let real = RealHost::new(&drawn);
+        let mut tracer = Tracer::new(&real.switch);
+        let (switch, stations) = (Switch::new(&real.plan, &real.host.state), stations(&real.host));
+        let mut seen = Seen::default();
+        for _ in 0..packets {
+            let arrival = any_arrival(&mut dice, &real.host, &stations);
+            compare(&switch, &mut tracer, &arrival, &format!("NEUTRONIUM_TRACE_SEED={seed}"), &mut seen);
+        }
+        println!("{seen:?}, central: {central}, all as the real switch does");
+        assert!(seen.delivered > packets / 10 && seen.dropped > packets / 10, "both must be tried: {seen:?}");
+    }
 }

@@ -184,6 +184,23 @@ fn mirrored(
         let copied = outside.lines().any(|line| line.contains("key=0x4d") && line.contains(&request));
         Ok((copied && !outside.contains(&answer), "requests by GRE, no answers".to_owned()))
     })?;
+    // The view that it goes by is kept a moment after it has come.
+    let copies = || {
+        let said = lab.neutronium_on("compute", &["trace", &near.port, "icmp", &far.address, "--json"])?;
+        let traced: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
+        Ok::<_, Failure>(traced["answer"]["copies"].as_array().cloned().unwrap_or_default())
+    };
+    lab.wait_until("the plan of the kept view mirrors", || Ok(!copies()?.is_empty()))?;
+    story.sees(&format!("neutronium trace {} icmp {} --json", near.name, far.name), "who gets a copy of it", || {
+        let copies = copies()?;
+        let to = |copy: &serde_json::Value| {
+            let exit = &copy["leaves"][0];
+            (copy["tap_mirror"].is_string(), exit["peer"].clone(), exit["key"].clone())
+        };
+        let outside = (true, "192.168.2.11".into(), 77.into());
+        let right = copies.iter().map(to).eq([outside]);
+        Ok((right, if right { "one copy, to the collector".to_owned() } else { format!("{copies:?}") }))
+    })?;
     made(story, "all of it deleted", demo, &["tap service delete watch", "tap mirror delete outside"])?;
     story.sees("tap flow list", "the flows are gone with their service", || {
         let flows = list()?;
