@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::audit::{amount, configuration, findings, runtime, view};
 use crate::exit::{Exit, Failure, sentence};
+use crate::open_files;
 use crate::print::{self, styled};
 use crate::signals;
 
@@ -60,6 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.remove {
         return remove(&config, arguments.json);
     }
+    open_files::allow_many();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

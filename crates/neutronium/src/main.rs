@@ -10,6 +10,7 @@ mod exit;
 mod keystone;
 mod lab;
 mod metering;
+mod open_files;
 mod policy;
 mod print;
 mod probe;

@@ -54,6 +54,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let config = ServerConfig::load(arguments.config.as_deref()).map_err(Failure::refused)?;
     memory::keep_large_blocks();
+    crate::open_files::allow_many();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

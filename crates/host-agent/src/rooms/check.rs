@@ -5,15 +5,18 @@ use super::ears::Heard;
 use super::said;
 use host_drivers::changes::Changed;
 use host_drivers::links::Links;
-use host_drivers::{DriverError, Place, attach, nft, sysctl};
+use host_drivers::sysctl::Parameters;
+use host_drivers::{DriverError, Place, attach, nft};
 use host_plan::{Attachment, HostPlan};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// Tells which namespaces have other parameters than planned, and makes devices in the host quiet again.
-pub(super) async fn all(plan: Arc<HostPlan>, tell: UnboundedSender<Heard>) {
-    match parameters(&plan).await {
+/// Tells which of these namespaces have other parameters than planned, and makes devices in the host quiet again.
+pub(super) async fn all(plan: Arc<HostPlan>, at_hand: Vec<(String, Arc<Parameters>)>, tell: UnboundedSender<Heard>) {
+    let planned = plan.clone();
+    let differing = Place::Host.run(move || differing(&planned, at_hand)).await;
+    match differing {
         Ok(names) => {
             for name in names {
                 // Nobody listens any more at the agent's end only.
@@ -27,14 +30,13 @@ pub(super) async fn all(plan: Arc<HostPlan>, tell: UnboundedSender<Heard>) {
     }
 }
 
-async fn parameters(plan: &HostPlan) -> Result<BTreeSet<String>, DriverError> {
-    let wanted = plan.namespaces.iter().map(|(name, namespace)| {
+fn differing(plan: &HostPlan, at_hand: Vec<(String, Arc<Parameters>)>) -> Vec<String> {
+    let differs = |(name, parameters): (String, Arc<Parameters>)| {
+        let namespace = plan.namespaces.get(&name)?;
         let of_devices = namespace.devices.values().flat_map(|device| &device.sysctls);
-        let all: BTreeMap<String, String> =
-            namespace.sysctls.iter().chain(of_devices).map(|(name, value)| (name.clone(), value.clone())).collect();
-        (name.clone(), Arc::new(all))
-    });
-    sysctl::differing(wanted.collect()).await
+        parameters.differ(namespace.sysctls.iter().chain(of_devices)).then_some(name)
+    };
+    at_hand.into_iter().filter_map(differs).collect()
 }
 
 async fn quiet(plan: &HostPlan) -> Result<(), DriverError> {

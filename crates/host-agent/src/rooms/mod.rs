@@ -370,7 +370,10 @@ impl Rooms {
         }
         let checking = self.check.as_ref().is_some_and(|check| !check.is_finished());
         if let Some(order) = self.order.as_ref().filter(|_| !checking) {
-            self.check = Some(tokio::spawn(check::all(order.plan.clone(), self.tell.clone())));
+            // One that somebody works on at the moment is being looked at.
+            let rooms = self.slots.iter().filter_map(|(name, slot)| Some((name, slot.room.as_ref()?)));
+            let at_hand = rooms.map(|(name, room)| (name.clone(), room.parameters().clone())).collect();
+            self.check = Some(tokio::spawn(check::all(order.plan.clone(), at_hand, self.tell.clone())));
         }
         self.mark_for_audit();
     }

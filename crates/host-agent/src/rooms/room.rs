@@ -12,7 +12,8 @@ use crate::AgentError;
 use host_drivers::attach::{self, Attached};
 use host_drivers::changes::Changed;
 use host_drivers::links::{Link, Links};
-use host_drivers::{DriverError, Place, announce, conntrack, netns, nft, sysctl};
+use host_drivers::sysctl::Parameters;
+use host_drivers::{DriverError, Place, announce, conntrack, netns, nft};
 use host_plan::{Attachment, Forwarded, NAT_TABLE, Namespace, NamespaceServices, is_optional};
 use host_services::MetadataService;
 use host_view::PortState;
@@ -66,6 +67,7 @@ impl Outcome {
 pub(super) struct Room {
     name: String,
     place: Place,
+    parameters: Arc<Parameters>,
     /// Tells a namespace from another one of the same name.
     inode: u64,
     /// The filters, as last written or read.
@@ -118,9 +120,11 @@ impl Room {
         }
         let up = host_drivers::links::LinkChange { up: Some(true), ..Default::default() };
         Links::open(&place).await?.set(LOOPBACK, up).await?;
+        let parameters = Parameters::open(&place).await?;
         Ok(Self {
             name: name.to_owned(),
             place,
+            parameters,
             inode: inode(name).unwrap_or_default(),
             tables: None,
             floating_ips: BTreeMap::new(),
@@ -137,6 +141,11 @@ impl Room {
     /// Whether the namespace is still the one that was opened.
     pub(super) fn is_current(&self) -> bool {
         netns::exists(&self.name).unwrap_or(false) && inode(&self.name) == Some(self.inode)
+    }
+
+    /// Its kernel parameters.
+    pub(super) fn parameters(&self) -> &Arc<Parameters> {
+        &self.parameters
     }
 
     /// Changes what the services answer, when that is all that has to change. False: that takes a look.
@@ -167,7 +176,7 @@ impl Room {
     async fn realise_all(&mut self, plan: &RoomPlan, outcome: &mut Outcome) -> Result<(), AgentError> {
         let namespace = &plan.namespace;
         if self.sysctls != namespace.sysctls {
-            sysctl::set(&self.place, &namespace.sysctls).await?;
+            self.parameters.set(&namespace.sysctls).await?;
             self.sysctls.clone_from(&namespace.sysctls);
         }
         outcome.warnings = self.filters(&namespace.nft).await?;
@@ -330,7 +339,7 @@ impl Room {
     ) -> Result<(), AgentError> {
         let set = (link.index, wanted.sysctls.clone());
         if self.device_sysctls.get(name) != Some(&set) {
-            sysctl::set(&self.place, &wanted.sysctls).await?;
+            self.parameters.set(&wanted.sysctls).await?;
             self.device_sysctls.insert(name.to_owned(), set);
         }
         for change in device(wanted, found, link) {
