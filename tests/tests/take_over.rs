@@ -313,9 +313,14 @@ fn one_host_forwards_whatever_ends_on_the_other() {
     assert_eq!(world.listed(), HOSTS.map(is));
 
     // All that forwards on a host stops at once, and goes on later as if nothing had been.
+    let beside = [world.world_pings(&world.local_floating_ip), world.pings_of(&world.p3, &world.p2.address)];
     world.signal(first, "ovs-vswitchd", "-STOP");
     world.wait("the other one is active", || world.routers().iter().all(|router| world.active(router) == [second]));
     world.wait("packets flow", || world.packets_flow());
+    for pings in beside {
+        let (gap, twice) = pings.stop();
+        assert!(!twice && gap < UNDISTURBED, "{gap:?}");
+    }
     world.signal(first, "ovs-vswitchd", "-CONT");
     world.wait("exactly the preferred one is active", || world.is_active_on(first));
     world.wait("packets flow", || world.packets_flow());
