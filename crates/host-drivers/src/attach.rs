@@ -83,7 +83,10 @@ pub async fn prepare_outer(name: &str, checksum_offload: bool) -> Result<(), Dri
     sysctl::set(&Place::Host, &silent).await?;
     if !checksum_offload {
         offload::disable(&Place::Host, name).await?;
-        nft::apply(&Place::Host, nft::quiet(name)).await?;
+        // One of an earlier device of that name is bound to nothing: it is made anew.
+        if nft::apply(&Place::Host, nft::quiet_anew(name)).await.is_err() {
+            nft::apply(&Place::Host, nft::quiet(name)).await?;
+        }
     }
     Ok(())
 }

@@ -31,6 +31,12 @@ pub fn quiet(device: &str) -> String {
     format!("{add}{delete}{add}")
 }
 
+/// [`quiet`] for a device whose name no chain bears yet; refused when one does. For this nft need not read all other
+/// chains.
+pub fn quiet_anew(device: &str) -> String {
+    quiet_chain(device).0.replace("add chain", "create chain")
+}
+
 /// The script that takes back [`quiet`]; while the device is still there (older kernels refuse to name one that is not).
 /// Fine when there is nothing to take back.
 pub fn no_longer_quiet(device: &str) -> String {
