@@ -1,14 +1,14 @@
 //! Port mirroring, and what the switch tells collectors, against the real Open vSwitch with real traffic.
 //!
-//! Needs root, Open vSwitch, iproute2, ethtool and tcpdump.
+//! Needs root, Open vSwitch, iproute2, ethtool, tcpdump and python3.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
 use common::view::{add_network, add_port, add_secured_port, id, ip, mac};
 use common::{Host, Instance, on_a_host};
-use host_view::{Segment, TapDirection, TapMirror, TapMirrorKind, TapService};
-use net_types::PortId;
+use host_view::{Segment, TapDirection, TapMirror, TapMirrorKind, TapService, Trunk};
+use net_types::{MacAddr, PortId, TrunkId, VlanId};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, UdpSocket};
@@ -124,6 +124,89 @@ fn copies_reach_the_tap_service_and_nothing_else_changes() {
         until(&host, "only theirs is left", &LIST, |names| names.trim() == "by-hand").await;
         until(&host, "nor its ports", &["list-ports", "br-int"], |ports| !ports.contains("tmo-")).await;
         assert!(!delivers(&host));
+        agent.stop().await;
+    });
+}
+
+/// The sum of RFC 1071.
+fn checksum(octets: &[u8]) -> [u8; 2] {
+    let words = octets.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0)));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    (!(sum as u16)).to_be_bytes()
+}
+
+/// An echo request with a tag, as an instance with a trunk sends it.
+fn tagged_echo(from: (MacAddr, [u8; 4]), to: (MacAddr, [u8; 4]), tag: u16, number: u16) -> Vec<u8> {
+    let mut icmp = [&[8, 0, 0, 0, 0x77, 0x77][..], &number.to_be_bytes(), &[0; 32]].concat();
+    let sum = checksum(&icmp);
+    icmp[2..4].copy_from_slice(&sum);
+    let length = (20 + icmp.len() as u16).to_be_bytes();
+    let mut ip = [&[0x45, 0], &length[..], &[0, 0, 0, 0, 64, 1, 0, 0], &from.1, &to.1].concat();
+    let sum = checksum(&ip);
+    ip[10..12].copy_from_slice(&sum);
+    [&to.0.0[..], &from.0.0, &[0x81, 0], &tag.to_be_bytes(), &[8, 0], &ip, &icmp].concat()
+}
+
+/// What a subport sends and gets, tagged on its trunk, is copied untagged; nothing of the parent is.
+#[test]
+fn a_subports_frames_are_copied() {
+    on_a_host(|host| async move {
+        let agent = host.agent();
+        let (service, trunk): (Uuid, TrunkId) = (id(), id());
+        let mut ports: Vec<PortId> = vec![];
+        host.server.change(|view| {
+            let nets = [0, 1, 2].map(|net| add_network(view, Segment::Local, &format!("10.0.{net}.0/24"), None));
+            ports.push(add_port(view, nets[0], "compute:nova", mac(1), "10.0.0.1"));
+            ports.push(add_port(view, nets[1], "trunk:subport", mac(2), "10.0.1.2"));
+            ports.push(add_port(view, nets[0], "compute:nova", mac(3), "10.0.0.3"));
+            ports.push(add_port(view, nets[1], "compute:nova", mac(4), "10.0.1.4"));
+            ports.push(add_secured_port(view, nets[2], mac(5), "10.0.2.5", false));
+            let subports = [(ports[1], VlanId::new(101).unwrap())].into();
+            view.trunks.insert(trunk, Trunk { parent: ports[0], subports });
+            let sources = [(ports[1], TapDirection::Both)].into();
+            let tap = TapService { port: ports[4], host: None, key: 5, sources, from: BTreeSet::new() };
+            view.tap_services.insert(service, tap);
+        });
+        let parent = host.plug_into(&trunk.bridge(), ports[0], mac(1), &["10.0.0.1/24"]);
+        let _fellow = host.plug(ports[2], mac(3), &["10.0.0.3/24"]);
+        let neighbour = host.plug(ports[3], mac(4), &["10.0.1.4/24"]);
+        let monitor = host.plug(ports[4], mac(5), &["10.0.2.5/24"]);
+        for port in &ports {
+            host.server.until_up(*port).await;
+        }
+        let mirror = format!("tmo-{}.101", PortId(service).short());
+        let delivers = |host: &Host| {
+            let flows = host.flows("br-int");
+            flows.lines().any(|line| line.contains("priority=250,in_port=") && line.contains("actions=output:"))
+        };
+        until(&host, "the mirror", &LIST, |names| names.contains(&mirror) && delivers(&host)).await;
+        // This kernel may know no tags: the instance's frames are made by hand.
+        let neighbours = format!("ip neigh add 10.0.1.2 lladdr {} dev eth0", mac(2));
+        host.inside(&neighbour.namespace, &neighbours).unwrap();
+        let listener = listen(&monitor, 6);
+        assert!(host.can_ping(&parent, ip("10.0.0.3")), "untagged, and no copy of it");
+        for number in 0..3 {
+            let frame = tagged_echo((mac(2), [10, 0, 1, 2]), (mac(4), [10, 0, 1, 4]), 101, number);
+            let hex: String = frame.iter().map(|octet| format!("{octet:02x}")).collect();
+            let send = format!(
+                "s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind((\"eth0\", 0)); s.send(bytes.fromhex(\"{hex}\"))"
+            );
+            host.inside(&parent.namespace, &format!("python3 -c 'import socket; {send}'")).unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let copies = heard(listener);
+        let count = |what: &str| copies.iter().filter(|line| line.contains(what)).count();
+        let seen = (count("10.0.1.2 > 10.0.1.4: ICMP echo request"), count("10.0.1.4 > 10.0.1.2: ICMP echo reply"));
+        assert_eq!((seen, count("ethertype IPv4 (0x0800)")), ((3, 3), 6), "{copies:#?}");
+
+        host.server.change(|view| view.tap_services.clear());
+        until(&host, "nothing is mirrored any more", &LIST, |names| names.trim().is_empty()).await;
+        until(&host, "nor its patch", &["list-ports", "br-int"], |ports| !ports.contains("tmu-")).await;
+        let there = host.switch.vsctl(&["list-ports", &trunk.bridge()]).unwrap();
+        assert!(!there.contains("tmt-") && there.contains("spt-"), "{there}");
         agent.stop().await;
     });
 }

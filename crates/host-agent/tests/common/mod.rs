@@ -122,6 +122,11 @@ impl Host {
 
     /// What a hypervisor does: a device with `iface-id` on br-int.
     pub fn plug(&self, port: PortId, mac: MacAddr, addresses: &[&str]) -> Instance {
+        self.plug_into("br-int", port, mac, addresses)
+    }
+
+    /// The same on another bridge, as that of a trunk.
+    pub fn plug_into(&self, bridge: &str, port: PortId, mac: MacAddr, addresses: &[&str]) -> Instance {
         let namespace = self.switch.extra_namespace().unwrap();
         let device = format!("tap{}", port.short());
         let shell = |script: &str| self.switch.run(&["sh", "-ec", script]).unwrap();
@@ -139,9 +144,9 @@ impl Host {
             &format!("external_ids:attached-mac={mac}"),
             "external_ids:iface-status=active",
         ];
-        let words = ["--may-exist", "add-port", "br-int", &device, "--", "set", "Interface", &device];
+        let words = ["--may-exist", "add-port", bridge, &device, "--", "set", "Interface", &device];
         // The agent may have only just begun.
-        self.switch.vsctl(&["wait-until", "Bridge", "br-int"]).unwrap();
+        self.switch.vsctl(&["wait-until", "Bridge", bridge]).unwrap();
         self.switch.vsctl(&[&words[..], &interface[..]].concat()).unwrap();
         Instance { namespace, device, mac }
     }
