@@ -114,6 +114,7 @@ fn the_walker_goes_where_the_switch_goes() {
         let mut dice = Dice::new(seed + round);
         let (mut drawn, places) = random::host(&mut dice);
         random::local_ips(&mut dice, &mut drawn, &places);
+        observed::tunnels(&mut dice, &mut drawn);
         observed::trunk(&mut dice, &mut drawn);
         observed::limits(&mut dice, &mut drawn);
         observed::logs(&mut dice, &mut drawn);
@@ -139,7 +140,7 @@ fn the_walker_goes_where_the_switch_goes() {
         for _ in 0..packets {
             let special = match dice.roll(25) {
                 0 | 1 => Some(observed::by_trunk(&mut dice, &places)),
-                2 => observed::by_tunnel(&mut dice, &places, &real.plan),
+                2 | 3 => observed::by_tunnel(&mut dice, &places, &real.plan),
                 _ => None,
             };
             let arrival = special.unwrap_or_else(|| random::arrival(&mut dice, &places));

@@ -10,13 +10,16 @@ mod common;
 #[path = "../../host-plan/tests/support/mod.rs"]
 mod support;
 
-use common::count;
 use common::random::{self, Dice, INSTANCES, address, device, mac_of, port_name};
-use host_view::{Direction, HostView, Port, Remote, RuleMatch};
-use net_types::IpNet;
+use common::{count, observed};
+use host_plan::Logged;
+use host_view::{Direction, HostView, Log, Port, Remote, RuleMatch};
+use net_types::{IpNet, PortId};
 use packet_trace::{Packet, Switch, Tracker};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use support::{Host, id, ip, net};
+use uuid::Uuid;
 
 /// The port that connections come from.
 const SOURCE_PORT: u16 = 40000;
@@ -177,6 +180,72 @@ fn the_plan_does_what_a_reader_of_the_rules_expects() {
     }
     println!("{passed} allowed, {refused} refused, all as the rules say");
     assert!(passed > 200 && refused > 200, "both must be tried: {passed}, {refused}");
+}
+
+/// What is to be written down of a connection's first packet: port, whether it was accepted, log. Of ports with one group, or by
+/// logs of whole ports: who is asked by itself.
+fn written(view: &HostView, of: &Connection) -> BTreeSet<(PortId, bool, Uuid)> {
+    let (from, to) = (port(view, of.from), port(view, of.to));
+    let mut found = BTreeSet::new();
+    let mut write = |number: u64, accepted: bool| {
+        let id = id::<PortId>(&port_name(number));
+        let wants = |log: &Log| if accepted { log.event.is_accept() } else { log.event.is_drop() };
+        let logs = view.logs.iter().filter(|(_, log)| log.ports.contains(&id) && wants(log));
+        found.extend(logs.map(|(log, _)| (id, accepted, *log)));
+    };
+    if !from.admin_state_up {
+        return found;
+    }
+    if secured(from) {
+        let accepted = is_own(from, of.source) && allows(view, from, Direction::Egress, of.target, of);
+        write(of.from, accepted);
+        if !accepted {
+            return found;
+        }
+    }
+    // Frames to a MAC of another network, or of a port that is down, find nobody.
+    if from.network == to.network && to.admin_state_up && secured(to) {
+        write(of.to, allows(view, to, Direction::Ingress, of.source, of));
+    }
+    found
+}
+
+#[test]
+fn logs_tell_what_a_reader_of_the_rules_expects() {
+    let seed = count("NEUTRONIUM_TRACE_SEED", 1) as u64;
+    let (mut accepted, mut refused) = (0, 0);
+    for round in 0..count("NEUTRONIUM_RULES_HOSTS", 40) as u64 {
+        let mut dice = Dice::new(0x106 + seed + round);
+        let (mut host, places) = random::host(&mut dice);
+        // Of stateless groups nothing is logged, for they know no first packet.
+        host.view.security_groups.values_mut().for_each(|group| group.stateful = true);
+        observed::logs(&mut dice, &mut host);
+        let ports = host.view.ports.clone();
+        for log in host.view.logs.values_mut() {
+            let Some(group) = log.group else { continue };
+            log.ports.retain(|id| ports[id].security_groups.iter().eq([&group]));
+        }
+        let plan = settled(&mut host);
+        let switch = Switch::new(&plan, &host.state);
+        for _ in 0..60 {
+            let wish = Connection::draw(&mut dice, &places);
+            let expected = written(&host.view, &wish);
+            let mut tracker = Tracker::default();
+            let trace = switch.send("br-int", &device(wish.from), &wish.packet(false), &mut tracker);
+            let entries = trace.logged().into_iter().map(|number| plan.logged[&number].clone());
+            let said = entries.flat_map(|logged| {
+                let Logged { port, accepted, logs, .. } = logged;
+                logs.into_iter().map(move |log| (port, accepted, log))
+            });
+            let said: Vec<_> = said.collect();
+            assert_eq!(said.len(), expected.len(), "seed {}: each once: {wish:?}\n{trace}", seed + round);
+            assert_eq!(said.into_iter().collect::<BTreeSet<_>>(), expected, "seed {} {wish:?}\n{trace}", seed + round);
+            accepted += expected.iter().filter(|(_, accepted, _)| *accepted).count();
+            refused += expected.iter().filter(|(_, accepted, _)| !*accepted).count();
+        }
+    }
+    println!("{accepted} acceptances and {refused} refusals were written down, all as the rules say");
+    assert!(accepted > 200 && refused > 200, "both must be tried: {accepted}, {refused}");
 }
 
 #[test]

@@ -4,8 +4,10 @@ use super::Arrival;
 use super::random::{Dice, INSTANCES, Places, address, mac_of, packet, port_name, receiver, states};
 use crate::support::{Host, NewPort, id, ip, mac};
 use host_plan::{HostPlan, Interface, PortKind, names};
-use host_view::{Limit, Limits, Log, LogEvent, PortQos, TapDirection, TapMirror, TapMirrorKind, TapService, Trunk};
-use net_types::{PortId, TrunkId, VlanId};
+use host_view::{
+    Limit, Limits, Log, LogEvent, PortQos, Segment, TapDirection, TapMirror, TapMirrorKind, TapService, Trunk,
+};
+use net_types::{NetworkType, PortId, TrunkId, VlanId, Vni};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -65,12 +67,27 @@ pub fn by_trunk(dice: &mut Dice, places: &Places) -> Arrival {
     Arrival { bridge: bridge(), port: parent_device(), packet: head + &packet(dice, sender, to), states: states(dice) }
 }
 
-/// A packet out of a tunnel for copies: from another host, or from where only copies of ours go to.
+/// Every kind of tunnel between hosts; one of them is network 1's.
+pub fn tunnels(dice: &mut Dice, host: &mut Host) {
+    let all: BTreeSet<_> = [NetworkType::Vxlan, NetworkType::Geneve, NetworkType::Gre].into();
+    host.config.tunnel.as_mut().unwrap().types.clone_from(&all);
+    host.view.tunnel_peers.values_mut().for_each(|peer| peer.types.clone_from(&all));
+    let vni = Vni::new(1000).unwrap();
+    let segments = [Segment::Vxlan { vni }, Segment::Geneve { vni }, Segment::Gre { key: 1000 }];
+    host.view.networks.get_mut(&id("1")).unwrap().segment = dice.one(&segments).clone();
+}
+
+/// A packet out of a tunnel: of networks, for copies from another host, or from where only copies of ours go to.
 pub fn by_tunnel(dice: &mut Dice, places: &Places, plan: &HostPlan) -> Option<Arrival> {
-    let ports = plan.bridges["br-int"].ports.iter().filter(|(name, _)| name.starts_with("tm"));
-    let tunnels: Vec<_> = ports
+    let bridge = *dice.one(&["br-int", "br-tun"]);
+    let unknown = if dice.percent(20) { "1001" } else { "1000" };
+    let tunnels: Vec<_> = plan.bridges[bridge]
+        .ports
+        .iter()
         .filter_map(|(name, port)| match &port.kind {
-            PortKind::Tunnel { options, .. } | PortKind::Erspan { options } => Some((name, &options["key"])),
+            PortKind::Tunnel { options, .. } | PortKind::Erspan { options } => {
+                Some((name, options.get("key").map_or(unknown, String::as_str)))
+            }
             _ => None,
         })
         .collect();
@@ -82,7 +99,7 @@ pub fn by_tunnel(dice: &mut Dice, places: &Places, plan: &HostPlan) -> Option<Ar
     let to = receiver(dice, places, network);
     let packet = packet(dice, (network, mac_of(station), station), to);
     let packet = format!("tun_id={key},{packet}");
-    Some(Arrival { bridge: "br-int".into(), port: port.clone(), packet, states: states(dice) })
+    Some(Arrival { bridge: bridge.into(), port: port.clone(), packet, states: states(dice) })
 }
 
 /// Limits and marks of some ports.
