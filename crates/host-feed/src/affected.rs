@@ -150,6 +150,6 @@ fn of_group(topology: &Topology, id: &SecurityGroupId, found: &mut BTreeSet<Stri
 }
 
 fn of_router(topology: &Topology, id: &RouterId, found: &mut BTreeSet<String>) {
-    found.extend(topology.router_hosts(id).cloned());
+    found.extend(election::hosts(topology, id).cloned());
     found.extend(distributed::copies(topology, id).into_iter().cloned());
 }

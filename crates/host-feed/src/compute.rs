@@ -39,7 +39,7 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
             view.trunks.insert(*trunk_id, row.trunk.clone());
         }
     }
-    for router in topology.routers_of_host(host).filter(|router| election::candidates(topology, router).is_some()) {
+    for router in election::routers(topology, host).filter(|router| election::candidates(topology, router).is_some()) {
         // Each of its hosts has all of its ports, wherever it is active.
         let ports = topology.ports_of_router(router);
         view.ports.extend(ports.map(|(id, row)| (*id, as_hosts_know_it(&row.port))));
@@ -58,7 +58,7 @@ pub fn host_view(topology: &Topology, host: &str, dhcp: &DhcpDefaults) -> HostVi
     for id in topology.networks_of_dhcp_host(host) {
         add_dhcp(topology, host, id, dhcp, &mut view);
     }
-    for id in topology.routers_of_host(host) {
+    for id in election::routers(topology, host) {
         add_router(topology, host, id, &mut view);
     }
     for id in &copied {

@@ -32,7 +32,7 @@ pub fn copies<'t>(topology: &'t Topology, router: &RouterId) -> BTreeSet<&'t Str
     }
     let networks: BTreeSet<NetworkId> = interfaces(topology, router).map(|(_, port)| port.network).collect();
     let hosts = networks.iter().flat_map(|network| topology.hosts_of_network(network));
-    let central: BTreeSet<&String> = topology.router_hosts(router).collect();
+    let central: BTreeSet<&String> = election::hosts(topology, router).collect();
     hosts.filter(|host| !central.contains(*host) && takes_copies(topology, host)).collect()
 }
 
@@ -62,7 +62,8 @@ pub fn hosts_of_port<'t>(topology: &'t Topology, host: &str, port: &'t PortRow) 
     let mut hosts: BTreeSet<&String> = elected.into_iter().flatten().collect();
     if device_owner::is_router_interface(&port.device_owner) {
         let copies = copies(topology, &router);
-        let has_it = copies.iter().any(|name| *name == host) || topology.router_hosts(&router).any(|name| name == host);
+        let has_it =
+            copies.iter().any(|name| *name == host) || election::hosts(topology, &router).any(|name| name == host);
         if has_it && !copies.is_empty() {
             hosts.extend(copies);
             hosts.extend(&port.host);
@@ -110,7 +111,7 @@ pub fn copy_of_floating_ip<'t>(topology: &'t Topology, router: &RouterId, row: &
 fn may_have_copy(topology: &Topology, host: &str, router: &RouterId) -> bool {
     takes_copies(topology, host)
         && topology.router(router).is_some_and(|row| row.distributed)
-        && !topology.router_hosts(router).any(|name| name == host)
+        && !election::hosts(topology, router).any(|name| name == host)
 }
 
 /// Whether a router has an interface on a network.

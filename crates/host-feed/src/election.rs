@@ -35,6 +35,18 @@ pub fn candidates<'t>(topology: &'t Topology, router: &RouterId) -> Option<&'t [
     topology.router_candidates(router).filter(|hosts| elect(topology, hosts))
 }
 
+/// Hosts that a router lives on: all that elect who is active, or the one where it is.
+pub fn hosts<'t>(topology: &'t Topology, router: &RouterId) -> impl Iterator<Item = &'t String> {
+    let elected = candidates(topology, router);
+    let active = elected.is_none().then(|| topology.active_hosts(router));
+    elected.into_iter().flatten().chain(active.into_iter().flatten())
+}
+
+/// Routers that live on a host.
+pub fn routers<'t>(topology: &'t Topology, host: &str) -> impl Iterator<Item = &'t RouterId> {
+    topology.routers_bound_to(host).filter(move |router| hosts(topology, router).any(|name| name == host))
+}
+
 fn elect(topology: &Topology, hosts: &[String]) -> bool {
     let nothing = BTreeSet::new();
     let tunnels = |host: &String| topology.host(host).and_then(tunnels_of);

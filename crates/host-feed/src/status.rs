@@ -2,10 +2,10 @@
 //!
 //! `of_port`, `of_floating_ip` and `of_trunk` decide, purely; `write` is the unit of work.
 
-use crate::distributed;
 use crate::published::Published;
 use crate::row::{FloatingIpRow, PortRow, TrunkRow};
 use crate::topology::Topology;
+use crate::{distributed, election};
 use host_view::PortState;
 use net_types::{FloatingIpId, PortId, TrunkId};
 use network_model::device_owner;
@@ -80,8 +80,7 @@ pub fn of_floating_ip(
     row: &FloatingIpRow,
 ) -> Option<Status> {
     let Some(router) = row.router else { return row.active.then_some(Status::Down) };
-    let realised = topology
-        .router_hosts(&router)
+    let realised = election::hosts(topology, &router)
         .filter(|host| topology.is_active_on(&router, host))
         .chain(distributed::copies(topology, &router))
         .filter_map(|host| hosts.get(host))

@@ -6,7 +6,6 @@
 mod change;
 mod index;
 
-use crate::election;
 use crate::row::{
     FloatingIpRow, HostRow, LogRow, LogScope, MeteringLabelRow, NetworkRow, PortRow, RouterHosts, RouterRow,
     TapServiceRow, TrunkRow,
@@ -248,11 +247,9 @@ impl Topology {
         self.networks_of_dhcp_host.of(host)
     }
 
-    /// Hosts that a router lives on: all that elect who is active, or the one where it is.
-    pub fn router_hosts(&self, router: &RouterId) -> impl Iterator<Item = &String> {
-        let elected = election::candidates(self, router);
-        let active = self.router_hosts.get(router).filter(|_| elected.is_none()).map(|hosts| &hosts.active);
-        elected.into_iter().flatten().chain(active.into_iter().flatten())
+    /// Hosts that a router is active on, as far as the server knows.
+    pub fn active_hosts(&self, router: &RouterId) -> impl Iterator<Item = &String> {
+        self.router_hosts.get(router).into_iter().flat_map(|hosts| &hosts.active)
     }
 
     /// Whether a router is active on a host, as far as the server knows.
@@ -270,9 +267,9 @@ impl Topology {
         self.candidate_groups.keys()
     }
 
-    /// Routers that live on a host.
-    pub fn routers_of_host(&self, host: &str) -> impl Iterator<Item = &RouterId> {
-        self.routers_of_host.of(host).filter(move |router| self.router_hosts(router).any(|name| name == host))
+    /// Routers that a host has, or may come to have.
+    pub fn routers_bound_to(&self, host: &str) -> impl Iterator<Item = &RouterId> {
+        self.routers_of_host.of(host)
     }
 
     /// Routers with a port on a network.
