@@ -50,6 +50,13 @@ CREATE TABLE change_log_trim (only_row BIGINT PRIMARY KEY NOT NULL CHECK (only_r
 INSERT INTO change_log_trim (only_row, up_to) VALUES (1, 0);",
 };
 
+/// On PostgreSQL, after [`MIGRATION_POSTGRES`]: what tells an entry from any other one, also from one that was given the same
+/// revision by a transaction with the same number, after a crash had taken the first.
+pub(crate) const MARK_POSTGRES: Migration = Migration {
+    name: "store/0003-change-log-mark",
+    sql: "ALTER TABLE change_log ADD COLUMN mark UUID NOT NULL DEFAULT gen_random_uuid();",
+};
+
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

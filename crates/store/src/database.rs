@@ -79,7 +79,7 @@ impl Database {
     pub(crate) fn migrations(&self) -> &'static [Migration] {
         match self {
             Self::Sqlite(_) => &[change_log::MIGRATION, tally::MIGRATION, change_log::WITHOUT_SEQUENCE],
-            Self::Postgres(_) => &[change_log::MIGRATION_POSTGRES, tally::MIGRATION],
+            Self::Postgres(_) => &[change_log::MIGRATION_POSTGRES, tally::MIGRATION, change_log::MARK_POSTGRES],
         }
     }
 

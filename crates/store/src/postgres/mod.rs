@@ -5,8 +5,9 @@
 //!   order in which they become visible. Group commit makes up for it: one lock and one COMMIT carry many units.
 //! * **Control statements travel with what follows.** BEGIN, SAVEPOINT and RELEASE are kept back and sent together with the
 //!   next statement, so that they cost no waiting of their own.
-//! * **No write is left in doubt.** When the connection breaks during COMMIT, the database is asked, once it is back, what
-//!   became of the transaction, by the number that it gave it.
+//! * **No logged write is left in doubt.** When the connection breaks during COMMIT, the database is asked, once it is back, what
+//!   became of the transaction, by the number that it gave it. After a crash it may have given that number to another one, and
+//!   the revision as well; so what proves the commit is the newest entry of the change log, by its mark.
 
 mod channel;
 mod follow;
@@ -41,6 +42,9 @@ const CHANNEL: &str = "neutronium_changes";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// `invalid_parameter_value`, as `pg_xact_status` says of a number that was not given yet.
+const NO_SUCH_TRANSACTION: &str = "22023";
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,8 @@ struct Inner {
     pending: String,
     /// The number of the open transaction, by which its fate can be asked.
     transaction: Option<String>,
+    /// The entries of the change log that it has made, also those that were undone since: revision and mark.
+    marks: Vec<(u64, String)>,
     lost_at: Option<Instant>,
 }
 
@@ -95,8 +101,14 @@ impl Postgres {
 
     fn open(target: &Arc<Target>, role: Role) -> Result<Self, StoreError> {
         let link = connect(target, role).map_err(disconnected)?;
-        let inner =
-            Inner { link: Some(link), state: State::Idle, pending: String::new(), transaction: None, lost_at: None };
+        let inner = Inner {
+            link: Some(link),
+            state: State::Idle,
+            pending: String::new(),
+            transaction: None,
+            marks: Vec::new(),
+            lost_at: None,
+        };
         Ok(Self { role, target: Arc::clone(target), inner: RefCell::new(inner) })
     }
 
@@ -247,19 +259,44 @@ impl Inner {
         self.link.as_mut().ok_or_else(|| StoreError::Transaction { source: "the connection is lost".into() })
     }
 
-    /// Asks what became of a transaction whose COMMIT was not answered.
-    fn fate(&mut self, target: &Target, number: &str, cause: std::io::Error) -> Result<(), StoreError> {
+    /// The mark of what this transaction has logged last under a revision.
+    fn mark_of(&self, revision: Option<u64>) -> Option<(u64, String)> {
+        self.marks.iter().rev().find(|(logged, _)| Some(*logged) == revision).cloned()
+    }
+
+    /// Asks what became of a transaction whose COMMIT was not answered; `mark`: of its newest entry of the change log.
+    fn fate(
+        &mut self,
+        target: &Target,
+        number: &str,
+        mark: Option<(u64, String)>,
+        cause: std::io::Error,
+    ) -> Result<(), StoreError> {
         tracing::warn!(error = %cause, "the connection to the database was lost while committing");
         let unknown = |cause| Err(StoreError::Unknown { source: Box::new(cause) });
         let since = Instant::now();
         loop {
             let Ok(link) = self.connected(target, Role::Writer) else { return unknown(cause) };
-            // The number is the database's own text.
-            match link.simple(&format!("SELECT pg_xact_status('{number}'::xid8)")) {
-                Ok(reply) => match reply.last_text().as_deref() {
-                    Some("committed") => return Ok(()),
-                    Some("aborted") => return Err(disconnected(cause)),
-                    Some("in progress") if since.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+            // The number and the mark are the database's own texts.
+            let asked = link.simple(&format!("SELECT pg_xact_status('{number}'::xid8)")).and_then(|reply| {
+                // "In the future": a crash has taken it, and nobody has been given the number since.
+                let never = reply.refused.as_ref().is_some_and(|refusal| refusal.code == NO_SUCH_TRANSACTION);
+                let status = if never { Some("aborted".to_owned()) } else { reply.last_text() };
+                let kept = match (status.as_deref(), &mark) {
+                    // In a statement of its own: one that began before the commit would not see what it kept.
+                    (Some("committed"), Some((revision, mark))) => Some(link.simple(&format!(
+                        "SELECT count(*) FROM change_log WHERE revision = {revision} AND mark = '{mark}'"
+                    ))?),
+                    _ => None,
+                };
+                Ok((status, kept.and_then(|reply| reply.last_text())))
+            });
+            match asked {
+                Ok((status, kept)) => match (status.as_deref(), kept.as_deref()) {
+                    (Some("committed"), Some("1")) => return Ok(()),
+                    // It was another transaction that has the number now.
+                    (Some("committed"), Some("0")) | (Some("aborted"), _) => return Err(disconnected(cause)),
+                    (Some("in progress"), _) if since.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
                     _ => return unknown(cause),
                 },
                 Err(_) if since.elapsed() < PATIENCE => self.lose(),
@@ -289,18 +326,19 @@ impl Session for Postgres {
     }
 
     fn append(&self, entry: &[Value<'_>]) -> Result<u64, StoreError> {
-        let mut revision = 0;
+        let (mut revision, mut mark) = (0, String::new());
         self.query(
             "INSERT INTO change_log (revision, resource, id, op, extra)
              SELECT coalesce(max(revision), 0) + 1, CAST(?1 AS TEXT), CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT)
-             FROM change_log RETURNING revision",
+             FROM change_log RETURNING revision, mark::text",
             entry,
             true,
             &mut |row| {
-                revision = row.get(0)?;
+                (revision, mark) = (row.get(0)?, row.get(1)?);
                 Ok(false)
             },
         )?;
+        self.inner.borrow_mut().marks.push((revision, mark));
         Ok(revision)
     }
 
@@ -345,6 +383,7 @@ impl Session for Postgres {
         let mut inner = self.inner.borrow_mut();
         inner.connected(&self.target, self.role)?;
         inner.transaction = None;
+        inner.marks.clear();
         inner.state = State::Waiting;
         // After the lock every statement sees all that was committed before it was ours (READ COMMITTED).
         inner.pending = format!(
@@ -389,8 +428,9 @@ impl Session for Postgres {
             Ok(reply) => reply,
             Err(error) => {
                 inner.lose();
+                let mark = inner.mark_of(logged);
                 return match inner.transaction.take() {
-                    Some(number) => inner.fate(&self.target, &number, error),
+                    Some(number) => inner.fate(&self.target, &number, mark, error),
                     None => Err(StoreError::Unknown { source: Box::new(error) }),
                 };
             }
