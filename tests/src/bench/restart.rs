@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// How long pings go on: two seconds before the kill, about five after it.
+const WATCHED: Duration = Duration::from_millis(7_500);
 /// How long the host may take for all ports.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -113,6 +115,14 @@ pub fn run(bench: &mut Bench<'_>, anchors: &Anchors, crowd: &Crowd, theirs: &Age
     let count = crowd.ports.len();
     let [one, two] = &anchors.near;
     let ping = |to: &Instance| Ping::start(bench.lab, HERE, &one.namespace, &to.address, 0.05);
+    // As long as the pings below, and nothing is done: what the switch loses anyway.
+    let undisturbed = [two, &anchors.far].map(&ping);
+    std::thread::sleep(WATCHED);
+    let mut lost_anyway = Vec::new();
+    for pings in undisturbed {
+        let path = pings?.stop()?;
+        lost_anyway.push(path.sent - path.answered);
+    }
     let (mut near, mut far) = (ping(two)?, ping(&anchors.far)?);
     near.first_answer()?;
     far.first_answer()?;
@@ -168,7 +178,8 @@ pub fn run(bench: &mut Bench<'_>, anchors: &Anchors, crowd: &Crowd, theirs: &Age
     row("resident MiB of the new process", resident.into(), theirs.agent_200_mib);
     row("ports that are still ACTIVE", crowd.active(bench)?.into(), None);
     row("flows on br-int afterwards", flows(bench)?.into(), None);
-    for (name, path) in [("same host", near), ("other host", far)] {
+    for ((name, path), anyway) in [("same host", near), ("other host", far)].into_iter().zip(lost_anyway) {
+        row(&format!("pings lost in as long a time before, {name}"), Cell::Number(f64::from(anyway)), None);
         row(&format!("pings sent, {name}"), Cell::Number(f64::from(path.sent)), None);
         row(
             &format!("pings lost, {name}"),
