@@ -97,27 +97,15 @@ impl OpenFlow {
         self.closed.clone()
     }
 
-    /// From now on, what somebody else does to flows of this owner, whom a connection has one of: the receiver changes soon after.
+    /// From now on the receiver changes soon after somebody else has changed flows of this owner. A connection watches those of
+    /// one owner.
     pub async fn watch_flows(&mut self, owner: CookieOwner) -> Result<watch::Receiver<u64>, DriverError> {
         if self.watched.get_or_init(|| owner) != &owner {
             return Err(self.refused("flows of somebody else are watched already".to_owned()));
         }
-        let xid = self.take_xid(2);
-        let request = Message::new(xid, Body::FlowMonitorRequest(FlowMonitorRequest::all(xid)));
-        let mut octets = request.encode().map_err(|e| self.garbled(e))?;
-        let barrier = Message::new(xid.wrapping_add(1), Body::BarrierRequest);
-        octets.extend(barrier.encode().map_err(|e| self.garbled(e))?);
-        self.send(&octets).await?;
-        loop {
-            let message = self.receive().await?;
-            match message.body {
-                Body::Error(error) if message.xid == xid => {
-                    return Err(self.refused(format!("cannot watch flows: {error}")));
-                }
-                Body::BarrierReply if message.xid == xid.wrapping_add(1) => return Ok(self.changes.clone()),
-                _ => {}
-            }
-        }
+        const MONITOR: u32 = 1;
+        self.request(Body::FlowMonitorRequest(FlowMonitorRequest::all(MONITOR)), "watch flows").await?;
+        Ok(self.changes.clone())
     }
 
     /// Every flow of the bridge that can be read; one that cannot is somebody else's.
@@ -228,8 +216,13 @@ impl OpenFlow {
 
     /// Forgets every tracked connection of a zone (Nicira `CT_FLUSH_ZONE`).
     pub async fn flush_zone(&mut self, zone: u16) -> Result<(), DriverError> {
+        self.request(Body::CtFlushZone(zone), &format!("flush zone {zone}")).await
+    }
+
+    /// Sends a request that is not answered, and waits until it is done; `what` it is, for an error.
+    async fn request(&mut self, body: Body, what: &str) -> Result<(), DriverError> {
         let xid = self.take_xid(2);
-        let mut octets = Message::new(xid, Body::CtFlushZone(zone)).encode().map_err(|e| self.garbled(e))?;
+        let mut octets = Message::new(xid, body).encode().map_err(|e| self.garbled(e))?;
         let barrier = Message::new(xid.wrapping_add(1), Body::BarrierRequest);
         octets.extend(barrier.encode().map_err(|e| self.garbled(e))?);
         self.send(&octets).await?;
@@ -237,7 +230,7 @@ impl OpenFlow {
             let message = self.receive().await?;
             match message.body {
                 Body::Error(error) if message.xid == xid => {
-                    return Err(self.refused(format!("cannot flush zone {zone}: {error}")));
+                    return Err(self.refused(format!("cannot {what}: {error}")));
                 }
                 Body::BarrierReply if message.xid == xid.wrapping_add(1) => return Ok(()),
                 _ => {}
