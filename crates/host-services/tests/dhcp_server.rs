@@ -144,15 +144,18 @@ async fn a_real_client_is_told_the_domains_to_search() {
         let mut leases = leases(Some(Ipv4Addr::new(10, 7, 0, 31)));
         leases.get_mut(&CLIENT).unwrap().options = vec![option];
         server.set_leases(leases);
-        // It says what it would set, and sets nothing; bound, it goes on in the background until it is ended.
+        // It says what it would set, and sets nothing. It stays in the foreground: going to the background it would write its
+        // process's number only after it seems to have ended.
         let files = std::env::temp_dir().join(format!("dhclient-{}", std::process::id()));
         let (files, client) = (files.display(), &wire.client);
         let said = sh(&format!(
             "echo 'request subnet-mask, domain-search; send dhcp-max-message-size 1400; timeout 60;' > {files}.conf
              : > {files}.leases
-             ip netns exec {client} timeout 90 dhclient -4 -1 -sf /usr/bin/env -cf {files}.conf -lf {files}.leases \
-                 -pf {files}.pid eth0
-             kill \"$(cat {files}.pid)\"; rm -f {files}.conf {files}.leases {files}.pid"
+             ip netns exec {client} timeout 90 dhclient -4 -d -1 -sf /usr/bin/env -cf {files}.conf -lf {files}.leases \
+                 -pf {files}.pid eth0 > {files}.said 2>&1 & client=$!
+             while kill -0 $client 2>/dev/null && ! grep -q '^bound to' {files}.said; do sleep 0.05; done
+             kill $client 2>/dev/null || true; wait $client || true
+             cat {files}.said; rm -f {files}.conf {files}.leases {files}.pid {files}.said"
         ));
         let found = said.lines().filter_map(|line| line.strip_prefix("new_domain_search=")).next_back();
         found.unwrap_or_else(|| panic!("{said}")).trim_matches('\'').to_owned()
