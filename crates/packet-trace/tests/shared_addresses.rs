@@ -5,6 +5,7 @@
 #[path = "../../host-plan/tests/support/mod.rs"]
 mod support;
 
+use host_plan::{ConnectionRules, TrackedConnection};
 use host_view::{Direction, EtherType, Remote, RemotePort, Segment, TunnelPeer};
 use net_types::{NetworkType, Vni};
 use packet_trace::{Packet, Switch, Tracker};
@@ -96,4 +97,29 @@ fn the_virtual_address_may_be_on_another_host() {
     let own = tcp_text(CLIENT, ("fa:16:3e:00:00:01", "10.0.0.101"), (4000, 80));
     let trace = switch.send("br-int", &tap(3), &own, &mut Tracker::default());
     assert!(trace.reaches(&tap(1)) && trace.exits().all(|exit| exit.tunnel.is_none()), "{trace}");
+}
+
+/// Neither of those who share an address here may begin anything; but an instance without port security, or one of another
+/// host, may have it, too.
+#[test]
+fn a_connection_from_a_shared_address_outlives_the_rules_of_those_who_share_it() {
+    let mut host = host(false);
+    let plan = host.settle();
+    let zone = plan.local_vlans[&id("1")].get();
+    let must_go = |host: &Host, source: &str| {
+        let (source, target) = (ip(source), ip("10.0.0.3"));
+        let (protocol, ports) = (openflow::ip_proto::TCP, (4000, 80));
+        let connection =
+            TrackedConnection { zone, protocol, source, target, answerer: target, ports, icmp: None, mark: 0 };
+        ConnectionRules::new(&host.view, &plan).must_go(&connection)
+    };
+    let sources = ["10.0.0.1", "10.0.0.100", "10.0.0.101"];
+    assert_eq!(sources.map(|source| must_go(&host, source)), [false, false, false]);
+    for sharer in ["b1", "b2"] {
+        host.view.ports.get_mut(&id(sharer)).unwrap().security_groups.clear();
+    }
+    assert_eq!(sources.map(|source| must_go(&host, source)), [true, false, false]);
+    // Whoever it is from: the client refuses it.
+    host.view.ports.get_mut(&id("b3")).unwrap().security_groups.clear();
+    assert_eq!(sources.map(|source| must_go(&host, source)), [true, true, true]);
 }

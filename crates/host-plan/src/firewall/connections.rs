@@ -13,11 +13,15 @@
 //! anew, so forgetting ends it at once, also if only answers still flow. One that was marked and is allowed again is
 //! forgotten, so that it can begin anew.
 //!
+//! An address that is only in allowed address pairs is nobody's alone: those who share it move it among themselves, to ports
+//! without port security and to other hosts, too. What its side would refuse is left to the mark. Who takes another port's own address (only a port
+//! without port security can) is judged by that port's rules.
+//!
 //! Connections that local IPs translate have zones of their own: those that would not begin so any more must be forgotten.
 //!
 //! In: the view, local VLANs, what the switch lists. Out: yes or no for each. Pure.
 
-use super::port_security::{addresses, is_secured};
+use super::port_security::{is_secured, own_addresses};
 use crate::{HostPlan, zones_of};
 use host_view::{Direction, EtherType, HostView, Port, Remote, RuleMatch, SecurityGroupRule};
 use net_types::{IpNet, NetworkId, SecurityGroupId};
@@ -53,9 +57,11 @@ pub struct ConnectionRules<'a> {
     translations: BTreeMap<u16, BTreeMap<IpAddr, IpAddr>>,
     /// Networks by zone.
     zones: BTreeMap<u16, NetworkId>,
-    /// Ports that may use exactly this address.
+    /// Ports whose own address this is.
     owners: HashMap<(NetworkId, IpAddr), Vec<&'a Port>>,
-    /// Ports that may use whole prefixes.
+    /// Ports that share it by an allowed address pair.
+    sharers: HashMap<(NetworkId, IpAddr), Vec<&'a Port>>,
+    /// Ports that share whole prefixes.
     wide: HashMap<NetworkId, Vec<(IpNet, &'a Port)>>,
     /// Members of remote groups: single addresses, and prefixes.
     members: HashMap<SecurityGroupId, (BTreeSet<IpAddr>, Vec<IpNet>)>,
@@ -73,12 +79,15 @@ struct Way {
 impl<'a> ConnectionRules<'a> {
     /// Of a view, with the local VLANs of its plan.
     pub fn new(view: &'a HostView, plan: &HostPlan) -> Self {
-        let (mut owners, mut wide) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        let (mut owners, mut sharers) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        let mut wide = HashMap::<_, Vec<_>>::new();
         for port in view.ports.values() {
-            for (_, net) in addresses(port) {
-                let whole = if net.addr().is_ipv4() { 32 } else { 128 };
-                if net.prefix_len() == whole {
-                    owners.entry((port.network, net.addr())).or_default().push(port);
+            for address in own_addresses(port) {
+                owners.entry((port.network, address)).or_default().push(port);
+            }
+            for net in port.allowed_address_pairs.iter().map(|pair| pair.address) {
+                if is_single(&net) {
+                    sharers.entry((port.network, net.addr())).or_default().push(port);
                 } else {
                     wide.entry(port.network).or_default().push((net, port));
                 }
@@ -89,8 +98,7 @@ impl<'a> ConnectionRules<'a> {
         let of_zone = |zone: u16| (zone, plan.translations.get(&zone).cloned().unwrap_or_default());
         let translations = plan.local_vlans.values().map(|vlan| of_zone(zones_of(*vlan)[1])).collect();
         let members = view.group_members.iter().map(|(group, members)| {
-            let whole = |net: &&IpNet| net.prefix_len() == if net.addr().is_ipv4() { 32 } else { 128 };
-            let (single, wide): (Vec<&IpNet>, Vec<&IpNet>) = members.iter().partition(whole);
+            let (single, wide): (Vec<&IpNet>, Vec<&IpNet>) = members.iter().partition(|net| is_single(net));
             (*group, (single.into_iter().map(IpNet::addr).collect(), wide.into_iter().copied().collect()))
         });
         Self {
@@ -98,6 +106,7 @@ impl<'a> ConnectionRules<'a> {
             translations,
             zones: zones.map(|(id, vlan)| (vlan.get(), *id)).collect(),
             owners,
+            sharers,
             wide,
             members: members.collect(),
         }
@@ -140,17 +149,21 @@ impl<'a> ConnectionRules<'a> {
     fn allows(&self, network: NetworkId, way: &Way) -> bool {
         let sides = [(way.source, Direction::Egress, way.target), (way.target, Direction::Ingress, way.source)];
         let said = sides.map(|(own, direction, other)| {
-            let ports = self.ports(network, own);
+            let Some(owners) = self.owners.get(&(network, own)) else {
+                return self.sharers(network, own).next().is_some().then_some(true);
+            };
             // Of several that may use an address, one that allows it is enough.
-            (!ports.is_empty()).then(|| ports.iter().any(|port| self.port_allows(port, direction, other, way)))
+            let mut may = owners.iter().copied().chain(self.sharers(network, own));
+            Some(may.any(|port| self.port_allows(port, direction, other, way)))
         });
         said.iter().any(Option::is_some) && said.iter().flatten().all(|allowed| *allowed)
     }
 
-    fn ports(&self, network: NetworkId, address: IpAddr) -> Vec<&'a Port> {
-        let exact = self.owners.get(&(network, address)).into_iter().flatten().copied();
+    /// Ports that may use an address by a pair.
+    fn sharers(&self, network: NetworkId, address: IpAddr) -> impl Iterator<Item = &'a Port> + '_ {
+        let single = self.sharers.get(&(network, address)).into_iter().flatten().copied();
         let wide = self.wide.get(&network).into_iter().flatten();
-        exact.chain(wide.filter(|(net, _)| net.contains(&address)).map(|(_, port)| *port)).collect()
+        single.chain(wide.filter(move |(net, _)| net.contains(&address)).map(|(_, port)| *port))
     }
 
     fn port_allows(&self, port: &Port, direction: Direction, other: IpAddr, way: &Way) -> bool {
@@ -180,4 +193,9 @@ impl<'a> ConnectionRules<'a> {
                 }),
             }
     }
+}
+
+/// Whether it is one address only.
+fn is_single(net: &IpNet) -> bool {
+    net.prefix_len() == net.max_prefix_len()
 }

@@ -25,7 +25,7 @@ use host_view::Port;
 use net_types::{IpNet, MacAddr};
 use openflow::{Action, Ct, Match, SubField, ct_state};
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 const MLD_QUERY: u8 = 130;
 const ROUTER_SOLICITATION: u8 = 133;
@@ -50,11 +50,16 @@ pub(crate) fn is_networks_own(port: &Port) -> bool {
 
 /// MAC and IP addresses that a port may use together: its fixed addresses and those of its pairs, and the link-local
 /// address that each of its MACs implies.
-pub(super) fn addresses(port: &Port) -> BTreeSet<(MacAddr, IpNet)> {
+fn addresses(port: &Port) -> BTreeSet<(MacAddr, IpNet)> {
     let fixed = port.fixed_ips.iter().map(|fixed| (port.mac, IpNet::from(fixed.address)));
     let pairs = port.allowed_address_pairs.iter().map(|pair| (pair.mac, pair.address.trunc()));
-    let link_local = macs(port).into_iter().map(|mac| (mac, IpNet::from(std::net::IpAddr::V6(mac.link_local()))));
+    let link_local = macs(port).into_iter().map(|mac| (mac, IpNet::from(IpAddr::V6(mac.link_local()))));
     fixed.chain(pairs).chain(link_local).collect()
+}
+
+/// Addresses that are the port's alone: its fixed ones and the link-local one that its MAC implies.
+pub(super) fn own_addresses(port: &Port) -> impl Iterator<Item = IpAddr> {
+    port.fixed_ips.iter().map(|fixed| fixed.address).chain([IpAddr::V6(port.mac.link_local())])
 }
 
 pub(super) fn plan(flows: &mut FlowSet, wiring: &Wiring<'_>, rule_sets: &RuleSets) {
