@@ -2,19 +2,20 @@
 //!
 //! ```text
 //! 73  108 from the port, first packet (all until the first answer) of a connection that its groups let out   log (reg11 bit 0), 73 again
-//!     109 likewise, by a rule of the group that the log is about
-//! 92    5 to the port, first packet of a connection that its groups let in      log (reg11 bit 1), 92 again
-//!       6 likewise, by a rule of the group that the log is about
+//!     109 likewise, by a rule of the group that the log is about                log (reg11 bit 1 to 15), 73 again
+//! 92    5 to the port, first packet of a connection that its groups let in      log (reg11 bit 16), 92 again
+//!       6 likewise, by a rule of the group that the log is about                log (reg11 bit 17 to 31), 92 again
 //! 93   53 from or to the port: refused, whatever for                            log
 //! ```
 //! "Log" is `controller(meter_id=0x4000)`: the meter drops copies beyond the rate that the operator allows, before they reach the
 //! switch's own process, and never the packet. The lower half of such a flow's cookie says which entry of
 //! [`HostPlan::logged`](crate::HostPlan) it is for. No other flow changes because of a log: a bit of reg11 says that a packet has
-//! passed it.
+//! passed it. Each group of a port has a bit of its own, for rules of several may accept the same packet.
 //!
 //! In: [`Log`](host_view::Log)s of the view, wired ports with rules. Out: flows, a meter, what the cookies mean. Where a port has other
-//! groups than the one that a log is about, what is accepted is told by that group's rules. Stateless groups know no
-//! connections, so of what they accept nothing is logged.
+//! groups than the one that a log is about, what is accepted is told by that group's rules; of those with a remote group only what
+//! no other rule has accepted before. Stateless groups know no connections, so of what they accept nothing is logged. A port has
+//! bits for fifteen groups with logs of their own: of those beyond, a packet is told to one.
 
 use crate::HostConfig;
 use crate::firewall::{RuleSets, accepted_by};
@@ -59,8 +60,51 @@ impl Default for LogLimits {
     }
 }
 
+/// Bits of reg11 for each direction: one for logs of whole ports, the others for logs about one of several groups.
+const BITS: u16 = 16;
+
 /// Where and which packets are logged.
-type Place = (u8, u16, Match);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    table: u8,
+    priority: u16,
+    matches: Match,
+    /// Of what goes on in the same table, the bit that says that it has been logged.
+    bit: Option<u16>,
+}
+
+impl Place {
+    /// Whatever a port may not send or get.
+    fn refused(port: &WiredPort<'_>) -> Self {
+        Self { table: DROPPED, priority: 53, matches: Match::new().reg(REG_PORT, port.ofport), bit: None }
+    }
+
+    /// Where the first packet of a connection of a port is when it is accepted; `group` counts the groups that have logs of
+    /// their own, from one.
+    fn accepted(direction: Direction, port: &WiredPort<'_>, packets: Match, group: u16) -> Self {
+        let (table, priority, first) = match direction {
+            Direction::Egress => (ACCEPT_OR_INGRESS, 108, 0),
+            Direction::Ingress => (ACCEPTED_INGRESS, 5, BITS),
+        };
+        let bit = first + group.min(BITS - 1);
+        let begun = packets.reg(REG_PORT, port.ofport).ct_state(NEW - EST);
+        let matches = begun.field(REG_LOGGED, Masked::new(0, 1 << bit));
+        Self { table, priority: priority + u16::from(group > 0), matches, bit: Some(bit) }
+    }
+
+    /// The copy to the agent; what is accepted goes on.
+    fn actions(&self) -> Vec<Action> {
+        let copy = Action::ControllerMetered(LOG_METER);
+        let Some(bit) = self.bit else { return vec![copy] };
+        let passed = |value| Action::load(value, SubField::bits(REG_LOGGED, bit, bit));
+        let mut actions = vec![passed(1), copy, Action::resubmit(self.table)];
+        if self.table == ACCEPTED_INGRESS {
+            // Another port with the same MAC may be served afterwards.
+            actions.push(passed(0));
+        }
+        actions
+    }
+}
 
 /// All that is planned of logs.
 #[derive(Default)]
@@ -99,38 +143,13 @@ impl Logs {
 
     /// Adds the flows.
     pub fn plan(&self, flows: &mut FlowSet) {
-        for ((table, priority, matches), number) in &self.flows {
-            flows.add_numbered(*table, *priority, matches.clone(), log(*table), *number);
+        for (place, number) in &self.flows {
+            flows.add_numbered(place.table, place.priority, place.matches.clone(), place.actions(), *number);
         }
     }
 }
 
-/// What is logged in a table of the accepted goes on there.
-fn log(table: u8) -> Vec<Action> {
-    let copy = Action::ControllerMetered(LOG_METER);
-    match table {
-        ACCEPT_OR_INGRESS => vec![passed(0, 1), copy, Action::resubmit(table)],
-        // Another port with the same MAC may be served afterwards.
-        ACCEPTED_INGRESS => vec![passed(1, 1), copy, Action::resubmit(table), passed(1, 0)],
-        _ => vec![copy],
-    }
-}
-
-/// Notes that a packet has passed one side's log.
-fn passed(bit: u16, value: u64) -> Action {
-    Action::load(value, SubField::bits(REG_LOGGED, bit, bit))
-}
-
-/// Where the first packet of a connection of a port is when it is accepted, and the priority of what logs it.
-fn accepted(direction: Direction, port: &WiredPort<'_>, packets: Match) -> (u8, u16, Match) {
-    let (table, priority, bit) = match direction {
-        Direction::Egress => (ACCEPT_OR_INGRESS, 108, 1),
-        Direction::Ingress => (ACCEPTED_INGRESS, 5, 2),
-    };
-    let first = packets.reg(REG_PORT, port.ofport).ct_state(NEW - EST);
-    (table, priority, first.field(REG_LOGGED, Masked::new(0, bit)))
-}
-
+/// Places of one port's logs.
 fn of(
     wiring: &Wiring<'_>,
     rule_sets: &RuleSets,
@@ -146,23 +165,23 @@ fn of(
     let is_whole = |log: &Log| log.group.is_none_or(|group| port.port.security_groups.iter().eq([&group]));
     let about = |event: fn(LogEvent) -> bool| logs.iter().filter(move |(_, log)| event(log.event));
     for log in about(LogEvent::is_drop) {
-        want((DROPPED, 53, Match::new().reg(REG_PORT, port.ofport)), log, false);
+        want(Place::refused(port), log, false);
     }
     let (whole, partly): (Vec<_>, Vec<_>) = about(LogEvent::is_accept).partition(|(_, log)| is_whole(log));
     for direction in [Direction::Egress, Direction::Ingress] {
         for log in &whole {
             for family in [Match::new().ip(), Match::new().ipv6()] {
-                want(accepted(direction, port, family), log, true);
+                want(Place::accepted(direction, port, family, 0), log, true);
             }
         }
     }
-    for log in &partly {
-        let group = log.1.group.and_then(|group| wiring.view.security_groups.get(&group));
+    let groups: BTreeSet<_> = partly.iter().filter_map(|(_, log)| log.group).collect();
+    for (number, id) in (1..).zip(groups) {
+        let group = wiring.view.security_groups.get(&id);
         for rule in group.into_iter().flat_map(|group| group.rules.values()) {
             for packets in accepted_by(rule, rule_sets, port.port) {
-                let (table, priority, packets) = accepted(rule.direction, port, packets);
-                for log in whole.iter().chain([log]) {
-                    want((table, priority + 1, packets.clone()), log, true);
+                for log in partly.iter().filter(|(_, log)| log.group == Some(id)) {
+                    want(Place::accepted(rule.direction, port, packets.clone(), number), log, true);
                 }
             }
         }

@@ -12,7 +12,7 @@
 //!         105, 100 to a MAC that ports share (VRRP): to each of them here -> 81, and out by the uplink
 //! 81      100 ARP, MLD query, RA, NS, NA; 95 DHCP answers: out by reg5
 //!          93 new from here to a stateless set: remember it for the sender, 82   92 to a stateless set: 82, not tracked
-//!          90 not tracked: ct(zone reg6), 82      80 tracked: 82
+//!          90 not tracked: ct(zone reg6), 82      80 tracked: 82      (both forget what allowed it at the sender: reg7)
 //! 91        1 -> 94      92  1 new: remember it, out by reg5;  0 out by reg5      93 drop
 //! 94       12 to a port here without rules: out by it (a highly available router's: 64)
 //!          10 to another station, and where MACs are unknown to a port that the API knows elsewhere: out by the network's uplink only
@@ -33,7 +33,7 @@ use super::RuleSets;
 use crate::flow_set::FlowSet;
 use crate::integration_bridge::{
     ACCEPT_OR_INGRESS, ACCEPTED_EGRESS, ACCEPTED_INGRESS, ACCEPTED_NORMAL, DROPPED, EGRESS_RULES, INGRESS,
-    INGRESS_RULES, REG_NET, REG_PORT, REG_RULES, STANDBY_TO, receivers, to_receivers,
+    INGRESS_RULES, REG_CONJUNCTION, REG_NET, REG_PORT, REG_RULES, STANDBY_TO, receivers, to_receivers,
 };
 use crate::qos;
 use crate::router::standby;
@@ -59,6 +59,11 @@ fn remember() -> Action {
 
 fn deliver() -> Action {
     Action::OutputReg(REG_PORT.into())
+}
+
+/// No conjunction of the receiver's rules has allowed it yet.
+fn allowed_by_none() -> Action {
+    Action::set(REG_CONJUNCTION, 0u32)
 }
 
 fn families() -> [Match; 2] {
@@ -177,8 +182,8 @@ fn ingress(flows: &mut FlowSet, rule_sets: &RuleSets) {
         }
     }
     for family in families() {
-        flows.add(INGRESS, 90, family.ct_state(-TRK), [zone().table(INGRESS_RULES).into()]);
+        flows.add(INGRESS, 90, family.ct_state(-TRK), [allowed_by_none(), zone().table(INGRESS_RULES).into()]);
     }
-    flows.resubmit(INGRESS, 80, Match::new().ct_state(TRK), INGRESS_RULES);
+    flows.add(INGRESS, 80, Match::new().ct_state(TRK), [allowed_by_none(), Action::resubmit(INGRESS_RULES)]);
     flows.drop(INGRESS, 0, Match::new());
 }

@@ -3,6 +3,7 @@
 
 pub mod observed;
 pub mod random;
+pub mod reading;
 pub mod real;
 
 use openflow::CtState;
