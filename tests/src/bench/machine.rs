@@ -14,13 +14,28 @@ pub fn cpu_ms(pid: u32) -> Result<f64, Failure> {
     Ok(std::time::Duration::from(time).as_secs_f64() * 1e3)
 }
 
-/// The same of a process and its children: a database server answers each connection in a process of its own.
+/// The same of a process and its children, those that have ended too: a database server answers each connection in a process of
+/// its own, and looks after its tables in others that come and go.
 pub fn family_cpu_ms(pid: u32) -> Result<f64, Failure> {
+    let ended = ended_children_ms(pid)?;
     let path = format!("/proc/{pid}/task/{pid}/children");
     let children = read_to_string(&path).map_err(cannot(&path))?;
     let children = children.split_whitespace().filter_map(|child| child.parse().ok());
-    // One that has ended since is none.
-    Ok(cpu_ms(pid)? + children.filter_map(|child| cpu_ms(child).ok()).sum::<f64>())
+    // One that ends meanwhile is counted among the ended next time.
+    Ok(ended + cpu_ms(pid)? + children.filter_map(|child| cpu_ms(child).ok()).sum::<f64>())
+}
+
+/// Processor time of children that have ended, in steps of a tick (proc_pid_stat(5): `cutime`, `cstime`).
+fn ended_children_ms(pid: u32) -> Result<f64, Failure> {
+    let path = format!("/proc/{pid}/stat");
+    let text = read_to_string(&path).map_err(cannot(&path))?;
+    let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: Vec<f64> = after_name.split_whitespace().skip(13).take(2).filter_map(|word| word.parse().ok()).collect();
+    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
+    match (ticks.as_slice(), per_second) {
+        ([user, system], Some(per_second)) => Ok((user + system) * 1e3 / per_second as f64),
+        _ => Err(unexpected(&path, "no time of ended children in it")),
+    }
 }
 
 /// Resident and proportional memory of a process, MiB. Pages that processes share count in full in the first, in shares in
@@ -51,4 +66,24 @@ pub fn describe() -> String {
         kernel.trim(),
         load.split(' ').next().unwrap_or("?")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_child_took_before_it_ended_counts() {
+        let own = std::process::id();
+        let mut child = std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        while cpu_ms(child.id()).unwrap() < 200.0 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let before = family_cpu_ms(own).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Of what has ended, two ticks may be cut off.
+        let after = family_cpu_ms(own).unwrap();
+        assert!(after > before - 50.0, "{before}, {after}");
+    }
 }
