@@ -10,13 +10,12 @@ mod common;
 #[path = "../../host-plan/tests/support/mod.rs"]
 mod support;
 
-use common::observed;
 use common::random::{self, Dice};
 use common::real::{Fate, Place, Tracer};
 use common::{Arrival, count, state};
+use common::{anywhere, gates, observed};
 use openflow::PortNo;
 use packet_trace::{Exit, Given, Packet, Step, Switch, Trace};
-use std::net::IpAddr;
 use support::Host;
 use support::real::RealHost;
 
@@ -48,6 +47,23 @@ struct Seen {
     copied_twice: usize,
     logged: usize,
     by_trunk: usize,
+    opened: usize,
+    closed: usize,
+    taken_in: usize,
+    left_out: usize,
+}
+
+/// What gates made of a packet: let it out of a highly available router or not, into one or not.
+fn through_gates(trace: &Trace<'_>, seen: &mut Seen) {
+    for flow in trace.flows() {
+        match gates::GATES.iter().position(|table| *table == flow.table) {
+            Some(0) if flow.priority == 20 => seen.opened += 1,
+            Some(0) => seen.closed += 1,
+            Some(_) if flow.priority == 20 => seen.taken_in += 1,
+            Some(_) => seen.left_out += 1,
+            None => {}
+        }
+    }
 }
 
 fn compare(switch: &Switch<'_>, tracer: &mut Tracer, arrival: &Arrival, seed: &str, seen: &mut Seen) {
@@ -71,6 +87,7 @@ fn compare(switch: &Switch<'_>, tracer: &mut Tracer, arrival: &Arrival, seed: &s
     assert_eq!(trace.not_modelled().next(), None, "{trace}");
     assert_eq!(said, expected, "{seed} {arrival:?}\n{trace}\n{text}");
     *if trace.is_dropped() { &mut seen.dropped } else { &mut seen.delivered } += 1;
+    through_gates(&trace, seen);
     let copies = trace.copies().len();
     seen.copied += usize::from(copies > 0);
     seen.copied_twice += usize::from(copies > 1);
@@ -109,6 +126,26 @@ fn teach(dice: &mut Dice, host: &Host, switch: &mut Switch<'_>, tracer: &mut Tra
     }
 }
 
+/// In how many states of the other hosts each host is looked at.
+const TURNS: usize = 4;
+
+/// What a highly available router's port sends goes on only while the rule has the router be active here, as the other hosts
+/// now are; an agent that has looked earlier may have closed its gates, and opens none that the switch would not.
+fn only_the_active_one_forwards(switch: &Switch<'_>, host: &Host) {
+    // Who says that it is impaired is company, and only the agent knows.
+    if host.state.interfaces.values().any(|session| session.is_impaired) {
+        return;
+    }
+    let packet = "dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,dl_type=0x88cc";
+    for device in host.state.interfaces.keys() {
+        let Some(standby) = gates::gated(host, device) else { continue };
+        let mut given = Given::states([]);
+        let trace = switch.send("br-int", device, &Packet::parse(packet).unwrap(), &mut given);
+        let passes = trace.flows().any(|flow| flow.table == 73);
+        assert!(!passes || gates::is_active(host, standby), "{standby:?}\n{trace}");
+    }
+}
+
 #[test]
 fn the_walker_goes_where_the_switch_goes() {
     let (hosts, packets) = (count("NEUTRONIUM_TRACE_HOSTS", 6), count("NEUTRONIUM_TRACE_PACKETS", 400));
@@ -122,17 +159,22 @@ fn the_walker_goes_where_the_switch_goes() {
         random::local_ips(&mut dice, &mut drawn, &places);
         observed::tunnels(&mut dice, &mut drawn);
         observed::trunk(&mut dice, &mut drawn);
+        gates::routers(&mut dice, &mut drawn);
+        let known = gates::known(&mut dice, &drawn);
         observed::limits(&mut dice, &mut drawn);
         observed::logs(&mut dice, &mut drawn);
         observed::mirrors(&mut dice, &mut drawn);
         let real = match &mut real {
             Some(real) => {
                 real.host.view = drawn.view;
+                real.known = known;
                 real.settle();
                 real
             }
             None => {
                 let real = real.insert(RealHost::new(&drawn));
+                real.known = known;
+                real.settle();
                 for (collector, mac) in observed::COLLECTORS {
                     real.switch.appctl(&["tnl/neigh/set", "br-under", collector, mac]).unwrap();
                 }
@@ -141,86 +183,36 @@ fn the_walker_goes_where_the_switch_goes() {
         };
         let tracer = tracer.get_or_insert_with(|| Tracer::new(&real.switch));
         tracer.read_names();
-        let mut switch = Switch::new(&real.plan, &real.host.state);
-        teach(&mut dice, &real.host, &mut switch, tracer, &mut taught);
-        for _ in 0..packets {
-            let special = match dice.roll(25) {
-                0 | 1 => Some(observed::by_trunk(&mut dice, &places)),
-                2 | 3 => observed::by_tunnel(&mut dice, &places, &real.plan),
-                _ => None,
-            };
-            let arrival = special.unwrap_or_else(|| random::arrival(&mut dice, &places));
-            compare(&switch, tracer, &arrival, &said, &mut seen);
+        let stations = anywhere::stations(&real.host);
+        for turn in 0..TURNS {
+            // Hosts come and go, and at first no agent looks.
+            if turn > 0 {
+                gates::later(&mut dice, &mut real.host);
+            }
+            real.set_alive(&gates::alive(&real.host));
+            let mut switch = Switch::new(&real.plan, &real.host.state);
+            teach(&mut dice, &real.host, &mut switch, tracer, &mut taught);
+            for _ in 0..packets / TURNS {
+                let special = match dice.roll(25) {
+                    0 | 1 => Some(observed::by_trunk(&mut dice, &places)),
+                    2 | 3 => observed::by_tunnel(&mut dice, &places, &real.plan),
+                    4 | 5 => Some(anywhere::arrival(&mut dice, &real.host, &stations)),
+                    6..=13 => gates::arrival(&mut dice, &real.host, &stations, &switch),
+                    _ => None,
+                };
+                let arrival = special.unwrap_or_else(|| random::arrival(&mut dice, &places));
+                compare(&switch, tracer, &arrival, &said, &mut seen);
+            }
+            only_the_active_one_forwards(&switch, &real.host);
         }
     }
     println!("{seen:?}, all as the real switch does");
     let all = hosts * packets;
     assert!(seen.delivered > all / 5 && seen.dropped > all / 5, "both must be tried: {seen:?}");
     let rare = [seen.copied, 4 * seen.copied_twice, seen.logged, seen.by_trunk];
+    let gates = [seen.opened, seen.closed, seen.taken_in, seen.left_out];
+    assert!(gates.iter().all(|count| *count > all / 200), "gates must be tried: {seen:?}");
     assert!(rare.iter().all(|count| *count > all / 40), "all of it must be tried: {seen:?}");
-}
-
-/// Who may speak on the distributed host: MAC and addresses of all that it knows, and the stand-ins of hosts for its routers.
-fn stations(host: &Host) -> Vec<(String, Vec<IpAddr>)> {
-    let ports = host.view.ports.values();
-    let here = ports.map(|port| (port.mac, port.fixed_ips.iter().map(|fixed| fixed.address).collect::<Vec<_>>()));
-    let elsewhere = host.view.remote_ports.values().map(|port| (port.mac, port.addresses.iter().copied().collect()));
-    let mut found: Vec<_> = here.chain(elsewhere).collect();
-    let interfaces = host.view.routers.values().flat_map(|router| &router.interfaces);
-    for port in interfaces.filter_map(|id| host.view.ports.get(id)) {
-        for station in [0xabcd, 0xbeef] {
-            let addresses = port.fixed_ips.iter().map(|fixed| fixed.address).collect();
-            found.push((host_view::station_mac(port.mac, station), addresses));
-        }
-    }
-    found.into_iter().map(|(mac, addresses)| (mac.to_string(), addresses)).collect()
-}
-
-/// From any port of the host, as the one whose port it is or as anybody else, to anybody.
-fn any_arrival(dice: &mut Dice, host: &Host, stations: &[(String, Vec<IpAddr>)]) -> Arrival {
-    let is_outside = |name: &str| name == "wire" || name.starts_with("vxlan-");
-    let interfaces = host.state.interfaces.iter();
-    let ports: Vec<_> = interfaces.filter(|(name, known)| is_outside(name) || known.iface_id.is_some()).collect();
-    let (name, known) = *dice.one(&ports);
-    let own = known.iface_id.and_then(|id| host.view.ports.get(&id)).filter(|_| dice.percent(85));
-    let own = own.map(|port| (port.mac.to_string(), port.fixed_ips.iter().map(|fixed| fixed.address).collect()));
-    let (from, sources) = own.unwrap_or_else(|| dice.one(stations).clone());
-    let (mut to, targets) = dice.one(stations).clone();
-    if dice.percent(15) {
-        to = (*dice.one(&["ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01", "fa:16:3e:99:99:99"])).to_owned();
-    }
-    let head = match name.as_str() {
-        "wire" => *dice.one(&["", "dl_vlan=101,"]),
-        name if name.starts_with("vxlan-") => *dice.one(&["tun_id=1000,", "tun_id=1041,"]),
-        _ => "",
-    };
-    let v6 = dice.percent(30);
-    let of = |addresses: &[IpAddr]| addresses.iter().find(|address| address.is_ipv6() == v6).copied();
-    let (source, target) = (of(&sources), of(&targets));
-    let ethernet = format!("dl_src={from},dl_dst={to}");
-    let packet = match (source, target, dice.roll(3)) {
-        (Some(IpAddr::V4(source)), Some(IpAddr::V4(target)), 0) => {
-            let (op, source) = (1 + dice.roll(2), if dice.percent(20) { "0.0.0.0".into() } else { source.to_string() });
-            format!("{ethernet},arp,arp_op={op},arp_sha={from},arp_spa={source},arp_tpa={target}")
-        }
-        (Some(IpAddr::V4(source)), Some(IpAddr::V4(target)), _) => {
-            format!(
-                "{ethernet},tcp,nw_src={source},nw_dst={target},nw_ttl=64,tcp_src=4000,tcp_dst={}",
-                22 + dice.roll(2)
-            )
-        }
-        (Some(IpAddr::V6(source)), Some(IpAddr::V6(target)), 0) => {
-            let kind = *dice.one(&[134, 135, 136]);
-            let about = if kind == 134 { String::new() } else { format!(",icmpv6_code=0,nd_target={target}") };
-            format!("{ethernet},icmp6,ipv6_src={source},ipv6_dst={target},nw_ttl=255,icmpv6_type={kind}{about}")
-        }
-        (Some(IpAddr::V6(source)), Some(IpAddr::V6(target)), _) => {
-            format!("{ethernet},tcp6,ipv6_src={source},ipv6_dst={target},nw_ttl=64,tcp_src=4000,tcp_dst=22")
-        }
-        _ => format!("{ethernet},dl_type=0x88cc"),
-    };
-    let states = vec![*dice.one(&["trk,new", "trk,est"]), "trk,new"];
-    Arrival { bridge: known.bridge.clone(), port: name.clone(), packet: format!("{head}{packet}"), states }
 }
 
 #[test]
@@ -233,10 +225,10 @@ fn the_walker_follows_distributed_routers() {
         observed::logs(&mut dice, &mut drawn);
         let real = RealHost::new(&drawn);
         let mut tracer = Tracer::new(&real.switch);
-        let (switch, stations) = (Switch::new(&real.plan, &real.host.state), stations(&real.host));
+        let (switch, stations) = (Switch::new(&real.plan, &real.host.state), anywhere::stations(&real.host));
         let mut seen = Seen::default();
         for _ in 0..packets {
-            let arrival = any_arrival(&mut dice, &real.host, &stations);
+            let arrival = anywhere::arrival(&mut dice, &real.host, &stations);
             compare(&switch, &mut tracer, &arrival, &format!("NEUTRONIUM_TRACE_SEED={seed}"), &mut seen);
         }
         println!("{seen:?}, central: {central}, all as the real switch does");

@@ -2,13 +2,15 @@
 
 use super::Host;
 use host_drivers::testing::PrivateSwitch;
-use host_plan::{HostPlan, Interface, PortKind};
+use host_plan::{HostPlan, Interface, PortKind, PortTag};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub struct RealHost {
     pub switch: PrivateSwitch,
     pub host: Host,
     pub plan: HostPlan,
+    /// What the agent knows of interfaces beside their names, bridges, numbers and ids.
+    pub known: BTreeMap<String, Interface>,
 }
 
 /// What the switch would do with a packet.
@@ -61,7 +63,7 @@ impl RealHost {
             switch.vsctl(&["set", "interface", name, &id]).unwrap();
         }
         let plan = HostPlan::default();
-        let mut real = Self { switch, host, plan };
+        let mut real = Self { switch, host, plan, known: BTreeMap::new() };
         real.settle();
         if real.plan.flows.contains_key("br-tun") {
             real.switch.run(&["ip", "addr", "add", "10.77.0.1/24", "dev", "br-under"]).unwrap();
@@ -91,20 +93,23 @@ impl RealHost {
     }
 
     fn read_state(&mut self) {
+        let columns = ["--format=json", "--columns=name,ofport,external_ids", "list", "interface"];
+        let listed: serde_json::Value = serde_json::from_str(&self.switch.vsctl(&columns).unwrap()).unwrap();
+        let found = |row: &serde_json::Value| {
+            let ids = row[2][1].as_array().unwrap();
+            let id = ids.iter().find(|pair| pair[0] == "iface-id").and_then(|pair| pair[1].as_str()?.parse().ok());
+            // Minus one: it could not be opened.
+            let number = row[1].as_u64().and_then(|number| number.try_into().ok());
+            (row[0].as_str().unwrap().to_owned(), (number, id))
+        };
+        let known: BTreeMap<String, _> = listed["data"].as_array().unwrap().iter().map(found).collect();
         let mut interfaces = BTreeMap::new();
         let bridges = self.switch.vsctl(&["list-br"]).unwrap();
         for bridge in bridges.lines() {
             for name in self.switch.vsctl(&["list-ports", bridge]).unwrap().lines() {
-                let number = self.switch.vsctl(&["get", "interface", name, "ofport"]).unwrap();
-                let id =
-                    self.switch.vsctl(&["--if-exists", "get", "interface", name, "external_ids:iface-id"]).unwrap();
-                let interface = Interface {
-                    bridge: bridge.into(),
-                    ofport: number.trim().parse().ok(),
-                    iface_id: id.trim().trim_matches('"').parse().ok(),
-                    attached_mac: None,
-                    ..Interface::default()
-                };
+                let (ofport, iface_id) = known[name];
+                let also = self.known.get(name).cloned().unwrap_or_default();
+                let interface = Interface { bridge: bridge.into(), ofport, iface_id, ..also };
                 interfaces.insert(name.to_owned(), interface);
             }
         }
@@ -112,10 +117,23 @@ impl RealHost {
         self.host.state.bridges = bridges.lines().map(str::to_owned).collect();
     }
 
-    /// Ports for copies and patches to trunks go with what they are for.
+    /// Has these BFD sessions be up or down, whatever is heard by them.
+    pub fn set_alive(&self, sessions: &BTreeMap<String, bool>) {
+        for (port, lives) in sessions {
+            let lives = if *lives { "true" } else { "false" };
+            self.switch.appctl(&["bfd/set-forwarding", port, lives]).unwrap();
+        }
+        // ovs-vswitchd takes it up in one round of its loop and goes by it from the next one on; each change of the database
+        // that is waited for is a round at least.
+        self.switch.vsctl(&["set", "open_vswitch", ".", "external_ids:turn=1"]).unwrap();
+        self.switch.vsctl(&["remove", "open_vswitch", ".", "external_ids", "turn"]).unwrap();
+    }
+
+    /// Ports for copies, sessions and patches to trunks go with what they are for.
     fn drop_ports(&self, plan: &HostPlan) {
         for (name, interface) in &self.host.state.interfaces {
-            let comes_and_goes = ["tm", "tpi-", "tpt-", "spi-", "spt-"].iter().any(|kind| name.starts_with(kind));
+            let comes_and_goes =
+                ["tm", "tpi-", "tpt-", "spi-", "spt-", "ha-"].iter().any(|kind| name.starts_with(kind));
             let planned = plan.bridges.get(&interface.bridge).is_some_and(|bridge| bridge.ports.contains_key(name));
             if comes_and_goes && !planned {
                 self.switch.vsctl(&["--if-exists", "del-port", &interface.bridge, name]).unwrap();
@@ -129,9 +147,8 @@ impl RealHost {
             let protocols = bridge.protocols.iter().map(String::as_str).collect::<Vec<_>>().join(",");
             let protocols = format!("protocols=[{protocols}]");
             let fail_mode = format!("fail_mode={}", bridge.fail_mode);
-            self.switch
-                .vsctl(&["--may-exist", "add-br", name, "--", "set", "bridge", name, datapath, &fail_mode, &protocols])
-                .unwrap();
+            let make = ["--may-exist", "add-br", name, "--", "set", "bridge", name, datapath, &fail_mode, &protocols];
+            let mut all = make.map(str::to_owned).to_vec();
             for (port, value) in &bridge.ports {
                 let kind = match &value.kind {
                     PortKind::Patch { peer } => vec!["type=patch".to_owned(), format!("options:peer={peer}")],
@@ -146,11 +163,19 @@ impl RealHost {
                     PortKind::Veth | PortKind::Internal => vec!["type=internal".to_owned()],
                 };
                 let ids = value.external_ids.iter().map(|(key, value)| format!("external_ids:{key}=\"{value}\""));
-                let settings: Vec<String> = kind.into_iter().chain(ids).collect();
-                let mut arguments = vec!["--may-exist", "add-port", name, port, "--", "set", "interface", port];
-                arguments.extend(settings.iter().map(String::as_str));
-                self.switch.vsctl(&arguments).unwrap();
+                let bfd = value.bfd.iter().map(|(key, value)| format!("bfd:{key}={value}"));
+                let settings: Vec<String> = kind.into_iter().chain(ids).chain(bfd).collect();
+                let add = ["--", "--may-exist", "add-port", name, port, "--", "set", "interface", port];
+                all.extend(add.map(str::to_owned).into_iter().chain(settings));
+                if !value.bfd.contains_key("cpath_down") {
+                    all.extend(["--", "remove", "interface", port, "bfd", "cpath_down"].map(str::to_owned));
+                }
+                // One by one they come in order, and NORMAL floods to them in order.
+                if !self.host.state.interfaces.contains_key(port) {
+                    self.vsctl(&std::mem::take(&mut all));
+                }
             }
+            self.vsctl(&all);
         }
         for (bridge, value) in &plan.bridges {
             self.switch.vsctl(&["clear", "bridge", bridge, "mirrors"]).unwrap();
@@ -170,8 +195,15 @@ impl RealHost {
                 self.switch.vsctl(&[&create[..], &add[..]].concat()).unwrap();
             }
         }
-        for (port, tag) in &plan.tags {
-            self.switch.vsctl(&["--if-exists", "set", "port", port, &format!("tag={}", tag.tag)]).unwrap();
+        let tag = |(port, tag): (&String, &PortTag)| {
+            ["--", "--if-exists", "set", "port", port, &format!("tag={}", tag.tag)].map(str::to_owned)
+        };
+        self.vsctl(&plan.tags.iter().flat_map(tag).collect::<Vec<_>>());
+    }
+
+    fn vsctl(&self, words: &[String]) {
+        if !words.is_empty() {
+            self.switch.vsctl(&words.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
         }
     }
 

@@ -1,6 +1,8 @@
 //! Random hosts and packets, for the comparison with the real switch and with a plain reading of the rules.
 #![allow(dead_code)] // each test binary uses its part
 
+pub mod anywhere;
+pub mod gates;
 pub mod observed;
 pub mod random;
 pub mod reading;
