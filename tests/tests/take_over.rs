@@ -13,15 +13,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use system_tests::bench::hosts::processes;
 use system_tests::bench::server::{User, text};
-use system_tests::lab::Probe;
+use system_tests::lab::{PING, Probe};
 use system_tests::{Client, Lab, command};
 
 const HOSTS: [&str; 2] = ["net1", "net2"];
@@ -41,6 +41,62 @@ struct World {
     local_floating_ip: String,
     edge: String,
     spread: String,
+}
+
+/// What the routers are put on, by id: the network outside, and subnets.
+struct Networks {
+    public: String,
+    subnet: String,
+    six: String,
+    a: String,
+    b: String,
+}
+
+impl Networks {
+    /// By the API, while the client is being loaded: how it says such things is seen in other scenarios.
+    fn make(api: &mut User) -> Self {
+        let physical = json!({ "name": "public", "router:external": true, "shared": true,
+            "provider:network_type": "flat", "provider:physical_network": "physnet1" });
+        let public = make(api, "networks", "network", &physical);
+        let [net, a, b] = ["net", "a", "b"].map(|name| make(api, "networks", "network", &json!({ "name": name })));
+        let pool = json!([{ "start": "172.16.0.100", "end": "172.16.0.199" }]);
+        let outside = json!({ "network_id": public, "cidr": "172.16.0.0/24", "ip_version": 4,
+            "gateway_ip": "172.16.0.1", "allocation_pools": pool });
+        make(api, "subnets", "subnet", &outside);
+        let [subnet, a, b] = [(net.as_str(), 0), (a.as_str(), 1), (b.as_str(), 2)].map(|(network, number)| {
+            let body = json!({ "network_id": network, "cidr": format!("10.{number}.0.0/24"), "ip_version": 4 });
+            make(api, "subnets", "subnet", &body)
+        });
+        // What is answered for must be of one scope with the outside.
+        let scope = make(api, "address-scopes", "address_scope", &json!({ "name": "six", "ip_version": 6 }));
+        let pool = json!({ "name": "six", "address_scope_id": scope, "prefixes": ["2001:db8::/32"],
+            "default_prefixlen": 64 });
+        let pool = make(api, "subnetpools", "subnetpool", &pool);
+        let outside = json!({ "network_id": public, "subnetpool_id": pool, "cidr": "2001:db8:f::/64", "ip_version": 6,
+            "enable_dhcp": false });
+        make(api, "subnets", "subnet", &outside);
+        let inside = json!({ "network_id": net, "subnetpool_id": pool, "cidr": "2001:db8:1::/64", "ip_version": 6,
+            "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac" });
+        let six = make(api, "subnets", "subnet", &inside);
+        let open = make(api, "security-groups", "security_group", &json!({ "name": "open" }));
+        for (family, protocol) in [("IPv4", "icmp"), ("IPv6", "ipv6-icmp")] {
+            let rule = json!({ "security_group_id": open, "direction": "ingress", "ethertype": family,
+                "protocol": protocol });
+            make(api, "security-group-rules", "security_group_rule", &rule);
+        }
+        let label = make(api, "metering/metering-labels", "metering_label", &json!({ "name": "pings" }));
+        for prefix in ["10.1.0.0/24", "10.2.0.0/24"] {
+            let rule = json!({ "metering_label_id": label, "direction": "egress", "remote_ip_prefix": prefix });
+            make(api, "metering/metering-label-rules", "metering_label_rule", &rule);
+        }
+        Self { public, subnet, six, a, b }
+    }
+}
+
+/// Makes one object; its id.
+fn make(api: &mut User, path: &str, kind: &str, body: &Value) -> String {
+    let made = api.make(&format!("/v2.0/{path}"), kind, body).unwrap();
+    text(&made, "id").unwrap().to_owned()
 }
 
 impl Drop for World {
@@ -63,57 +119,46 @@ impl World {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/labs/two-routers.toml");
         lab.run(&["lab", "up", file]).unwrap();
         let user = Client::new(&lab, "admin", None, "admin").unwrap();
-        user.session(&[
-            "network create public --external --share --provider-network-type flat --provider-physical-network physnet1",
-            "subnet create public-subnet --network public --subnet-range 172.16.0.0/24 --gateway 172.16.0.1 \
-             --allocation-pool start=172.16.0.100,end=172.16.0.199",
-            // What is answered for must be of one scope with the outside.
-            "address scope create six --ip-version 6",
-            "subnet pool create six --address-scope six --pool-prefix 2001:db8::/32 --default-prefix-length 64",
-            "subnet create public-six --network public --ip-version 6 --subnet-pool six --subnet-range 2001:db8:f::/64 \
-             --no-dhcp",
-            "network create net",
-            "subnet create subnet --network net --subnet-range 10.0.0.0/24",
-            "subnet create six --network net --subnet-pool six --subnet-range 2001:db8:1::/64 --ip-version 6 \
-             --ipv6-ra-mode slaac --ipv6-address-mode slaac",
-            "network create a",
-            "subnet create a --network a --subnet-range 10.1.0.0/24",
-            "network create b",
-            "subnet create b --network b --subnet-range 10.2.0.0/24",
-            "security group create open",
-            "security group rule create open --protocol icmp",
-            "security group rule create open --protocol ipv6-icmp --ethertype IPv6",
-            "network meter create pings",
-            "network meter rule create pings --egress --remote-ip-prefix 10.1.0.0/24",
-            "network meter rule create pings --egress --remote-ip-prefix 10.2.0.0/24",
-            "router create edge --ha --external-gateway public",
-            "router set edge --enable-ndp-proxy",
-            "router add subnet edge subnet",
-            "router add subnet edge six",
-            "router create spread --ha --distributed --external-gateway public",
-            "router add subnet spread a",
-            "router add subnet spread b",
-        ])
-        .unwrap();
-        let [edge, spread] = ["edge", "spread"].map(|name| user.text("id", &["router", "show", name]).unwrap());
-        let probe = |name: &str, network: &str, host: &str| {
-            lab.create_probe(&user, name, network, host, &["--security-group", "open"]).unwrap()
+        let status: Value = serde_json::from_str(&lab.run(&["lab", "status", "--json"]).unwrap()).unwrap();
+        let address = text(&status, "server_url").unwrap().strip_prefix("http://").unwrap().parse().unwrap();
+        let mut api = User::sign_in(address, "admin", &user.environment()["OS_PASSWORD"], "admin").unwrap();
+        let networks = Networks::make(&mut api);
+        // The instances need no router to get their addresses.
+        let probe = |name: &'static str, network: &'static str, host: &'static str| {
+            let (lab, user) = (&lab, &user);
+            move || lab.create_probe(user, name, network, host, &["--security-group", "open"]).unwrap()
         };
-        let (p1, p2, p3) = (probe("p1", "net", "compute1"), probe("p2", "a", "compute1"), probe("p3", "b", "compute2"));
+        let (p1, p2, p3) = std::thread::scope(|all| {
+            let made = [probe("p1", "net", "compute1"), probe("p2", "a", "compute1"), probe("p3", "b", "compute2")]
+                .map(|make| all.spawn(make));
+            made.map(|made| made.join().unwrap()).into()
+        });
+        let router = |words: &str| {
+            let words = ["router create --ha --external-gateway public", words].join(" ");
+            user.text("id", &words.split(' ').collect::<Vec<_>>()).unwrap()
+        };
+        let (edge, spread) = (router("edge"), router("spread --distributed"));
+        user.run(&["router", "set", "edge", "--enable-ndp-proxy"]).unwrap();
+        let Networks { public, subnet, six, a, b } = networks;
+        for (router, subnet) in [(&edge, subnet), (&edge, six), (&spread, a), (&spread, b)] {
+            let path = format!("/v2.0/routers/{router}/add_router_interface");
+            api.ask("PUT", &path, Some(&json!({ "subnet_id": subnet }))).unwrap();
+        }
         let [floating_ip, local_floating_ip] = [&p1, &p2].map(|probe| {
-            user.text("floating_ip_address", &["floating", "ip", "create", "public", "--port", &probe.port]).unwrap()
+            let asked = json!({ "floating_network_id": public, "port_id": probe.port });
+            let made = api.make("/v2.0/floatingips", "floatingip", &asked).unwrap();
+            text(&made, "floating_ip_address").unwrap().to_owned()
         });
         // World believes that the network inside is on its own link, and asks for its stations there.
         let world = "ip -6 addr add 2001:db8:f::1/64 dev eth0 nodad; ip -6 route add 2001:db8:1::/64 dev eth0";
         lab.exec("world", &["sh", "-c", world]).unwrap();
-        let shown = user.json(&["port", "show", &p1.port]).unwrap();
-        let mut addresses = shown["fixed_ips"].as_array().unwrap().iter().filter_map(|ip| ip["ip_address"].as_str());
+        let shown = api.ask("GET", &format!("/v2.0/ports/{}", p1.port), None).unwrap();
+        let fixed = shown["port"]["fixed_ips"].as_array().unwrap();
+        let mut addresses = fixed.iter().filter_map(|ip| ip["ip_address"].as_str());
         let proxied = addresses.find(|address| address.contains(':')).unwrap().to_owned();
         let proxy = ["router", "ndp", "proxy", "create", "edge", "--name", "p1", "--port", &p1.port];
         user.run(&[&proxy[..], &["--ip-address", &proxied]].concat()).unwrap();
-        let status: Value = serde_json::from_str(&lab.run(&["lab", "status", "--json"]).unwrap()).unwrap();
-        let address = text(&status, "server_url").unwrap().strip_prefix("http://").unwrap().parse().unwrap();
-        let api = User::sign_in(address, "admin", &user.environment()["OS_PASSWORD"], "admin").unwrap().into();
+        let api = api.into();
         Self { lab, user, api, p1, floating_ip, proxied, p2, p3, local_floating_ip, edge, spread }
     }
 
@@ -158,16 +203,9 @@ impl World {
     }
 
     fn is_active_on(&self, host: &str) -> bool {
-        self.routers().iter().all(|router| self.open(router) == [host] && self.active(router) == [host])
-    }
-
-    fn world_reaches(&self, address: &str) -> bool {
-        self.lab.exec("world", &["ping", "-n", "-c", "1", "-W", "1", address]).is_ok()
-    }
-
-    fn reaches_world(&self, probe: &Probe) -> bool {
-        let ping = ["ping", "-n", "-c", "1", "-W", "1", "172.16.0.1"];
-        command::output(&mut probe.command(&ping)).unwrap().status.success()
+        let routers = self.routers();
+        routers.iter().all(|router| self.active(router) == [host])
+            && routers.iter().all(|router| self.open(router) == [host])
     }
 
     /// Packets that metering labels have counted of a router on a host.
@@ -179,8 +217,15 @@ impl World {
 
     /// In and out of both routers, by whatever way.
     fn packets_flow(&self) -> bool {
-        [&self.floating_ip, &self.proxied, &self.local_floating_ip].iter().all(|address| self.world_reaches(address))
-            && [&self.p1, &self.p3].iter().all(|probe| self.reaches_world(probe))
+        let to = |address| [&PING[..], &[address]].concat();
+        let inwards = [&self.floating_ip, &self.proxied, &self.local_floating_ip];
+        let inwards = inwards.into_iter().map(|address| self.lab.exec_command("world", &to(address)));
+        let outwards = [&self.p1, &self.p3].into_iter().map(|probe| probe.command(&to("172.16.0.1")));
+        // All at once.
+        let silent = |command: &mut Command| command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let all: Vec<Child> = inwards.chain(outwards).map(|mut command| silent(&mut command)).collect();
+        let answered: Vec<bool> = all.into_iter().map(|mut ping| ping.wait().unwrap().success()).collect();
+        !answered.contains(&false)
     }
 
     fn world_pings(&self, address: &str) -> Pings {
@@ -219,6 +264,9 @@ const CUTS: [Cut; 2] = [
 /// Pings, twenty a second.
 struct Pings {
     child: Child,
+    said: BufReader<ChildStdout>,
+    /// Up to the first answer.
+    first: String,
 }
 
 impl Pings {
@@ -226,15 +274,21 @@ impl Pings {
         ["ping", "-n", "-D", "-i", "0.05", "-W", "1", address]
     }
 
+    /// Returns when the first was answered.
     fn start(mut command: Command) -> Self {
-        Self { child: command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap() }
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut said, mut first) = (BufReader::new(child.stdout.take().unwrap()), String::new());
+        while !first.contains("icmp_seq=") {
+            assert!(said.read_line(&mut first).unwrap() > 0, "{first}");
+        }
+        Self { child, said, first }
     }
 
     /// The longest time without an answer, and whether one came twice.
     fn stop(mut self) -> (Duration, bool) {
         let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        let mut said = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        let mut said = std::mem::take(&mut self.first);
+        self.said.read_to_string(&mut said).unwrap();
         let at = |line: &str| line.strip_prefix('[')?.split_once(']')?.0.parse::<f64>().ok();
         let times: Vec<f64> = said.lines().filter(|line| line.contains("icmp_seq=")).filter_map(at).collect();
         let gap = times.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
@@ -288,7 +342,6 @@ fn one_host_forwards_whatever_ends_on_the_other() {
                 ("its floating IP", world.world_pings(&world.local_floating_ip)),
                 ("its neighbour", world.pings_of(&world.p3, &world.p2.address)),
             ];
-            std::thread::sleep(Duration::from_millis(500));
             world.carrier(first, cut, state);
             world.wait("exactly one is active, the one that should be", || world.is_active_on(then));
             world.wait("packets flow", || world.packets_flow());
