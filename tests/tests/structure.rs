@@ -9,7 +9,7 @@ use std::path::Path;
 /// The floors of the house, lowest first. A crate may depend on crates of lower floors, and on those of its own floor
 /// that stand before it.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("vocabulary", &["net-types", "secret"]),
+    ("vocabulary", &["net-types", "secret", "error-text"]),
     (
         "model and wire formats",
         &["network-model", "api-schema", "access-policy", "openflow", "ovsdb", "nft-rules", "host-view"],

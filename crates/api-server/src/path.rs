@@ -1,6 +1,6 @@
 //! Paths of the API.
 
-use crate::query::decode;
+use percent_encoding::percent_decode_str;
 
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,7 @@ impl Path {
     /// Reads a path; `.json` at its end means nothing.
     pub fn parse(path: &str) -> Self {
         let path = path.strip_suffix(".json").unwrap_or(path);
-        let mut parts: Vec<String> =
-            path.split('/').filter(|part| !part.is_empty()).map(|part| decode(&part.replace('+', "%2B"))).collect();
+        let mut parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decoded).collect();
         if parts.is_empty() {
             return Self::Versions;
         }
@@ -29,6 +28,11 @@ impl Path {
         }
         if parts.is_empty() { Self::Root } else { Self::Parts(parts) }
     }
+}
+
+/// A part as it is meant; what is not UTF-8 is replaced.
+fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

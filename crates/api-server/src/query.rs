@@ -7,10 +7,7 @@ pub struct Query(pub Vec<(String, String)>);
 impl Query {
     /// Reads `a=b&c`; what is not UTF-8 is replaced.
     pub fn parse(text: &str) -> Self {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty());
-        Self(
-            pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (decode(k), decode(v))).collect(),
-        )
+        Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
     /// All values of a name.
@@ -27,48 +24,8 @@ impl Query {
     pub fn with(&self, without: &[&str], more: &[(&str, &str)]) -> String {
         let kept = self.0.iter().filter(|(key, _)| !without.contains(&key.as_str()));
         let pairs = kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(more.iter().copied());
-        pairs.map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect::<Vec<_>>().join("&")
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
     }
-}
-
-/// Percent-decodes; a lone `%` stays.
-pub fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'+' => decoded.push(b' '),
-            b'%' => match after {
-                [high, low, tail @ ..] => {
-                    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
-                    match (digit(*high), digit(*low)) {
-                        (Some(high), Some(low)) => {
-                            decoded.push(high << 4 | low);
-                            rest = tail;
-                        }
-                        _ => decoded.push(byte),
-                    }
-                }
-                _ => decoded.push(byte),
-            },
-            other => decoded.push(other),
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
-            b' ' => encoded.push('+'),
-            other => encoded.push_str(&format!("%{other:02X}")),
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Writes Neutronium into a Keystone's catalogue, and makes its service user. Doing it again changes nothing.
 
 use hyper::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secret::Secret;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -89,7 +90,10 @@ impl Keystone<'_> {
 
     /// The objects of a collection that a query finds.
     async fn list(&self, plural: &str, query: &[(&str, &str)]) -> Result<Vec<Value>, KeystoneError> {
-        let query: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect();
+        let query: Vec<String> = query
+            .iter()
+            .map(|(key, value)| format!("{key}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+            .collect();
         let answer = self.get(&format!("/{plural}?{}", query.join("&"))).await?;
         Ok(answer.get(plural).and_then(Value::as_array).cloned().unwrap_or_default())
     }
@@ -102,7 +106,10 @@ impl Keystone<'_> {
     }
 
     async fn region(&self, name: &str) -> Result<Entry, KeystoneError> {
-        let found = self.0.call(To::Keystone, &Call::get(format!("/regions/{}", encoded(name)))).await?;
+        let found = self
+            .0
+            .call(To::Keystone, &Call::get(format!("/regions/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))))
+            .await?;
         let outcome = if found.status == 404 {
             self.write(Method::POST, "/regions", "region", json!({"id": name})).await?;
             Outcome::Created
@@ -221,14 +228,4 @@ fn text<'v>(object: &'v Value, name: &str) -> Option<&'v str> {
 fn id(object: &Value, asked: &str) -> Result<String, KeystoneError> {
     let broken = || KeystoneError::Broken { url: asked.to_owned(), reason: "an object came without an id".to_owned() };
     text(object, "id").map(str::to_owned).ok_or_else(broken)
-}
-
-/// Percent-encodes a part of a URL (RFC 3986, section 2.3: all but the unreserved).
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect()
 }

@@ -19,6 +19,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use error_text::sentence;
+
 use crate::control::{Answer, Order};
 use crate::error::Intent;
 use crate::paths::RECORD_INSIDE;
@@ -145,7 +147,7 @@ impl Supervisor {
                 let outcome = if self.record.stage == Stage::Up { Ok(()) } else { self.set_up().await };
                 self.record.stage = match &outcome {
                     Ok(()) => Stage::Up,
-                    Err(error) => Stage::Failed(describe(error)),
+                    Err(error) => Stage::Failed(sentence(error)),
                 };
                 // Who is answered may look at once.
                 self.save();
@@ -184,7 +186,7 @@ impl Supervisor {
             Event::Due(name) => self.start_again(name, events).await,
             Event::SwitchBack(outcome) => {
                 if let Err(error) = &outcome {
-                    tracing::error!(error = describe(error), "the host's bridges are not set up again");
+                    tracing::error!(error = sentence(error), "the host's bridges are not set up again");
                 }
                 self.tell("ovs-vswitchd", &outcome).await;
             }
@@ -202,7 +204,7 @@ impl Supervisor {
     async fn start_again(&mut self, name: &'static str, events: &mpsc::UnboundedSender<Event>) {
         let outcome = self.start(name);
         if let Err(error) = &outcome {
-            tracing::error!(process = name, error = describe(error), "cannot start");
+            tracing::error!(process = name, error = sentence(error), "cannot start");
         }
         if name == "ovs-vswitchd" && outcome.is_ok() {
             let (topology, node, events) = (self.lab.topology.clone(), self.node.clone(), events.clone());
@@ -223,7 +225,7 @@ impl Supervisor {
         for (_, stream) in told {
             let answer = match outcome {
                 Ok(()) => Answer::Done,
-                Err(error) => Answer::Failed(describe(error)),
+                Err(error) => Answer::Failed(sentence(error)),
             };
             respond(stream, answer).await;
         }
@@ -255,7 +257,7 @@ async fn hear(mut stream: UnixStream, events: mpsc::UnboundedSender<Event>) {
 async fn answer(stream: UnixStream, outcome: Result<()>) {
     let answer = match outcome {
         Ok(()) => Answer::Done,
-        Err(error) => Answer::Failed(describe(&error)),
+        Err(error) => Answer::Failed(sentence(&error)),
     };
     respond(stream, answer).await;
 }
@@ -266,16 +268,4 @@ async fn respond(mut stream: UnixStream, answer: Answer) {
         // Who asked may have left.
         let _ = stream.write_all(line.as_bytes()).await;
     }
-}
-
-/// An error with its causes.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -8,10 +8,11 @@ use host_agent::{AgentConfig, How, ViewFrom};
 use serde_json::json;
 
 use crate::audit::{amount, configuration, findings, runtime, view};
-use crate::exit::{Exit, Failure, sentence};
+use crate::exit::{Exit, Failure};
 use crate::open_files;
 use crate::print::{self, styled};
 use crate::signals;
+use error_text::sentence;
 
 /// Arguments of `neutronium agent`.
 #[derive(Debug, Args)]

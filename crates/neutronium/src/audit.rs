@@ -8,8 +8,9 @@ use clap::Args;
 use host_agent::{AgentConfig, Audit, Finding, How, Layer, Source, ViewFrom};
 use serde_json::json;
 
-use crate::exit::{Exit, Failure, sentence};
+use crate::exit::{Exit, Failure};
 use crate::print::{self, styled};
+use error_text::sentence;
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(300);

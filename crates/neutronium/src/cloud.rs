@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -99,7 +100,7 @@ impl Cloud {
     pub async fn find(&self, collection: &'static str, name: &str) -> Result<Value, CloudError> {
         let mut found = Vec::new();
         for key in ["id", "name"] {
-            let answer = self.networking(Method::GET, &format!("{collection}?{key}={}", encoded(name)), None).await?;
+            let answer = self.networking(Method::GET, &with_value(collection, key, name), None).await?;
             found = answer.get(collection.replace('-', "_")).and_then(Value::as_array).cloned().unwrap_or_default();
             if !found.is_empty() {
                 break;
@@ -176,14 +177,9 @@ async fn request(
     })
 }
 
-/// Percent-encodes a query value (RFC 3986, section 2.3: all but the unreserved).
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect()
+/// Those of a collection that have this value.
+fn with_value(collection: &str, key: &str, value: &str) -> String {
+    format!("{collection}?{key}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))
 }
 
 #[cfg(test)]
@@ -192,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_break_out_of_the_query() {
-        assert_eq!(encoded("a&b=c d/é"), "a%26b%3Dc%20d%2F%C3%A9");
+        assert_eq!(with_value("/ports", "name", "a&b=c d/é"), "/ports?name=a%26b%3Dc%20d%2F%C3%A9");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Exit codes and the one sentence on stderr.
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use crate::print;
+use error_text::sentence;
 
 /// What the process ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,18 +50,6 @@ impl From<lab::Error> for Failure {
         let exit = if error.before_any_change() { Exit::REFUSED } else { Exit::FAILED };
         Self { sentence: sentence(&error), exit }
     }
-}
-
-/// An error with its causes, as one sentence.
-pub fn sentence(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 /// Says the sentence and turns the outcome into the process's exit code.

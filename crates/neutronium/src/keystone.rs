@@ -7,8 +7,9 @@ use keystone_client::register::{self, Entry, Outcome, Registration, ServiceUser}
 use keystone_client::{Account, Interface, Session};
 use secret::Secret;
 
-use crate::exit::{Exit, Failure, sentence};
+use crate::exit::{Exit, Failure};
 use crate::print;
+use error_text::sentence;
 
 /// Arguments of `neutronium keystone`.
 #[derive(Debug, Args)]

@@ -5,8 +5,9 @@ use host_agent::{Metered, Traffic};
 use serde_json::json;
 
 use crate::audit::runtime;
-use crate::exit::{Exit, Failure, sentence};
+use crate::exit::{Exit, Failure};
 use crate::print;
+use error_text::sentence;
 
 /// Arguments of `neutronium metering`.
 #[derive(Debug, Args)]

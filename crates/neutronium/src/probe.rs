@@ -24,8 +24,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cloud::{Cloud, CloudError, Environment};
-use crate::exit::{Exit, Failure, sentence};
+use crate::exit::{Exit, Failure};
 use crate::print;
+use error_text::sentence;
 use on_host::Probe;
 use told::Told;
 

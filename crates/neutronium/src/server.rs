@@ -34,9 +34,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::exit::{Exit, Failure, sentence};
+use crate::exit::{Exit, Failure};
 use crate::signals;
 use config::{IdentityProvider, ServerConfig};
+use error_text::sentence;
 use workers::{Stage, Workers};
 
 /// How long requests in flight may take after SIGTERM. The agents' streams never end by themselves.

@@ -9,8 +9,9 @@ use host_agent::{AgentConfig, KnownHost, ViewFrom};
 use packet_trace::{Answer, Entrance, Question, Rooms, Switch, Tracker, neighbours};
 use serde_json::json;
 
-use crate::exit::{Exit, Failure, sentence};
+use crate::exit::{Exit, Failure};
 use crate::print;
+use error_text::sentence;
 
 /// Arguments of `neutronium trace`.
 #[derive(Debug, Args)]

@@ -4,13 +4,14 @@ use super::sign::sign_instance_id;
 use super::tls;
 use crate::ServiceError;
 use bytes::Bytes;
+use error_text::sentence;
 use host_plan::MetadataInstance;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secret::Secret;
 use std::net::IpAddr;
@@ -134,11 +135,11 @@ impl Upstream {
                 Ok(response) => return answer(response).await,
                 // Nothing has been asked: another one may do.
                 Err(error) if error.is_connect() => {
-                    failure = said(&error);
+                    failure = sentence(&error);
                     let next = (at + 1) % self.services.len().max(1);
                     let _ = self.current.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed);
                 }
-                Err(error) => return Err(said(&error)),
+                Err(error) => return Err(sentence(&error)),
             }
         }
         Err(failure)
@@ -194,14 +195,4 @@ pub(super) fn plain(status: StatusCode) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
     response
-}
-
-fn said(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -1,5 +1,6 @@
 //! One request, taken apart, and who makes it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -28,7 +29,7 @@ impl Call {
     pub(super) fn new(parts: Parts, body: Bytes, base: String) -> Result<Self, IdentityError> {
         let path = parts.uri.path();
         let path = path.strip_prefix(PATH).unwrap_or(path);
-        let segments = path.split('/').filter(|part| !part.is_empty()).map(decode).collect::<Option<_>>();
+        let segments = path.split('/').filter(|part| !part.is_empty()).map(decoded).collect::<Option<_>>();
         let segments = segments.ok_or_else(|| IdentityError::bad_request("The path is not UTF-8."))?;
         let Query(query) = Query::try_from_uri(&parts.uri)
             .map_err(|_| IdentityError::bad_request("The query string cannot be read."))?;
@@ -71,21 +72,9 @@ impl Call {
     }
 }
 
-/// Undoes percent-encoding; `None` when the result is not UTF-8.
-fn decode(part: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.bytes();
-    while let Some(byte) = rest.next() {
-        let escaped = (byte == b'%').then(|| {
-            let mut ahead = rest.clone();
-            let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-            let (high, low) = (digit(ahead.next())?, digit(ahead.next())?);
-            rest = ahead;
-            u8::try_from(high * 16 + low).ok()
-        });
-        bytes.push(escaped.flatten().unwrap_or(byte));
-    }
-    String::from_utf8(bytes).ok()
+/// A part as it is meant; `None` when that is not UTF-8.
+fn decoded(part: &str) -> Option<String> {
+    percent_encoding::percent_decode_str(part).decode_utf8().ok().map(Cow::into_owned)
 }
 
 impl Identity {
@@ -115,15 +104,15 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::decoded;
 
     #[test]
     fn paths_are_decoded_once_and_strictly() {
-        assert_eq!(decode("a%20b%2Fc").as_deref(), Some("a b/c"));
-        assert_eq!(decode("%e2%82%ac").as_deref(), Some("€"));
-        assert_eq!(decode("%252F").as_deref(), Some("%2F"));
-        assert_eq!(decode("100%").as_deref(), Some("100%"));
-        assert_eq!(decode("%zz").as_deref(), Some("%zz"));
-        assert_eq!(decode("%ff"), None);
+        assert_eq!(decoded("a%20b%2Fc").as_deref(), Some("a b/c"));
+        assert_eq!(decoded("%e2%82%ac").as_deref(), Some("€"));
+        assert_eq!(decoded("%252F").as_deref(), Some("%2F"));
+        assert_eq!(decoded("100%").as_deref(), Some("100%"));
+        assert_eq!(decoded("%zz").as_deref(), Some("%zz"));
+        assert_eq!(decoded("%ff"), None);
     }
 }

@@ -189,13 +189,7 @@ async fn route(identity: &Identity, call: Call) -> Answered {
 fn failure(error: &IdentityError, base: &str) -> Answer {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status.is_server_error() {
-        let mut chain = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(source) = cause {
-            chain = format!("{chain}: {source}");
-            cause = source.source();
-        }
-        tracing::error!(error = chain, "an identity call failed");
+        tracing::error!(error = error_text::sentence(error), "an identity call failed");
     } else {
         tracing::debug!(%error, "an identity call was refused");
     }
