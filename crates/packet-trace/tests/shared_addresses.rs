@@ -5,7 +5,7 @@
 #[path = "../../host-plan/tests/support/mod.rs"]
 mod support;
 
-use host_plan::{ConnectionRules, TrackedConnection};
+use host_plan::{ConnectionRules, HostPlan, TrackedConnection};
 use host_view::{Direction, EtherType, Remote, RemotePort, Segment, TunnelPeer};
 use net_types::{NetworkType, Vni};
 use packet_trace::{Packet, Switch, Tracker};
@@ -99,20 +99,22 @@ fn the_virtual_address_may_be_on_another_host() {
     assert!(trace.reaches(&tap(1)) && trace.exits().all(|exit| exit.tunnel.is_none()), "{trace}");
 }
 
+/// Whether a TCP connection to port 80 must be forgotten.
+fn must_go(host: &Host, plan: &HostPlan, source: &str, target: &str) -> bool {
+    let zone = plan.local_vlans[&id("1")].get();
+    let (source, target) = (ip(source), ip(target));
+    let (protocol, ports) = (openflow::ip_proto::TCP, (4000, 80));
+    let connection = TrackedConnection { zone, protocol, source, target, answerer: target, ports, icmp: None, mark: 0 };
+    ConnectionRules::new(&host.view, plan).must_go(&connection)
+}
+
 /// Neither of those who share an address here may begin anything; but an instance without port security, or one of another
 /// host, may have it, too.
 #[test]
 fn a_connection_from_a_shared_address_outlives_the_rules_of_those_who_share_it() {
     let mut host = host(false);
     let plan = host.settle();
-    let zone = plan.local_vlans[&id("1")].get();
-    let must_go = |host: &Host, source: &str| {
-        let (source, target) = (ip(source), ip("10.0.0.3"));
-        let (protocol, ports) = (openflow::ip_proto::TCP, (4000, 80));
-        let connection =
-            TrackedConnection { zone, protocol, source, target, answerer: target, ports, icmp: None, mark: 0 };
-        ConnectionRules::new(&host.view, &plan).must_go(&connection)
-    };
+    let must_go = |host: &Host, source: &str| must_go(host, &plan, source, "10.0.0.3");
     let sources = ["10.0.0.1", "10.0.0.100", "10.0.0.101"];
     assert_eq!(sources.map(|source| must_go(&host, source)), [false, false, false]);
     for sharer in ["b1", "b2"] {
@@ -122,4 +124,13 @@ fn a_connection_from_a_shared_address_outlives_the_rules_of_those_who_share_it()
     // Whoever it is from: the client refuses it.
     host.view.ports.get_mut(&id("b3")).unwrap().security_groups.clear();
     assert_eq!(sources.map(|source| must_go(&host, source)), [true, true, true]);
+}
+
+#[test]
+fn a_shared_mac_has_a_link_local_address_too() {
+    let mut host = host(false);
+    let plan = host.settle();
+    let of_the_mac = mac(VIRTUAL).link_local().to_string();
+    assert!(!must_go(&host, &plan, &of_the_mac, "fe80::99"), "with somebody on another host");
+    assert!(must_go(&host, &plan, "fe80::98", "fe80::99"), "of nobody here");
 }

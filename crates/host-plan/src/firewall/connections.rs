@@ -21,7 +21,7 @@
 //!
 //! In: the view, local VLANs, what the switch lists. Out: yes or no for each. Pure.
 
-use super::port_security::{is_secured, own_addresses};
+use super::port_security::{addresses, is_secured, own_addresses};
 use crate::{HostPlan, zones_of};
 use host_view::{Direction, EtherType, HostView, Port, Remote, RuleMatch, SecurityGroupRule};
 use net_types::{IpNet, NetworkId, SecurityGroupId};
@@ -59,7 +59,7 @@ pub struct ConnectionRules<'a> {
     zones: BTreeMap<u16, NetworkId>,
     /// Ports whose own address this is.
     owners: HashMap<(NetworkId, IpAddr), Vec<&'a Port>>,
-    /// Ports that share it by an allowed address pair.
+    /// Ports that share it by an allowed address pair: the address, or the link-local one of the MAC.
     sharers: HashMap<(NetworkId, IpAddr), Vec<&'a Port>>,
     /// Ports that share whole prefixes.
     wide: HashMap<NetworkId, Vec<(IpNet, &'a Port)>>,
@@ -82,14 +82,14 @@ impl<'a> ConnectionRules<'a> {
         let (mut owners, mut sharers) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
         let mut wide = HashMap::<_, Vec<_>>::new();
         for port in view.ports.values() {
-            for address in own_addresses(port) {
-                owners.entry((port.network, address)).or_default().push(port);
-            }
-            for net in port.allowed_address_pairs.iter().map(|pair| pair.address) {
-                if is_single(&net) {
-                    sharers.entry((port.network, net.addr())).or_default().push(port);
-                } else {
+            let own: BTreeSet<IpAddr> = own_addresses(port).collect();
+            for (_, net) in addresses(port) {
+                if !is_single(&net) {
                     wide.entry(port.network).or_default().push((net, port));
+                } else if own.contains(&net.addr()) {
+                    owners.entry((port.network, net.addr())).or_default().push(port);
+                } else {
+                    sharers.entry((port.network, net.addr())).or_default().push(port);
                 }
             }
         }

@@ -50,7 +50,7 @@ pub(crate) fn is_networks_own(port: &Port) -> bool {
 
 /// MAC and IP addresses that a port may use together: its fixed addresses and those of its pairs, and the link-local
 /// address that each of its MACs implies.
-fn addresses(port: &Port) -> BTreeSet<(MacAddr, IpNet)> {
+pub(super) fn addresses(port: &Port) -> BTreeSet<(MacAddr, IpNet)> {
     let fixed = port.fixed_ips.iter().map(|fixed| (port.mac, IpNet::from(fixed.address)));
     let pairs = port.allowed_address_pairs.iter().map(|pair| (pair.mac, pair.address.trunc()));
     let link_local = macs(port).into_iter().map(|mac| (mac, IpNet::from(IpAddr::V6(mac.link_local()))));
