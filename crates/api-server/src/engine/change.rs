@@ -1,5 +1,6 @@
 //! Changes: body, policy, quota, rules and the answer, in one unit of work.
 
+use super::outcome::Outcome;
 use super::place::{Place, is_visible};
 use super::plan::{Plan, Shown};
 use super::sql::Given;
@@ -34,17 +35,6 @@ pub enum Change {
     Action(String, &'static str, Value),
     /// Any change of an object's tags.
     Tags(String, TagChange),
-}
-
-/// What a change is answered with.
-#[derive(Debug)]
-pub enum Outcome {
-    /// 201 with this body.
-    Created(Vec<u8>),
-    /// 200 with this body.
-    Done(Vec<u8>),
-    /// 204.
-    Gone,
 }
 
 /// Everything that a change needs beside the transaction.
@@ -109,7 +99,7 @@ fn author<'a>(api: &Api, who: &'a Credentials) -> Author<'a> {
 }
 
 impl Changing<'_> {
-    pub(super) fn resource(&self) -> &'static Resource {
+    fn resource(&self) -> &'static Resource {
         self.place.resource()
     }
 
@@ -117,7 +107,7 @@ impl Changing<'_> {
         self.place.rules
     }
 
-    pub(super) fn work<'w>(&'w self, tx: &'w Tx<'w>) -> Work<'w> {
+    fn work<'w>(&'w self, tx: &'w Tx<'w>) -> Work<'w> {
         let caller = Caller { project_id: &self.who.project_id, is_admin: self.api.policy.is_admin(self.who) };
         Work::new(tx, &self.api.network, caller)
     }
@@ -245,8 +235,15 @@ impl Changing<'_> {
         })
     }
 
+    fn tag(&self, tx: &Tx<'_>, id: &str, change: &TagChange) -> Result<Outcome, ApiError> {
+        let (uuid, object) = self.existing(tx, id)?;
+        let action = format!("{}_{}:tags", change.verb(), self.resource().rule());
+        self.check_policy(tx, &action, &object, &Map::new(), &[])?;
+        change.run(&self.work(tx), self.resource(), uuid)
+    }
+
     /// The object as it is, if the caller may see it and it has the revision that the client has seen.
-    pub(super) fn existing(&self, tx: &Tx<'_>, id: &str) -> Result<(Uuid, Map<String, Value>), ApiError> {
+    fn existing(&self, tx: &Tx<'_>, id: &str) -> Result<(Uuid, Map<String, Value>), ApiError> {
         let (uuid, object) = self.place.object(self.api, tx, self.who, id)?;
         if let Some(expected) = self.if_match {
             let current = object.get("revision_number").and_then(Value::as_u64).unwrap_or_default();
@@ -281,7 +278,7 @@ impl Changing<'_> {
     }
 
     /// The action's rule, and those of the attributes that the client set and of what is inside them.
-    pub(super) fn check_policy(
+    fn check_policy(
         &self,
         tx: &Tx<'_>,
         action: &str,

@@ -8,6 +8,7 @@ mod change;
 mod json;
 mod listing;
 mod lists;
+mod outcome;
 mod place;
 mod plan;
 mod render;
@@ -17,8 +18,9 @@ pub mod tags;
 mod target;
 
 pub use before_list::{lacks, make_before_list};
-pub use change::{Change, Outcome};
+pub use change::Change;
 pub use listing::Listing;
+pub use outcome::Outcome;
 pub use place::Place;
 pub use plan::Plans;
 pub use tags::TagChange;

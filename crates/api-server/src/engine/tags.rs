@@ -1,15 +1,16 @@
 //! Tags of any object whose declaration has the attribute `tags`.
 
-use super::change::{Changing, Outcome};
+use super::outcome::Outcome;
 use super::place::Place;
 use super::plan::Shown;
 use crate::api::Api;
 use crate::error::ApiError;
 use access_policy::Credentials;
-use api_schema::{Kind, Refusal, SchemaError};
-use network_store::tag;
-use serde_json::{Map, Value, json};
-use store::{Operation, Snapshot, Tx};
+use api_schema::{Kind, Refusal, Resource, SchemaError};
+use network_store::{Work, tag};
+use serde_json::{Value, json};
+use store::{Operation, Snapshot};
+use uuid::Uuid;
 
 /// A request that changes tags.
 #[derive(Debug, Clone)]
@@ -65,41 +66,43 @@ pub fn show(
     Ok(tags.filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
-impl Changing<'_> {
-    pub(super) fn tag(&self, tx: &Tx<'_>, id: &str, change: &TagChange) -> Result<Outcome, ApiError> {
-        let resource = self.resource();
-        let (uuid, object) = self.existing(tx, id)?;
-        let verb = match change {
-            TagChange::Add(_) => "create",
-            TagChange::Replace(_) | TagChange::AddOne(_) => "update",
-            TagChange::Remove(_) | TagChange::Clear => "delete",
-        };
-        self.check_policy(tx, &format!("{verb}_{}:tags", resource.rule()), &object, &Map::new(), &[])?;
-        let work = self.work(tx);
-        let outcome = match change {
-            TagChange::Replace(tags) => {
-                tag::replace(&work, resource.collection, uuid, tags)?;
-                Outcome::Done(json!({"tags": tag::of_object(tx, uuid)?}).to_string().into_bytes())
+impl TagChange {
+    /// What it does to tags, as policy calls it.
+    pub(super) fn verb(&self) -> &'static str {
+        match self {
+            Self::Add(_) => "create",
+            Self::Replace(_) | Self::AddOne(_) => "update",
+            Self::Remove(_) | Self::Clear => "delete",
+        }
+    }
+
+    /// Runs it on an object that is there.
+    pub(super) fn run(&self, work: &Work<'_>, resource: &Resource, id: Uuid) -> Result<Outcome, ApiError> {
+        let list = || Ok::<_, ApiError>(json!({"tags": tag::of_object(work.tx, id)?}).to_string().into_bytes());
+        let outcome = match self {
+            Self::Replace(tags) => {
+                tag::replace(work, resource.collection, id, tags)?;
+                Outcome::Done(list()?)
             }
-            TagChange::Add(tags) => {
-                tag::add(&work, resource.collection, uuid, tags)?;
-                Outcome::Created(json!({"tags": tag::of_object(tx, uuid)?}).to_string().into_bytes())
+            Self::Add(tags) => {
+                tag::add(work, resource.collection, id, tags)?;
+                Outcome::Created(list()?)
             }
-            TagChange::AddOne(one) => {
-                tag::add(&work, resource.collection, uuid, std::slice::from_ref(one))?;
+            Self::AddOne(one) => {
+                tag::add(work, resource.collection, id, std::slice::from_ref(one))?;
                 Outcome::Created(b"null".to_vec())
             }
-            TagChange::Remove(one) => {
-                tag::remove(&work, uuid, one)?;
+            Self::Remove(one) => {
+                tag::remove(work, id, one)?;
                 Outcome::Gone
             }
-            TagChange::Clear => {
-                tag::replace(&work, resource.collection, uuid, &[])?;
+            Self::Clear => {
+                tag::replace(work, resource.collection, id, &[])?;
                 Outcome::Gone
             }
         };
-        work.touch(resource.table, uuid)?;
-        work.log(resource.name, uuid, Operation::Update, None)?;
+        work.touch(resource.table, id)?;
+        work.log(resource.name, id, Operation::Update, None)?;
         Ok(outcome)
     }
 }
