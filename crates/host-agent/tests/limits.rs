@@ -7,6 +7,7 @@ mod common;
 
 use common::view::{add_network, add_port, id, mac};
 use common::{Host, on_a_host};
+use host_agent::{How, ViewFrom, audit};
 use host_view::{Limit, Limits, PortQos, Segment, Trunk};
 use net_types::{PortId, TrunkId, VlanId};
 use std::time::Duration;
@@ -66,6 +67,53 @@ fn limits_come_change_and_go_and_other_meters_stay() {
         .await;
         assert!(!refers(&host));
         agent.stop().await;
+    });
+}
+
+#[test]
+fn an_audit_sees_limits_that_were_changed_by_hand() {
+    on_a_host(|host| async move {
+        let config = host.config("");
+        let agent = host.agent_with(config.clone());
+        let mut port: PortId = id();
+        host.server.change(|view| {
+            let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
+            port = add_port(view, net, "compute:nova", mac(1), "10.0.0.1");
+            let limit = Some(Limit { rate: 1000, burst: 500 });
+            let qos = PortQos { egress: Limits { bandwidth: limit, packets: limit }, ..PortQos::default() };
+            view.qos.insert(port, qos);
+        });
+        let _instance = host.plug(port, mac(1), &["10.0.0.1/24"]);
+        host.server.until_up(port).await;
+        until_meters(&host, "the limits", |all| all.matches("rate=1000").count() == 2).await;
+        // Nobody mends from here on.
+        agent.stop().await;
+        let seen = async || {
+            let audit = audit(&config, ViewFrom::Server).await.unwrap();
+            let findings = audit.findings.into_iter().filter(|finding| finding.what.starts_with("meter"));
+            findings.map(|finding| (finding.how, finding.about.unwrap_or_default())).collect::<Vec<_>>()
+        };
+        host.switch.ofctl(&["add-meter", "br-int", "meter=7,kbps,band=type=drop,rate=5"]).unwrap();
+        assert_eq!(seen().await, [], "as planned; another one's meter is not looked at");
+        let number = host.switch.vsctl(&[
+            "--bare",
+            "--columns=ofport",
+            "find",
+            "Interface",
+            &format!("external_ids:iface-id={port}"),
+        ]);
+        let first = 0x4000 + 4 * number.unwrap().trim().parse::<u32>().unwrap();
+        let faster = format!("meter={},kbps,burst,stats,band=type=drop,rate=9000,burst_size=500", first + 1);
+        host.switch.ofctl(&["mod-meter", "br-int", &faster]).unwrap();
+        host.switch.ofctl(&["del-meter", "br-int", &format!("meter={first}")]).unwrap();
+        let stray = format!("meter={},kbps,band=type=drop,rate=5", first + 3);
+        host.switch.ofctl(&["add-meter", "br-int", &stray]).unwrap();
+        let seen = seen().await;
+        assert_eq!(
+            seen.iter().map(|(how, _)| *how).collect::<Vec<_>>(),
+            [How::Missing, How::Unexpected, How::Different]
+        );
+        assert!(seen.iter().all(|(_, about)| about.starts_with(&format!("port {port}"))), "{seen:?}");
     });
 }
 

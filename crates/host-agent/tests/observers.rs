@@ -52,6 +52,28 @@ fn heard(mut child: Child) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// Whether any flow leads copies to a port.
+fn delivers(host: &Host) -> bool {
+    let flows = host.flows("br-int");
+    flows.lines().any(|line| line.contains("priority=250,in_port=") && line.contains("actions=output:"))
+}
+
+/// 10.0.0.1 and 10.0.0.2 on a network of their own, wired: ports and instances.
+async fn two_instances(host: &Host) -> ([PortId; 2], [Instance; 2]) {
+    let mut ports = None;
+    host.server.change(|view| {
+        let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
+        ports = Some([1, 2].map(|last| add_port(view, net, "compute:nova", mac(last), &format!("10.0.0.{last}"))));
+    });
+    let ports = ports.unwrap();
+    let instances =
+        [(ports[0], 1), (ports[1], 2)].map(|(port, last)| host.plug(port, mac(last), &[&format!("10.0.0.{last}/24")]));
+    for port in ports {
+        host.server.until_up(port).await;
+    }
+    (ports, instances)
+}
+
 const LIST: [&str; 4] = ["--bare", "--columns=name", "list", "mirror"];
 
 #[test]
@@ -85,10 +107,6 @@ fn copies_reach_the_tap_service_and_nothing_else_changes() {
             view.tap_services.insert(service, tap);
         });
         let mirror = format!("tmo-{}", PortId(service).short());
-        let delivers = |host: &Host| {
-            let flows = host.flows("br-int");
-            flows.lines().any(|line| line.contains("priority=250,in_port=") && line.contains("actions=output:"))
-        };
         until(&host, "the mirror", &LIST, |names| names.contains(&mirror) && delivers(&host)).await;
 
         let listener = listen(&monitor, 6);
@@ -178,10 +196,6 @@ fn a_subports_frames_are_copied() {
             host.server.until_up(*port).await;
         }
         let mirror = format!("tmo-{}.101", PortId(service).short());
-        let delivers = |host: &Host| {
-            let flows = host.flows("br-int");
-            flows.lines().any(|line| line.contains("priority=250,in_port=") && line.contains("actions=output:"))
-        };
         until(&host, "the mirror", &LIST, |names| names.contains(&mirror) && delivers(&host)).await;
         // This kernel may know no tags: the instance's frames are made by hand.
         let neighbours = format!("ip neigh add 10.0.1.2 lladdr {} dev eth0", mac(2));
@@ -297,18 +311,9 @@ fn collectors_get_copies_in_erspan_and_gre() {
 
         let agent = host.agent();
         let (erspan, gre): (Uuid, Uuid) = (id(), id());
-        let mut ports: Vec<PortId> = vec![];
-        host.server.change(|view| {
-            let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
-            ports = [1, 2].map(|last| add_port(view, net, "compute:nova", mac(last), &format!("10.0.0.{last}"))).into();
-        });
-        let one = host.plug(ports[0], mac(1), &["10.0.0.1/24"]);
-        let _two = host.plug(ports[1], mac(2), &["10.0.0.2/24"]);
-        for port in &ports {
-            host.server.until_up(*port).await;
-        }
+        let ([_, two], [one, _fellow]) = two_instances(&host).await;
         let mirror = |kind, numbers: &[(TapDirection, u32)]| TapMirror {
-            port: ports[1],
+            port: two,
             collector: ip("192.0.2.9"),
             kind,
             numbers: numbers.iter().copied().collect(),
@@ -376,16 +381,7 @@ fn collectors_are_told_of_traffic() {
         );
         let third = format!("[netflow]\ntargets = ['{netflow}']\nactive_timeout = 1\n");
         let agent = host.agent_with(host.config(&format!("{sections}{third}")));
-        let mut ports: Vec<PortId> = vec![];
-        host.server.change(|view| {
-            let net = add_network(view, Segment::Local, "10.0.0.0/24", None);
-            ports = [1, 2].map(|last| add_port(view, net, "compute:nova", mac(last), &format!("10.0.0.{last}"))).into();
-        });
-        let one = host.plug(ports[0], mac(1), &["10.0.0.1/24"]);
-        let _two = host.plug(ports[1], mac(2), &["10.0.0.2/24"]);
-        for port in &ports {
-            host.server.until_up(*port).await;
-        }
+        let (_, [one, _fellow]) = two_instances(&host).await;
         let words = ["netns", "exec", &one.namespace, "ping", "-n", "-w", "60", "-i", "0.2", "10.0.0.2"];
         let mut traffic = Command::new("ip").args(words).stdout(Stdio::null()).spawn().unwrap();
         // Version 5 in 32 bits, RFC 7011's 10 and NetFlow's 5 in 16.

@@ -82,6 +82,22 @@ fn between_hosts_copies_have_a_tunnel_of_their_own() {
     assert!(errors.iter().any(|error| error.contains("no kind of tunnel is common")), "{errors:?}");
 }
 
+/// A switch makes no tunnel between addresses of two families.
+#[test]
+fn a_host_of_another_family_gets_no_copies_and_no_session() {
+    let there = TapService { host: Some("peer2".into()), ..service("77", &[(G1, TapDirection::Both)]) };
+    let here = TapService { from: ["peer2".to_owned()].into(), ..service(G4, &[]) };
+    for service in [there, here] {
+        let mut host = host(service);
+        let peer = host.view.tunnel_peers.get_mut("peer2").unwrap();
+        (peer.address, peer.watched) = (ip("2001:db8::2"), true);
+        let plan = host.settle();
+        let tunnels = plan.bridges["br-int"].ports.values().filter(|port| matches!(port.kind, PortKind::Tunnel { .. }));
+        assert_eq!(tunnels.count(), 0);
+        assert!(plan.errors.iter().any(|error| error.contains("of another family")), "{:?}", plan.errors);
+    }
+}
+
 #[test]
 fn collectors_get_a_tunnel_for_each_number() {
     let mut host = Host::second_host();

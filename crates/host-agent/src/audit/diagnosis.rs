@@ -103,7 +103,7 @@ fn clause(layer: Layer, place: &str, how: How, what: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openflow::Match;
+    use openflow::{Action, Match};
 
     const NETWORK: &str = "00000000-0000-0000-0000-0000000000a1";
     const PORT: &str = "00000000-0000-0000-0000-0000000000b1";
@@ -144,5 +144,37 @@ mod tests {
         // A port that the view does not know is nobody's.
         assert_eq!(about("br-int", Match::new().reg(Field::Reg5, 5)), None);
         assert_eq!(about("br-int", Match::new()), None);
+    }
+
+    #[test]
+    fn a_providers_tag_is_no_local_vlan() {
+        let (provider, other) = (NETWORK, "00000000-0000-0000-0000-0000000000a2");
+        let mut plan = HostPlan::default();
+        for (network, vlan) in [(provider, 3), (other, 7)] {
+            plan.local_vlans.insert(network.parse().unwrap(), net_types::VlanId::new(vlan).unwrap());
+        }
+        let physical = host_plan::Bridge {
+            ours: false,
+            datapath_type: None,
+            fail_mode: "secure".into(),
+            protocols: [].into(),
+            ports: BTreeMap::new(),
+            mirrors: BTreeMap::new(),
+            exports: host_plan::Exports::default(),
+        };
+        plan.bridges.insert("br-phys".into(), physical);
+        let (view, state) = (HostView::default(), LocalState::default());
+        let about = |bridge: &str, flow: Flow| of_flow(bridge, &flow, &view, &plan, &state);
+        let network = Some(format!("network {provider}"));
+        // In from the wire with the tag 7, and without any.
+        let inwards = [Action::set_vlan(3u16), Action::goto(58)];
+        let tagged = Flow::table(0).matching(Match::new().in_port(1u32).vlan(7u16)).actions(inwards.clone());
+        assert_eq!(about("br-int", tagged), network);
+        let flat = Flow::table(0).matching(Match::new().in_port(1u32).no_vlan()).actions(inwards);
+        assert_eq!(about("br-int", flat), network);
+        // Out by the wire with the tag 7.
+        let out = [Action::set_vlan(7u16), Action::normal()];
+        let out = Flow::table(0).matching(Match::new().in_port(2u32).vlan(3u16)).actions(out);
+        assert_eq!(about("br-phys", out), network);
     }
 }

@@ -211,7 +211,7 @@ pub(crate) fn neighbours(text: &str) -> BTreeMap<(String, IpAddr), MacAddr> {
 mod tests {
     use super::*;
     use ovsdb::model::Database;
-    use ovsdb::{RowChange, RowUpdate, Update};
+    use ovsdb::{Atom, Mutation, RowChange, RowUpdate, Update};
 
     #[test]
     fn a_patch_is_joined_when_its_other_end_is_there_whatever_the_switch_says_of_it() {
@@ -236,6 +236,35 @@ mod tests {
         assert!(put(2, "patch-int", 1, "patch-tun"));
         assert!(!put(2, "patch-int", 1, "patch-other"), "another's peer");
         assert!(!put(2, "patch-other", 1, "patch-tun"));
+    }
+
+    #[test]
+    fn what_a_bridge_shows_of_its_traffic_is_told_once_and_by_name() {
+        let (bridge, mirror) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let names = Names([(bridge, "br-int".to_owned()), (mirror, "tmo-1".to_owned())].into());
+        let told = |steps: &[Operation]| -> Vec<(How, String, String)> {
+            let findings = steps.iter().flat_map(|step| names.told(step));
+            findings.map(|finding| (finding.how, finding.place, finding.what)).collect()
+        };
+        let at = || vec![Condition::equal("_uuid", Atom::Uuid(bridge))];
+        let row = |column: &str, value: Value| Row::from([(column.to_owned(), value)]);
+        let made = |table: &str, row| Operation::Insert { table: table.into(), row, uuid_name: Some("new".into()) };
+        let update = |row| Operation::Update { table: "Bridge".into(), conditions: at(), row };
+        let mutate = |mutator, value: Value| Operation::Mutate {
+            table: "Bridge".into(),
+            conditions: at(),
+            mutations: vec![Mutation::new("mirrors", mutator, value)],
+        };
+        let new = || Value::from(Atom::NamedUuid("new".into()));
+        let of = |how, place: &str, what: &str| vec![(how, place.to_owned(), what.to_owned())];
+
+        let exports = [made("sFlow", row("targets", "192.0.2.1:6343".into())), update(row("sflow", new()))];
+        assert_eq!(told(&exports), of(How::Missing, "br-int", "sflow"));
+        assert_eq!(told(&[update(row("netflow", Value::empty()))]), of(How::Unexpected, "br-int", "netflow"));
+        let mirrors = [made("Mirror", row("name", "tmo-2".into())), mutate(Mutator::Insert, new())];
+        assert_eq!(told(&mirrors), of(How::Missing, "tmo-2", "mirror"));
+        let gone = mutate(Mutator::Delete, Value::set([Atom::Uuid(mirror)]));
+        assert_eq!(told(&[gone]), of(How::Unexpected, "tmo-1", "mirror"));
     }
 
     #[test]
