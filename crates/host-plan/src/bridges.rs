@@ -20,7 +20,7 @@ use crate::names::{PATCH_INT, PATCH_TUN};
 use crate::router::standby;
 use crate::wiring::Wiring;
 use crate::{Datapath, HostConfig, TunnelEndpoint, names, trunk};
-use host_view::{HostView, Network};
+use host_view::{HostView, Network, TunnelPeer};
 use net_types::{NetworkId, NetworkType, PortId, VlanId};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -83,15 +83,23 @@ pub(crate) fn mapped_bridges<'a>(wiring: &Wiring<'a>) -> impl Iterator<Item = &'
     distinct.into_iter().filter(|bridge| state.bridges.contains(*bridge))
 }
 
+/// The kinds of tunnel that there can be to a host: those that both have, and none between addresses of two families.
+pub(crate) fn kinds_of_tunnel<'a>(
+    peer: &'a TunnelPeer,
+    endpoint: &'a TunnelEndpoint,
+) -> impl Iterator<Item = NetworkType> + 'a {
+    let is_another = peer.address != endpoint.local_ip;
+    let both = peer.types.intersection(&endpoint.types).copied();
+    both.filter(move |_| is_another && endpoint.is_of_family(peer.address))
+}
+
 /// Every tunnel that there should be.
 pub(crate) fn tunnels_to_peers<'a>(
     view: &'a HostView,
     endpoint: &'a TunnelEndpoint,
 ) -> impl Iterator<Item = (NetworkType, IpAddr)> + 'a {
-    view.tunnel_peers
-        .values()
-        .filter(|peer| peer.address != endpoint.local_ip && peer.address.is_ipv4() == endpoint.local_ip.is_ipv4())
-        .flat_map(|peer| peer.types.intersection(&endpoint.types).map(|kind| (*kind, peer.address)))
+    let to = |peer: &'a TunnelPeer| kinds_of_tunnel(peer, endpoint).map(|kind| (kind, peer.address));
+    view.tunnel_peers.values().flat_map(to)
 }
 
 fn tunnel_port(kind: NetworkType, local: IpAddr, remote: IpAddr) -> BridgePort {

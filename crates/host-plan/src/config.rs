@@ -43,6 +43,13 @@ pub struct TunnelEndpoint {
 }
 
 impl TunnelEndpoint {
+    /// Whether an address is of the same family, IPv4 or IPv6.
+    pub(crate) fn is_of_family(&self, address: IpAddr) -> bool {
+        self.local_ip.is_ipv4() == address.is_ipv4()
+    }
+}
+
+impl TunnelEndpoint {
     /// `local_ip` with its prefix length; none when the length does not fit the family.
     pub fn address(&self) -> Option<IpNet> {
         IpNet::new(self.local_ip, self.prefix_len).ok()

@@ -43,6 +43,7 @@ pub use host_plan::{
 pub use local_ip::zones_of;
 pub use logs::{LogLimits, Logged};
 pub use plan::plan;
+pub use qos::limited_port;
 pub use router::{Forwarded, NAT_TABLE, is_optional, metered_label};
 pub use services::{
     AdvertisedPrefix, ClasslessRoute, Dhcp6Client, Dhcp6Server, DhcpLease, DhcpServer, DnsServer, DnsUpstream,

@@ -28,7 +28,7 @@
 //! there meets no device, not even a dead one. (On a trunk's bridge VLAN 0 is the parent's; there it is the dead one.) Names:
 //! `names::mirror`.
 
-use crate::bridges::patch;
+use crate::bridges::{kinds_of_tunnel, patch};
 use crate::firewall;
 use crate::flow_set::FlowSet;
 use crate::host_plan::{Bridge, BridgePort, DEAD_VLAN, Mirror, PortKind, PortTag};
@@ -91,7 +91,7 @@ impl Mirroring {
                 return Ok(());
             }
             let (kind, remote) = tunnel_to(wiring, host)?;
-            self.here.ports.insert(output.clone(), tunnel(wiring, kind, &remote.to_string(), service.key)?);
+            self.here.ports.insert(output.clone(), tunnel(wiring, kind, &remote.to_string(), service.key));
             self.copy(&selected, &output, wiring.int_ofport(&output));
             return Ok(());
         }
@@ -108,11 +108,11 @@ impl Mirroring {
         self.copy(&selected, &output, Some(port.ofport));
         let mut errors = Vec::new();
         for host in &service.from {
-            match tunnel_to(wiring, host).and_then(|(kind, _)| Ok((kind, tunnel(wiring, kind, "flow", service.key)?))) {
-                Ok((kind, tunnel)) => {
+            match tunnel_to(wiring, host) {
+                Ok((kind, _)) => {
                     let name = names::mirror(arrival(kind), id);
                     self.deliveries.insert(name.clone(), port.ofport);
-                    self.here.ports.insert(name, tunnel);
+                    self.here.ports.insert(name, tunnel(wiring, kind, "flow", service.key));
                 }
                 Err(error) => errors.push(error),
             }
@@ -132,8 +132,8 @@ impl Mirroring {
             if selected.is_empty() {
                 continue;
             }
-            let mut options =
-                tunnel_options(wiring, mirror.collector.is_ipv4(), &mirror.collector.to_string(), *number)?;
+            is_of_our_family(wiring, mirror.collector)?;
+            let mut options = tunnel_options(wiring, &mirror.collector.to_string(), *number);
             let kind = match mirror.kind {
                 TapMirrorKind::Gre => PortKind::Tunnel { tunnel: NetworkType::Gre, options },
                 // Ten bits have room for the session.
@@ -259,33 +259,30 @@ impl<'a> Selected<'a> {
 fn tunnel_to(wiring: &Wiring<'_>, host: &str) -> Result<(NetworkType, IpAddr), String> {
     let peer = wiring.view.tunnel_peers.get(host).ok_or_else(|| format!("host {host} has no tunnels"))?;
     let ours = wiring.config.tunnel.as_ref().ok_or("this host has no tunnels")?;
-    let kind = peer.types.intersection(&ours.types).next();
-    Ok((*kind.ok_or_else(|| format!("no kind of tunnel is common to this host and {host}"))?, peer.address))
+    is_of_our_family(wiring, peer.address)?;
+    let kind = kinds_of_tunnel(peer, ours).next();
+    Ok((kind.ok_or_else(|| format!("no kind of tunnel is common to this host and {host}"))?, peer.address))
 }
 
-fn tunnel(wiring: &Wiring<'_>, kind: NetworkType, remote: &str, key: u32) -> Result<BridgePort, String> {
-    let is_ipv4 = wiring.config.tunnel.as_ref().is_none_or(|tunnel| tunnel.local_ip.is_ipv4());
-    let options = tunnel_options(wiring, is_ipv4, remote, key)?;
-    Ok(plain(PortKind::Tunnel { tunnel: kind, options }))
+/// A host without tunnels of its own chooses an address by its routes.
+fn is_of_our_family(wiring: &Wiring<'_>, address: IpAddr) -> Result<(), String> {
+    match &wiring.config.tunnel {
+        Some(ours) if !ours.is_of_family(address) => {
+            Err(format!("{address} is of another family than this host's {}", ours.local_ip))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn tunnel(wiring: &Wiring<'_>, kind: NetworkType, remote: &str, key: u32) -> BridgePort {
+    plain(PortKind::Tunnel { tunnel: kind, options: tunnel_options(wiring, remote, key) })
 }
 
 /// A copy is as large as what it is of, and has to fit once more: the outer packet may be fragmented.
-fn tunnel_options(
-    wiring: &Wiring<'_>,
-    to_ipv4: bool,
-    remote: &str,
-    key: u32,
-) -> Result<BTreeMap<String, String>, String> {
-    let mut options =
-        vec![("df_default", "false".to_owned()), ("key", key.to_string()), ("remote_ip", remote.to_owned())];
-    // Without tunnels of its own, the host chooses an address by its routes.
-    if let Some(tunnel) = &wiring.config.tunnel {
-        if tunnel.local_ip.is_ipv4() != to_ipv4 {
-            return Err(format!("{remote} is of another family than this host's {}", tunnel.local_ip));
-        }
-        options.push(("local_ip", tunnel.local_ip.to_string()));
-    }
-    Ok(options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+fn tunnel_options(wiring: &Wiring<'_>, remote: &str, key: u32) -> BTreeMap<String, String> {
+    let local = wiring.config.tunnel.as_ref().map(|ours| ("local_ip", ours.local_ip.to_string()));
+    let options = [("df_default", "false".to_owned()), ("key", key.to_string()), ("remote_ip", remote.to_owned())];
+    options.into_iter().chain(local).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn plain(kind: PortKind) -> BridgePort {

@@ -59,6 +59,11 @@ fn number(ofport: u32, which: u32) -> Option<u32> {
     ofport.checked_mul(4)?.checked_add(FIRST_METER + which).filter(|number| *number <= LAST_METER)
 }
 
+/// The OpenFlow number of the port that one of our meters limits; none: it limits logs.
+pub fn limited_port(meter: u32) -> Option<u32> {
+    Some(meter.checked_sub(FIRST_METER)? / 4).filter(|ofport| *ofport > 0)
+}
+
 /// Without a burst, a fifth less than a second's worth: Neutron's measure for TCP.
 fn meter(packets: bool, limit: Limit) -> Meter {
     let usual = if packets { limit.rate } else { limit.rate - limit.rate / 5 };

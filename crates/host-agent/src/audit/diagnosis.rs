@@ -11,7 +11,7 @@ use super::{AgentState, Finding, How, Layer};
 use host_plan::{HostPlan, LocalState};
 use host_view::{HostView, Segment};
 use net_types::NetworkId;
-use openflow::{Field, Flow};
+use openflow::{Action, Field, Flow};
 use std::collections::BTreeMap;
 
 /// What a namespace belongs to.
@@ -20,7 +20,7 @@ pub(super) fn of_place(place: &str) -> Option<String> {
     kinds.iter().find_map(|(prefix, kind)| Some(format!("{kind} {}", place.strip_prefix(prefix)?)))
 }
 
-/// What a flow of a bridge is for, as far as its match says so.
+/// What a flow of a bridge is for, as far as it says so.
 pub(super) fn of_flow(
     bridge: &str,
     flow: &Flow,
@@ -30,24 +30,33 @@ pub(super) fn of_flow(
 ) -> Option<String> {
     let exact = |field| flow.matches.exact(field).and_then(|value| u32::try_from(value).ok());
     let number = exact(Field::Reg5).or_else(|| exact(Field::InPort));
-    let port = number.and_then(|number| {
-        let plugged = state.interfaces.values().find(|known| known.bridge == bridge && known.ofport == Some(number));
-        let id = plugged?.iface_id?;
-        Some(format!("port {id} of network {}", view.ports.get(&id)?.network))
-    });
-    port.or_else(|| of_network(flow, view, plan).map(|network| format!("network {network}")))
+    let port = number.and_then(|number| of_port(bridge, number, view, state));
+    port.or_else(|| of_network(bridge, flow, view, plan).map(|network| format!("network {network}")))
 }
 
-fn of_network(flow: &Flow, view: &HostView, plan: &HostPlan) -> Option<NetworkId> {
-    let tag = flow.matches.get(Field::VlanTci).map(|tag| tag.value() & 0xfff);
-    let local = flow.matches.exact(Field::Reg6).or(tag);
-    let by_tag = || plan.local_vlans.iter().find(|(_, vlan)| Some(u128::from(vlan.get())) == local).map(|(id, _)| *id);
-    let Some(key) = flow.matches.exact(Field::TunId) else { return by_tag() };
-    let has_key = |segment: &Segment| match segment {
-        Segment::Vxlan { vni } | Segment::Geneve { vni } => u128::from(vni.get()) == key,
-        Segment::Gre { key: own } => u128::from(*own) == key,
-        _ => false,
-    };
+/// The port of a network that a bridge has under an OpenFlow number.
+pub(super) fn of_port(bridge: &str, number: u32, view: &HostView, state: &LocalState) -> Option<String> {
+    let plugged = state.interfaces.values().find(|known| known.bridge == bridge && known.ofport == Some(number));
+    let id = plugged?.iface_id?;
+    Some(format!("port {id} of network {}", view.ports.get(&id)?.network))
+}
+
+fn of_network(bridge: &str, flow: &Flow, view: &HostView, plan: &HostPlan) -> Option<NetworkId> {
+    let tag = |value: u128| value & 0xfff;
+    let set = flow.actions.iter().find_map(|action| match action {
+        Action::SetField(Field::VlanVid, value) => Some(tag(*value)),
+        _ => None,
+    });
+    let matched = flow.matches.get(Field::VlanTci).map(|matched| tag(matched.value()));
+    // Where a provider's tag stands beside the local VLAN: set by bridges of physical networks, matched by ours.
+    let is_ours = plan.bridges.get(bridge).is_none_or(|bridge| bridge.ours);
+    let local = if is_ours { set.or(flow.matches.exact(Field::Reg6)).or(matched) } else { matched };
+    let by_tag = plan.local_vlans.iter().find(|(_, vlan)| Some(u128::from(vlan.get())) == local).map(|(id, _)| *id);
+    by_tag.or_else(|| by_key(flow.matches.exact(Field::TunId)?, view))
+}
+
+fn by_key(key: u128, view: &HostView) -> Option<NetworkId> {
+    let has_key = |segment: &Segment| segment.tunnel_key().is_some_and(|own| u128::from(own) == key);
     view.networks.iter().find(|(_, network)| has_key(&network.segment)).map(|(id, _)| *id)
 }
 
@@ -103,7 +112,7 @@ fn clause(layer: Layer, place: &str, how: How, what: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openflow::{Action, Match};
+    use openflow::Match;
 
     const NETWORK: &str = "00000000-0000-0000-0000-0000000000a1";
     const PORT: &str = "00000000-0000-0000-0000-0000000000b1";

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! view: the server's now, or what the agent has kept ──▶ host-plan ──▶ plan
-//!   OVSDB, flows, endpoint, tunnel neighbours   (switch)   ─┐
+//!   OVSDB, flows, meters, endpoint, neighbours  (switch)   ─┐
 //!   namespaces: devices, addresses, routes,                 ├──▶ findings: missing, unexpected, different
 //!   kernel parameters, filters, listening sockets (rooms)  ─┘
 //! ```
@@ -111,7 +111,7 @@ pub async fn audit(config: &AgentConfig, from: ViewFrom) -> Result<Audit, AgentE
     let state = local_state(&cache, None, &std::collections::BTreeSet::new());
     let plan = plan(&view, &config.host_config(), &state);
     let mut findings = switch::database(&plan, &cache);
-    findings.extend(switch::flows(&plan, &view, &state, &config.ovs.rundir).await?);
+    findings.extend(switch::flows(&plan, &view, &state, config).await?);
     findings.extend(switch::endpoint(&plan, &config.ovs.rundir).await?);
     let rooms = rooms::all(&plan, &config.agent.roles).await?.into_iter();
     findings.extend(rooms.map(|finding| {

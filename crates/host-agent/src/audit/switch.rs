@@ -1,19 +1,19 @@
-//! What of a plan the switch has: OVSDB, flows, the tunnel endpoint.
+//! What of a plan the switch has: OVSDB, flows and meters, the tunnel endpoint.
 //!
 //! OVSDB's part is the transaction that the agent would write, told row by row: what would be inserted is missing, what would be
 //! taken out is unexpected, what would be changed is different.
 
 use super::{Finding, How, Layer, diagnosis};
-use crate::AgentError;
 use crate::switch::database::desired;
+use crate::{AgentConfig, AgentError};
 use host_drivers::links::Links;
 use host_drivers::openflow::OpenFlow;
 use host_drivers::{DriverError, Place, unixctl};
-use host_plan::{FLOW_OWNER, HostPlan, LocalState, PortKind};
+use host_plan::{FLOW_OWNER, HostPlan, LocalState, OUR_METERS, PortKind, limited_port};
 use host_view::HostView;
 use net_types::MacAddr;
-use openflow::{Flow, diff};
-use ovsdb::{Cache, Condition, Interface, Mutator, Operation, Row, Value};
+use openflow::{Flow, Meter, MeterDiff, diff, diff_meters};
+use ovsdb::{Cache, Condition, ExportKind, Interface, Mutator, Operation, Row, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
@@ -56,14 +56,21 @@ fn is_joined(cache: &Cache, interface: &Interface) -> bool {
     is_open(&other) && other.options.get("peer") == Some(&interface.name)
 }
 
-/// Rows by their UUID: table and name.
+/// The names of rows by their UUID; of what a bridge tells collectors the bridge's.
 struct Names(BTreeMap<Uuid, String>);
 
 impl Names {
     fn of(cache: &Cache) -> Self {
         let bridges = cache.bridges().map(|row| (row.uuid, row.name.clone()));
         let ports = cache.ports().map(|row| (row.uuid, row.name.clone()));
-        Self(bridges.chain(ports).chain(cache.interfaces().map(|row| (row.uuid, row.name.clone()))).collect())
+        let interfaces = cache.interfaces().map(|row| (row.uuid, row.name.clone()));
+        let mirrors = cache.bridges().flat_map(|bridge| cache.mirrors_of(bridge));
+        let mirrors = mirrors.map(|row| (row.uuid, row.name.clone()));
+        let exports = cache.bridges().flat_map(|bridge| {
+            let of = move |kind| cache.export_of(bridge, kind).map(|(uuid, _)| (uuid, bridge.name.clone()));
+            ExportKind::ALL.into_iter().filter_map(of)
+        });
+        Self(bridges.chain(ports).chain(interfaces).chain(mirrors).chain(exports).collect())
     }
 
     fn of_row(&self, uuid: &Uuid) -> String {
@@ -78,20 +85,31 @@ impl Names {
 
     fn told(&self, step: &Operation) -> Vec<Finding> {
         match step {
+            // Interfaces come with their port; rows without a name are told where a bridge refers to them.
             Operation::Insert { table, row, .. } if table != "Interface" => {
-                let name = row.get("name").and_then(Value::as_str).unwrap_or_default();
-                vec![Finding::missing(Layer::Ovsdb, name, table.to_lowercase())]
+                let name = row.get("name").and_then(Value::as_str);
+                name.map(|name| Finding::missing(Layer::Ovsdb, name, table.to_lowercase())).into_iter().collect()
             }
             Operation::Update { table, conditions, row } => {
                 let (place, what) = (self.meant(conditions), table.to_lowercase());
-                vec![Finding { planned: Some(words(row)), ..Finding::new(Layer::Ovsdb, &place, How::Different, what) }]
+                let is_export = |column: &str| ExportKind::ALL.iter().any(|kind| kind.column() == column);
+                let (exports, row): (Row, Row) = row.clone().into_iter().partition(|(column, _)| is_export(column));
+                let told = exports.iter().map(|(column, value)| match *value == Value::empty() {
+                    true => Finding::unexpected(Layer::Ovsdb, &place, column),
+                    false => Finding::missing(Layer::Ovsdb, &place, column),
+                });
+                let rest = (!row.is_empty()).then(|| Finding {
+                    planned: Some(words(&row)),
+                    ..Finding::new(Layer::Ovsdb, &place, How::Different, what)
+                });
+                told.chain(rest).collect()
             }
             Operation::Mutate { table, conditions, mutations } => {
                 let place = self.meant(conditions);
                 let told = mutations.iter().filter(|mutation| mutation.column != "next_cfg").flat_map(|mutation| {
                     let rows = mutation.value.uuids();
                     match (mutation.mutator, mutation.column.as_str()) {
-                        (Mutator::Delete, "bridges" | "ports") => rows
+                        (Mutator::Delete, "bridges" | "ports" | "mirrors") => rows
                             .iter()
                             .map(|row| {
                                 let kind = mutation.column.trim_end_matches('s');
@@ -99,7 +117,7 @@ impl Names {
                             })
                             .collect(),
                         // The rows themselves are told where they are inserted.
-                        (Mutator::Insert, "bridges" | "ports") => vec![],
+                        (Mutator::Insert, "bridges" | "ports" | "mirrors") => vec![],
                         (_, column) => {
                             let what = format!("{} {column}", table.to_lowercase());
                             let planned = Some(mutation.value.to_json().to_string());
@@ -118,18 +136,25 @@ fn words(row: &Row) -> String {
     row.iter().map(|(column, value)| format!("{column}={}", value.to_json())).collect::<Vec<_>>().join(" ")
 }
 
-/// Flows of ours, bridge by bridge.
+/// Flows of ours, bridge by bridge, and meters where there are ours.
 pub(super) async fn flows(
     plan: &HostPlan,
     view: &HostView,
     state: &LocalState,
-    rundir: &Path,
+    config: &AgentConfig,
 ) -> Result<Vec<Finding>, AgentError> {
+    let (rundir, integration_bridge) = (&config.ovs.rundir, config.host_config().integration_bridge);
     let mut findings = vec![];
     for (bridge, wanted) in &plan.flows {
         // A bridge that is not there yet has no flows, and is told by itself.
         let installed = match OpenFlow::connect(rundir, bridge).await {
-            Ok(mut connection) => connection.dump_flows().await?,
+            Ok(mut connection) => {
+                if *bridge == integration_bridge {
+                    let about = |number| diagnosis::of_port(bridge, number, view, state);
+                    findings.extend(meters(plan, bridge, &connection.dump_meters().await?, about));
+                }
+                connection.dump_flows().await?
+            }
             Err(DriverError::OpenFlowLost { .. }) => vec![],
             Err(error) => return Err(error.into()),
         };
@@ -154,6 +179,34 @@ pub(super) async fn flows(
         }));
     }
     Ok(findings)
+}
+
+/// Meters of ours; `about` says what is plugged in under an OpenFlow number.
+fn meters(
+    plan: &HostPlan,
+    bridge: &str,
+    installed: &BTreeMap<u32, Option<Meter>>,
+    about: impl Fn(u32) -> Option<String>,
+) -> Vec<Finding> {
+    let none = BTreeMap::new();
+    let wanted = plan.meters.get(bridge).unwrap_or(&none);
+    let shown = |meter: &Meter| {
+        let unit = if meter.packets { "packets" } else { "kbit" };
+        format!("{} {unit} a second, {} at once", meter.rate, meter.burst)
+    };
+    let MeterDiff { set, delete } = diff_meters(installed, wanted, &OUR_METERS);
+    let told = set.iter().chain(&delete).map(|change| {
+        let planned = wanted.get(&change.id).map(shown);
+        let found = installed.get(&change.id).map(|known| known.as_ref().map_or("other bands".to_owned(), shown));
+        let how = match (&planned, &found) {
+            (Some(_), Some(_)) => How::Different,
+            (Some(_), None) => How::Missing,
+            (None, _) => How::Unexpected,
+        };
+        let finding = Finding::new(Layer::Flow, bridge, how, format!("meter {}", change.id));
+        Finding { planned, found, ..finding }.about(limited_port(change.id).and_then(&about))
+    });
+    told.collect()
 }
 
 /// What a switch holds once.

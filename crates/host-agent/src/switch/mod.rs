@@ -359,7 +359,7 @@ impl Switch {
         self.zones.clone_from(&plan.local_vlans);
     }
 
-    /// Adds to what was said that nothing can be done now, and why.
+    /// Says why nothing can be done now; what was said of ports and routers holds.
     fn say_only(&self, error: String) {
         self.board.switch.send_if_modified(|current| {
             let differs = current.errors != [error.as_str()];

@@ -27,6 +27,7 @@
 //! In: `standby` of the view's routers, [`LocalState`](crate::LocalState). Out: gates for `integration_bridge` and `firewall`,
 //! BFD ports for `bridges`, states for the report. See `docs/adr/0011-highly-available-routers.md`.
 
+use crate::bridges::kinds_of_tunnel;
 use crate::flow_set::FlowSet;
 use crate::host_plan::{BridgePort, PortKind};
 use crate::integration_bridge::{ACCEPT_OR_INGRESS, REG_LIVES, REG_NET, STANDBY_FROM, STANDBY_TO};
@@ -145,10 +146,10 @@ fn session<'s>(
 pub(crate) fn bfd_ports(view: &HostView, config: &HostConfig, state: &LocalState) -> BTreeMap<String, BridgePort> {
     let Some(endpoint) = &config.tunnel else { return BTreeMap::new() };
     let is_impaired = is_impaired(view, config, state);
-    let peers = view.tunnel_peers.values().filter(|peer| peer.watched && peer.address != endpoint.local_ip);
+    let peers = view.tunnel_peers.values().filter(|peer| peer.watched);
     let port = |peer: &host_view::TunnelPeer| {
-        let kind = peer.types.intersection(&endpoint.types).next()?;
-        let mut port = bfd_port(*kind, endpoint.local_ip, peer.address);
+        let kind = kinds_of_tunnel(peer, endpoint).next()?;
+        let mut port = bfd_port(kind, endpoint.local_ip, peer.address);
         if is_impaired {
             port.bfd.insert("cpath_down".to_owned(), "true".to_owned());
         }
