@@ -3,6 +3,7 @@
 //! Attributes are built by constant functions, so that a declaration reads as a table and costs nothing at run time.
 
 use crate::kind::{JsonType, Kind};
+use std::borrow::Cow;
 
 /// What a POST without the attribute means.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -148,9 +149,9 @@ pub struct Members(pub fn(Known<'_>, &mut AddMember<'_>));
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// The row's columns, in the order of [`Children::fields`].
-    pub row: &'a [&'a str],
+    pub row: &'a [Cow<'a, str>],
     /// What [`Derived::of_object`] is.
-    pub object: &'a [&'a str],
+    pub object: &'a [String],
 }
 
 /// Is told each member's name and text.

@@ -61,4 +61,4 @@ pub use migration::Migration;
 pub use session::{Snapshot, Tx};
 pub use store::{Observer, Options, Stats, Store};
 pub use tally::Tally;
-pub use value::{FromColumn, Row, Value};
+pub use value::{FromColumn, Raw, Row, Value};

@@ -14,7 +14,7 @@ use crate::error::Cause;
 use crate::session::{RowVisitor, Session};
 use crate::store::Observer;
 use crate::tally::Tally;
-use crate::value::{Columns, Row};
+use crate::value::{Columns, Raw, Row};
 use crate::{StoreError, Value};
 
 /// How long to wait for another process that holds the file (a backup, `neutronium db`).
@@ -148,21 +148,18 @@ impl ToSql for Value<'_> {
 }
 
 impl Columns for rusqlite::Row<'_> {
-    fn column(&self, index: usize) -> Result<Value<'_>, StoreError> {
+    fn column(&self, index: usize) -> Result<Raw<'_>, StoreError> {
         let value = self.get_ref(index).map_err(|source| StoreError::Column {
             index,
             expected: "a column",
             found: source.to_string(),
         })?;
         Ok(match value {
-            ValueRef::Null => Value::Null,
-            ValueRef::Integer(v) => Value::Integer(v),
-            ValueRef::Real(v) => Value::Real(v),
-            // Nearly always UTF-8, and checking that alone is several times faster than looking for what to replace.
-            ValueRef::Text(v) => {
-                Value::Text(std::str::from_utf8(v).map_or_else(|_| String::from_utf8_lossy(v), Cow::Borrowed))
-            }
-            ValueRef::Blob(v) => Value::Blob(Cow::Borrowed(v)),
+            ValueRef::Null => Raw::Null,
+            ValueRef::Integer(v) => Raw::Integer(v),
+            ValueRef::Real(v) => Raw::Real(v),
+            ValueRef::Text(v) => Raw::Text(v),
+            ValueRef::Blob(v) => Raw::Blob(Cow::Borrowed(v)),
         })
     }
 }

@@ -44,6 +44,36 @@ impl Value<'_> {
     }
 }
 
+/// A row's column as the database gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Raw<'a> {
+    /// SQL NULL.
+    Null,
+    /// BIGINT; booleans are 0 and 1.
+    Integer(i64),
+    /// DOUBLE PRECISION.
+    Real(f64),
+    /// TEXT, not yet looked at: to check that it is UTF-8 costs as much as to copy it.
+    Text(&'a [u8]),
+    /// BLOB / BYTEA.
+    Blob(Cow<'a, [u8]>),
+}
+
+impl<'a> From<Raw<'a>> for Value<'a> {
+    fn from(raw: Raw<'a>) -> Self {
+        match raw {
+            Raw::Null => Value::Null,
+            Raw::Integer(v) => Value::Integer(v),
+            Raw::Real(v) => Value::Real(v),
+            // Nearly always UTF-8, and checking that alone is several times faster than looking for what to replace.
+            Raw::Text(v) => {
+                Value::Text(std::str::from_utf8(v).map_or_else(|_| String::from_utf8_lossy(v), Cow::Borrowed))
+            }
+            Raw::Blob(v) => Value::Blob(v),
+        }
+    }
+}
+
 /// The parameters of a statement: `params![id, 1500, name.as_deref()]` is a `&[Value]`.
 #[macro_export]
 macro_rules! params {
@@ -237,8 +267,8 @@ impl<T: FromColumn> FromColumn for Option<T> {
 
 /// A row as a backend gives it: columns by position.
 pub(crate) trait Columns {
-    /// The column, or `None` past the end.
-    fn column(&self, index: usize) -> Result<Value<'_>, StoreError>;
+    /// The column; an error past the end.
+    fn column(&self, index: usize) -> Result<Raw<'_>, StoreError>;
 }
 
 /// One row of a result, valid while the query's closure looks at it.
@@ -253,21 +283,23 @@ impl<'a> Row<'a> {
 
     /// The column at `index` (from 0) as `T`; `Option<T>` where NULL is allowed.
     pub fn get<T: FromColumn>(&self, index: usize) -> Result<T, StoreError> {
-        T::from_column(self.columns.column(index)?).map_err(|found| StoreError::Column {
-            index,
-            expected: T::EXPECTED,
-            found,
-        })
+        T::from_column(self.value(index)?).map_err(|found| StoreError::Column { index, expected: T::EXPECTED, found })
     }
 
-    /// The column as it is, borrowed: for code that writes rows straight to JSON.
+    /// The column as it is, borrowed.
     pub fn value(&self, index: usize) -> Result<Value<'_>, StoreError> {
+        self.columns.column(index).map(Value::from)
+    }
+
+    /// The column, unchecked: for code that writes rows straight to JSON.
+    #[inline]
+    pub fn raw(&self, index: usize) -> Result<Raw<'_>, StoreError> {
         self.columns.column(index)
     }
 
     /// A text column without copying it.
     pub fn text(&self, index: usize) -> Result<Cow<'_, str>, StoreError> {
-        match self.columns.column(index)? {
+        match self.value(index)? {
             Value::Text(text) => Ok(text),
             other => Err(StoreError::Column { index, expected: "a text", found: other.kind().to_owned() }),
         }
@@ -291,7 +323,7 @@ impl<'a> Row<'a> {
         T::Err: std::fmt::Display,
     {
         match self.columns.column(index)? {
-            Value::Null => Ok(None),
+            Raw::Null => Ok(None),
             _ => self.parse(index).map(Some),
         }
     }

@@ -56,7 +56,12 @@ const TRUNK_DETAILS: Object = Object {
         ),
     ],
 };
-const TRUNK_ID: &str = "(SELECT trunks.id FROM trunks WHERE trunks.port_id = ports.id)";
+// Whether there is any trunk at all is looked up once for all ports, and mostly there is none.
+const TRUNK_ID: &str = "CASE WHEN EXISTS (SELECT 1 FROM trunks WHERE trunks.port_id > '')
+    THEN (SELECT trunks.id FROM trunks WHERE trunks.port_id = ports.id) END";
+// The same with networks that have a policy.
+const NETWORK_QOS: &str = "CASE WHEN EXISTS (SELECT 1 FROM networks WHERE networks.qos_policy_id > '')
+    THEN (SELECT networks.qos_policy_id FROM networks WHERE networks.id = ports.network_id) END";
 const NUMA_POLICIES: &[&str] = &["required", "preferred", "socket", "legacy"];
 const PVLAN_TYPES: &[&str] = &["isolated", "promiscuous", "community"];
 pub(super) const VNIC_TYPES: &[&str] = &[
@@ -76,16 +81,19 @@ pub(super) const VNIC_TYPES: &[&str] = &[
 /// What DHCP and DNS call a port at one of its addresses: by its name, or by the address if it has none.
 fn names(known: Known<'_>, add: &mut AddMember<'_>) {
     let ([address], [name, dot_domain]) = (known.row, known.object) else { return };
-    let mut name = (*name).to_owned();
+    // With room for both: this is done for every address of a list.
+    let mut host = String::with_capacity("host-".len() + name.len().max(address.len()) + dot_domain.len());
     if name.is_empty() {
-        name.push_str("host-");
-        name.extend(address.chars().map(|c| if matches!(c, '.' | ':') { '-' } else { c }));
+        host.push_str("host-");
+        host.extend(address.chars().map(|c| if matches!(c, '.' | ':') { '-' } else { c }));
+    } else {
+        host.push_str(name);
     }
-    add("hostname", &name);
-    if !name.ends_with('.') {
-        name.push_str(dot_domain);
+    add("hostname", &host);
+    if !host.ends_with('.') {
+        host.push_str(dot_domain);
     }
-    add("fqdn", &name);
+    add("fqdn", &host);
 }
 
 /// See the module.
@@ -230,12 +238,8 @@ pub static PORT: Resource = Resource {
             .filter()
             .from_extension("pvlan"),
         standard::qos_policy_id("ports.qos_policy_id", "qos"),
-        Attribute::new(
-            "qos_network_policy_id",
-            Kind::Uuid,
-            Stored::Text("(SELECT networks.qos_policy_id FROM networks WHERE networks.id = ports.network_id)"),
-        )
-        .from_extension("qos-port-network-policy"),
+        Attribute::new("qos_network_policy_id", Kind::Uuid, Stored::Text(NETWORK_QOS))
+            .from_extension("qos-port-network-policy"),
         Attribute::new("resource_request", Kind::Object, Stored::Json("ports.resource_request"))
             .from_extension("port-resource-request"),
         Attribute::new("trunk_details", Kind::Object, Stored::Object(TRUNK_DETAILS)).from_extension("trunk-details"),

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
-use store::Value;
+use store::Raw;
 
 /// The digits of a number.
 pub fn write_number(number: i64, out: &mut Vec<u8>) {
@@ -26,44 +26,55 @@ pub fn write_number(number: i64, out: &mut Vec<u8>) {
 }
 
 /// A column as it is.
-pub fn write_value(value: Value<'_>, out: &mut Vec<u8>) {
+#[inline]
+pub fn write_value(value: Raw<'_>, out: &mut Vec<u8>) {
     match value {
-        Value::Text(text) => write_text(&text, out),
-        Value::Integer(number) => write_number(number, out),
-        Value::Real(number) => out.extend_from_slice(number.to_string().as_bytes()),
-        Value::Null | Value::Blob(_) => out.extend_from_slice(b"null"),
+        Raw::Text(text) => write_text(text, out),
+        Raw::Integer(number) => write_number(number, out),
+        Raw::Real(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Raw::Null | Raw::Blob(_) => out.extend_from_slice(b"null"),
     }
 }
 
-/// A text in quotes.
-pub fn write_text(text: &str, out: &mut Vec<u8>) {
-    if is_plain(text.as_bytes()) {
+/// A text in quotes; what is no UTF-8 of it is replaced.
+#[inline]
+pub fn write_text(text: &[u8], out: &mut Vec<u8>) {
+    if is_plain(text) {
         out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(text);
         out.push(b'"');
     } else {
-        out.extend_from_slice(serde_json::Value::String(text.to_owned()).to_string().as_bytes());
+        write_any_text(&String::from_utf8_lossy(text), out);
     }
 }
 
-/// Whether nothing of it needs an escape: so it is with nearly everything that we store. Eight bytes are looked at at once.
+#[cold]
+fn write_any_text(text: &str, out: &mut Vec<u8>) {
+    // Nothing can go wrong when a text is written to memory.
+    serde_json::to_writer(out, text).unwrap_or_default();
+}
+
+/// Whether it is ASCII of which nothing needs an escape: so it is with nearly everything that we store. Eight bytes are looked at
+/// at once.
+#[inline]
 fn is_plain(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk::<8>() else {
-        return text.iter().all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\');
+        return text.iter().all(|byte| matches!(byte, 0x20..0x80) && *byte != b'"' && *byte != b'\\');
     };
     let words = text.as_chunks::<8>().0.iter().chain([last]);
     words.fold(0, |found, word| found | special(u64::from_ne_bytes(*word))) == 0
 }
 
-/// Not 0 if one of the eight bytes is less than a space, a quote or a backslash. (An octet beyond ASCII has its highest bit set
-/// and is none of them.)
+/// Not 0 if one of the eight bytes is less than a space, a quote, a backslash or beyond ASCII.
+#[inline]
 fn special(word: u64) -> u64 {
     const fn each(byte: u8) -> u64 {
         u64::from_ne_bytes([byte; 8])
     }
-    // A byte is less than another when subtracting that borrows its highest bit; equal when their difference is less than 1.
+    // A byte is less than another when subtracting that borrows its highest bit; equal when their difference is less than 1. One
+    // beyond ASCII has that bit set.
     let less = |word: u64, than: u8| word.wrapping_sub(each(than)) & !word;
-    (less(word, 0x20) | less(word ^ each(b'"'), 1) | less(word ^ each(b'\\'), 1)) & each(0x80)
+    (word | less(word, 0x20) | less(word ^ each(b'"'), 1) | less(word ^ each(b'\\'), 1)) & each(0x80)
 }
 
 /// Date and time in UTC, with what stands between and behind them.
@@ -118,7 +129,10 @@ mod tests {
                     let mut text = vec![b'~'; length];
                     text[position] = special;
                     let text = String::from_utf8(text).unwrap();
-                    assert_eq!(written(|out| write_text(&text, out)), serde_json::Value::from(text).to_string());
+                    assert_eq!(
+                        written(|out| write_text(text.as_bytes(), out)),
+                        serde_json::Value::from(text).to_string()
+                    );
                 }
             }
         }
@@ -127,7 +141,7 @@ mod tests {
     proptest! {
         #[test]
         fn texts_are_json(text in "(\\PC|[ \"\\\\\u{0}-\u{ff}]){0,40}") {
-            let json: serde_json::Value = serde_json::from_str(&written(|out| write_text(&text, out))).unwrap();
+            let json: serde_json::Value = serde_json::from_str(&written(|out| write_text(text.as_bytes(), out))).unwrap();
             prop_assert_eq!(json, serde_json::Value::from(text));
         }
 

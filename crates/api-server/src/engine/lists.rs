@@ -8,7 +8,7 @@ use api_schema::{Known, Members, Nested, Resource};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
-use store::{Row, Snapshot, StoreError, Value};
+use store::{Raw, Row, Snapshot, StoreError, Value};
 
 /// So many ids are asked for with one statement; fewer are filled up by repeating one, so that few texts get prepared.
 const SIZES: [usize; 3] = [1, 16, 256];
@@ -238,15 +238,15 @@ impl Table {
     fn write(&self, row: &Row<'_>, asking: &Asking<'_>, owner: &Asked, lists: &mut [Rows]) -> Result<(), StoreError> {
         for (list, written) in self.lists.iter().zip(lists) {
             match list {
-                List::Bare(column) => match row.value(column + 1)? {
-                    Value::Null => {}
+                List::Bare(column) => match row.raw(column + 1)? {
+                    Raw::Null => {}
                     value => written.add_value(owner.object, value),
                 },
                 List::Objects { members, derived } => {
                     let out = written.begin(owner.object);
                     for (before, column) in members {
                         out.extend_from_slice(before.as_bytes());
-                        write_value(row.value(column + 1)?, out);
+                        write_value(row.raw(column + 1)?, out);
                     }
                     if let Some(derivation) = derived {
                         derivation.write(row, asking, owner, out)?;
@@ -269,14 +269,12 @@ impl Derivation {
                 _ => Cow::Borrowed(""),
             });
         }
-        let columns: Vec<&str> = columns.iter().map(|text| &**text).collect();
         let texts = asking.texts.get(owner.texts + self.texts.start..owner.texts + self.texts.end).unwrap_or_default();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        (self.members.0)(Known { row: &columns, object: &texts }, &mut |name, text| {
+        (self.members.0)(Known { row: &columns, object: texts }, &mut |name, text| {
             out.extend_from_slice(b",\"");
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b"\":");
-            write_text(text, out);
+            write_text(text.as_bytes(), out);
         });
         Ok(())
     }
@@ -318,7 +316,7 @@ impl Rows {
     }
 
     /// The same bare value twice (two agents in one zone) is shown once.
-    fn add_value(&mut self, object: usize, value: Value<'_>) {
+    fn add_value(&mut self, object: usize, value: Raw<'_>) {
         let before = self.of(object).len();
         let start = self.bytes.len();
         self.add(object, |out| write_value(value, out));

@@ -9,9 +9,10 @@ use super::lists::{Asked, Asking, Reading, Rows};
 use super::shape::{Column, Field, Node, Shape};
 use super::sql::{Given, Sql};
 use crate::registry::Computed;
+use access_policy::Condition;
 use api_schema::Resource;
 use std::ops::Range;
-use store::{Row, Snapshot, StoreError, Value};
+use store::{Raw, Row, Snapshot, StoreError, Value};
 
 /// Objects as JSON.
 #[derive(Debug, Default)]
@@ -76,12 +77,15 @@ pub fn add_members(object: &mut Vec<u8>, members: &[Computed]) {
 pub struct Fetch {
     /// Of which resource.
     pub resource: &'static Resource,
+    /// Each with a comma in front of its key.
     fields: Vec<Field>,
     sources: Vec<Reading>,
     /// For each field the position of its guard in the row.
     guards: Vec<Option<usize>>,
-    /// For each source the position of a number in the row: 0 if there is nothing to be read.
-    presence: Vec<Option<usize>>,
+    /// The position of a number in the row, whose bits say of which sources there is anything to be read.
+    presence: Option<usize>,
+    /// For each source its bit in that; 0 if nothing is said of it.
+    bits: Vec<i64>,
     /// The position of the id of the object they belong to.
     owner: Option<usize>,
     /// The statement up to and with FROM, to be completed with WHERE, ORDER BY and LIMIT.
@@ -110,7 +114,8 @@ impl Fetch {
     /// Objects that belong to others, whose ids `owner` holds.
     pub fn of(shape: Shape, owner: Option<&str>) -> Self {
         let mut sql = Sql::new();
-        let Shape { resource, fields, sources, columns } = shape;
+        let Shape { resource, mut fields, sources, columns } = shape;
+        fields.iter_mut().for_each(|field| field.key.insert(0, ','));
         let sources: Vec<Reading> = sources.into_iter().map(Reading::new).collect();
         let mut list = vec![format!("{}.id", resource.table)];
         list.extend(columns.iter().map(|column| match column {
@@ -119,30 +124,39 @@ impl Fetch {
         }));
         let truth = |condition: &str| format!("CASE WHEN {condition} THEN 1 ELSE 0 END");
         let mut guards = Vec::with_capacity(fields.len());
+        let mut known: Vec<(&Condition, usize)> = Vec::new();
         for field in &fields {
             guards.push(field.guard.as_ref().map(|guard| {
+                if let Some((_, position)) = known.iter().find(|(other, _)| *other == guard) {
+                    return *position;
+                }
                 list.push(truth(&sql.condition(resource, guard)));
+                known.push((guard, list.len() - 1));
                 list.len() - 1
             }));
         }
         list.extend(owner.map(str::to_owned));
         let owner = owner.map(|_| list.len() - 1);
-        let mut list_of_one = list.clone();
-        let mut presence = Vec::with_capacity(sources.len());
+        let (mut any, mut of_one) = (Vec::new(), Vec::new());
+        let mut bits = Vec::with_capacity(sources.len());
         for source in &sources {
-            presence.push(source.presence(resource).map(|(any, of_one)| {
-                list.push(truth(&any));
-                list_of_one.push(truth(&of_one));
-                list.len() - 1
+            bits.push(source.presence(resource).map_or(0, |(is_any, is_of_one)| {
+                let bit = 1 << any.len();
+                any.push(format!("CASE WHEN {is_any} THEN {bit} ELSE 0 END"));
+                of_one.push(format!("CASE WHEN {is_of_one} THEN {bit} ELSE 0 END"));
+                bit
             }));
         }
-        let select = |list: &[String]| {
+        let presence = (!any.is_empty()).then_some(list.len());
+        let select = |bits: &[String]| {
             let mut sql = sql.clone();
-            sql.push(&format!("SELECT {} FROM {}", list.join(", "), resource.from));
+            // A query of its own that depends on no object is answered once for all of them.
+            let presence = if bits.is_empty() { String::new() } else { format!(", (SELECT {})", bits.join(" + ")) };
+            sql.push(&format!("SELECT {}{presence} FROM {}", list.join(", "), resource.from));
             sql
         };
-        let (select, select_one) = (select(&list), select(&list_of_one));
-        Self { resource, fields, sources, guards, presence, owner, select, select_one }
+        let (select, select_one) = (select(&any), select(&of_one));
+        Self { resource, fields, sources, guards, presence, bits, owner, select, select_one }
     }
 
     /// Runs the completed statement. `opening` stands in front of the objects.
@@ -166,8 +180,12 @@ impl Fetch {
         (wanted, order, opening): (&[&str], Order, &[u8]),
     ) -> Result<Rendered, StoreError> {
         let mut page = Rendered { bytes: opening.to_vec(), ..Rendered::default() };
-        let mut open = Open::of(&self.sources);
+        let mut open = Open::of(&self.sources, &self.bits);
         snapshot.for_each(&sql.text, &sql.values(given, wanted), |row| {
+            // All rows of a page say the same.
+            if let (Some(presence), true) = (self.presence, page.keys.is_empty()) {
+                open.presence = row.get(presence)?;
+            }
             let start = page.begin();
             self.write_object(row, &mut page.bytes, page.keys.len(), &mut open)?;
             page.objects.push(start..page.bytes.len());
@@ -177,19 +195,21 @@ impl Fetch {
             }
             Ok(())
         })?;
-        let mut objects: Vec<usize> = (0..page.keys.len()).collect();
-        match order {
-            Order::ById => objects.sort_unstable_by_key(|object| page.keys.get(*object)),
-            Order::Reversed => objects.reverse(),
-            Order::AsRead if open.holes.is_empty() => return Ok(page),
-            Order::AsRead => {}
+        if order == Order::AsRead && open.holes.is_empty() {
+            return Ok(page);
         }
+        let by_id = by_id(&page.keys);
         let mut lists = Vec::with_capacity(self.sources.len());
-        for (source, mut asked) in self.sources.iter().zip(open.asked) {
-            asked.sort_unstable_by_key(|asked| page.keys.get(asked.object));
+        for (source, asked) in self.sources.iter().zip(open.asked) {
+            let asked = reordered(&asked, &by_id);
             let asking = Asking { keys: &page.keys, asked: &asked, texts: &open.texts };
             lists.push(if asked.is_empty() { Vec::new() } else { source.read(snapshot, &asking, given)? });
         }
+        let objects = match order {
+            Order::ById => by_id,
+            Order::Reversed => (0..page.keys.len()).rev().collect(),
+            Order::AsRead => (0..page.keys.len()).collect(),
+        };
         Ok(fill(page, &objects, &open.holes, &lists, opening))
     }
 
@@ -200,19 +220,20 @@ impl Fetch {
         object: usize,
         open: &mut Open<'_>,
     ) -> Result<(), StoreError> {
-        out.push(b'{');
-        let mut first = true;
+        let start = out.len();
         for (field, guard) in self.fields.iter().zip(&self.guards) {
             if let Some(guard) = guard
                 && !row.get::<bool>(*guard)?
             {
                 continue;
             }
-            if !std::mem::take(&mut first) {
-                out.push(b',');
-            }
             out.extend_from_slice(field.key.as_bytes());
             self.write_node(&field.node, row, out, object, open)?;
+        }
+        // The first comma is none.
+        match out.get_mut(start) {
+            Some(comma) => *comma = b'{',
+            None => out.push(b'{'),
         }
         out.push(b'}');
         Ok(())
@@ -229,18 +250,18 @@ impl Fetch {
         // Column 0 is the key.
         match node {
             Node::Text(column) | Node::TextIf(column, _) | Node::Integer(column) => {
-                write_value(row.value(column + 1)?, out)
+                write_value(row.raw(column + 1)?, out)
             }
-            Node::IntegerText(column) => match row.value(column + 1)? {
-                Value::Integer(number) => {
+            Node::IntegerText(column) => match row.raw(column + 1)? {
+                Raw::Integer(number) => {
                     out.push(b'"');
                     write_number(number, out);
                     out.push(b'"');
                 }
                 _ => out.extend_from_slice(b"null"),
             },
-            Node::Boolean(column) => match row.value(column + 1)? {
-                Value::Integer(flag) => out.extend_from_slice(if flag != 0 { b"true" } else { b"false" }),
+            Node::Boolean(column) => match row.raw(column + 1)? {
+                Raw::Integer(flag) => out.extend_from_slice(if flag != 0 { b"true" } else { b"false" }),
                 _ => out.extend_from_slice(b"null"),
             },
             Node::Time(column) => write_time(row.get(column + 1)?, (b'T', b"Z"), out),
@@ -253,8 +274,7 @@ impl Fetch {
             Node::Sources(sources, list) => {
                 let mut any = false;
                 for source in sources.clone() {
-                    let presence = self.presence.get(source).copied().flatten();
-                    any |= open.ask(source, object, row, presence)?;
+                    any |= open.ask(source, object, row)?;
                 }
                 if any {
                     open.holes.push(Hole { position: out.len(), object, sources: (sources.clone(), *list) });
@@ -262,12 +282,12 @@ impl Fetch {
                     out.extend_from_slice(b"[]");
                 }
             }
-            Node::If(present, inner) => match row.value(present + 1)? {
-                Value::Null => out.extend_from_slice(b"null"),
+            Node::If(present, inner) => match row.raw(present + 1)? {
+                Raw::Null => out.extend_from_slice(b"null"),
                 _ => return self.write_node(inner, row, out, object, open),
             },
             Node::Object(present, members) => {
-                if row.value(present + 1)? == Value::Null {
+                if row.raw(present + 1)? == Raw::Null {
                     out.extend_from_slice(b"null");
                     return Ok(());
                 }
@@ -275,7 +295,7 @@ impl Fetch {
                 let mut first = true;
                 for (key, member) in members {
                     if let Node::TextIf(_, present) = member
-                        && row.value(present + 1)? == Value::Null
+                        && row.raw(present + 1)? == Raw::Null
                     {
                         continue;
                     }
@@ -303,6 +323,10 @@ struct Hole {
 /// What is still to be read for the objects of a page.
 struct Open<'a> {
     sources: &'a [Reading],
+    /// See [`Fetch::bits`].
+    bits: &'a [i64],
+    /// Which of them are set.
+    presence: i64,
     /// Object by object.
     holes: Vec<Hole>,
     /// For each source the objects that want its rows.
@@ -312,30 +336,21 @@ struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
-    fn of(sources: &'a [Reading]) -> Self {
+    fn of(sources: &'a [Reading], bits: &'a [i64]) -> Self {
         let asked = sources.iter().map(|_| Vec::new()).collect();
-        Self { sources, holes: Vec::new(), asked, texts: Vec::new() }
+        Self { sources, bits, presence: 0, holes: Vec::new(), asked, texts: Vec::new() }
     }
 
-    /// Notes that the object of this row wants rows of a source; `false` if there are none. `presence` is the column that says
-    /// so.
-    fn ask(
-        &mut self,
-        source: usize,
-        object: usize,
-        row: &Row<'_>,
-        presence: Option<usize>,
-    ) -> Result<bool, StoreError> {
+    /// Notes that the object of this row wants rows of a source; `false` if there are none.
+    fn ask(&mut self, source: usize, object: usize, row: &Row<'_>) -> Result<bool, StoreError> {
+        if self.bits.get(source).is_some_and(|bit| *bit != 0 && self.presence & bit == 0) {
+            return Ok(false);
+        }
         let (Some(asked), Some(reading)) = (self.asked.get_mut(source), self.sources.get(source)) else {
             return Ok(false);
         };
         if asked.last().is_some_and(|last| last.object == object) {
             return Ok(true);
-        }
-        if let Some(presence) = presence
-            && !row.get::<bool>(presence)?
-        {
-            return Ok(false);
         }
         asked.push(Asked { object, texts: self.texts.len() });
         for column in &reading.of_object {
@@ -346,6 +361,22 @@ impl<'a> Open<'a> {
         }
         Ok(true)
     }
+}
+
+/// The objects in the order of their ids.
+fn by_id(keys: &[String]) -> Vec<usize> {
+    let mut objects: Vec<(&str, usize)> = keys.iter().map(String::as_str).zip(0..).collect();
+    objects.sort_unstable();
+    objects.into_iter().map(|(_, object)| object).collect()
+}
+
+/// Those that ask, which stand by object, in an order of all objects.
+fn reordered(asked: &[Asked], order: &[usize]) -> Vec<Asked> {
+    if asked.len() == order.len() {
+        return order.iter().filter_map(|object| asked.get(*object).copied()).collect();
+    }
+    let position = |object: &usize| asked.binary_search_by_key(object, |asked| asked.object).ok();
+    order.iter().filter_map(|object| asked.get(position(object)?).copied()).collect()
 }
 
 /// The objects in an order, their holes filled.

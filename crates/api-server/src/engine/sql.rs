@@ -231,7 +231,9 @@ impl Sql {
     }
 
     fn joined(&mut self, resource: &Resource, conditions: &[Condition], by: &str) -> String {
-        let parts: Vec<String> = conditions.iter().map(|condition| self.condition(resource, condition)).collect();
+        let mut parts: Vec<String> = conditions.iter().map(|condition| self.condition(resource, condition)).collect();
+        // What needs other tables last: most objects are decided by then.
+        parts.sort_by_key(|part| part.contains("SELECT"));
         format!("({})", parts.join(by))
     }
 

@@ -9,7 +9,7 @@ use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::DataRowBody;
 
 use super::wire::Refusal;
-use crate::value::Columns;
+use crate::value::{Columns, Raw};
 use crate::{StoreError, Value};
 
 // pg_type.oid, which never change.
@@ -110,22 +110,22 @@ impl<'a> TextRow<'a> {
 }
 
 impl Columns for TextRow<'_> {
-    fn column(&self, index: usize) -> Result<Value<'_>, StoreError> {
+    fn column(&self, index: usize) -> Result<Raw<'_>, StoreError> {
         let wrong = |found: &str| StoreError::Column { index, expected: "a column", found: found.to_owned() };
         let place = self.places.get(index).ok_or_else(|| wrong("past the end"))?;
-        let Some(place) = place else { return Ok(Value::Null) };
+        let Some(place) = place else { return Ok(Raw::Null) };
         let octets = self.body.buffer().get(place.clone()).ok_or_else(|| wrong("cut short"))?;
-        let text = std::str::from_utf8(octets).map_err(|_| wrong("not UTF-8"))?;
-        let number = || text.parse().map(Value::Integer).map_err(|_| wrong("no integer"));
-        let real = || text.parse().map(Value::Real).map_err(|_| wrong("no number"));
+        let text = || std::str::from_utf8(octets).map_err(|_| wrong("not UTF-8"));
+        let number = || text()?.parse().map(Raw::Integer).map_err(|_| wrong("no integer"));
+        let real = || text()?.parse().map(Raw::Real).map_err(|_| wrong("no number"));
         match self.types.get(index).copied().unwrap_or(TEXT) {
-            BOOL => Ok(Value::Integer(i64::from(text == "t"))),
+            BOOL => Ok(Raw::Integer(i64::from(octets == b"t"))),
             INT2 | INT4 | INT8 | OID => number(),
             FLOAT4 | FLOAT8 => real(),
             // What `sum` makes of integers.
             NUMERIC => number().or_else(|_| real()),
-            BYTEA => unhex(text).map(|octets| Value::Blob(Cow::Owned(octets))).ok_or_else(|| wrong("no hexadecimal")),
-            _ => Ok(Value::Text(Cow::Borrowed(text))),
+            BYTEA => unhex(text()?).map(|octets| Raw::Blob(Cow::Owned(octets))).ok_or_else(|| wrong("no hexadecimal")),
+            _ => Ok(Raw::Text(octets)),
         }
     }
 }
