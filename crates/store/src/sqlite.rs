@@ -23,6 +23,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const CHECKPOINT_PAGES: u32 = 4000;
 /// Pages that the writer keeps in memory.
 const WRITER_CACHE_PAGES: u32 = 4000;
+/// Pages that each reader keeps in memory: those that a list of some thousand objects with their rows and indexes lies in. They
+/// are dropped with every commit of the writer, and read again from the kernel's memory.
+const READER_CACHE_PAGES: u32 = 2000;
 /// Statements kept prepared per connection; the whole API has a few hundred texts.
 const STATEMENT_CACHE: usize = 512;
 
@@ -64,6 +67,7 @@ impl Sqlite {
                 Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.pragma_update(None, "query_only", true)?;
+            connection.pragma_update(None, "cache_size", READER_CACHE_PAGES)?;
             Self::set_up(connection)
         };
         opened().map_err(|source| open_error(path, source))
