@@ -40,7 +40,7 @@ pub struct Cleanup {
 }
 
 fn sentences<S: serde::Serializer>(errors: &[AgentError], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(errors.iter().map(|error| crate::rooms::said(error)))
+    serializer.collect_seq(errors.iter().map(|error| error_text::sentence(error)))
 }
 
 impl Cleanup {

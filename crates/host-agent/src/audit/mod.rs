@@ -155,7 +155,7 @@ async fn view(config: &AgentConfig, from: ViewFrom) -> Result<(Arc<HostView>, So
         ViewFrom::Server => match timeout(PATIENCE, ask(config)).await {
             Ok(Ok(KnownView { revision, view })) => return Ok((view, Source::Server { revision })),
             Ok(Err(error @ (AgentError::Configuration { .. } | AgentError::ReadFile { .. }))) => return Err(error),
-            Ok(Err(error)) => Some(crate::rooms::said(&error)),
+            Ok(Err(error)) => Some(error_text::sentence(&error)),
             Err(_) => Some(format!("the server said nothing within {} seconds", PATIENCE.as_secs())),
         },
     };

@@ -11,7 +11,8 @@
 mod headers;
 
 use crate::config::{NetworkLogSection, OvsSection};
-use crate::rooms::{Order, said};
+use crate::rooms::Order;
+use error_text::sentence;
 use host_drivers::packet_ins::PacketIns;
 use host_plan::{HostPlan, Logged};
 use jiff::Timestamp;
@@ -33,7 +34,7 @@ pub(crate) async fn run(section: NetworkLogSection, ovs: OvsSection, mut orders:
     // Without any log there is no connection.
     while orders.wait_for(|order| order.as_ref().is_some_and(|order| !order.plan.logged.is_empty())).await.is_ok() {
         let Err(error) = follow(section.local_output_log_base.as_deref(), &ovs, &mut orders).await else { continue };
-        tracing::debug!(error = said(&error), "packets that are to be logged cannot be heard");
+        tracing::debug!(error = sentence(&error), "packets that are to be logged cannot be heard");
         tokio::time::sleep(AGAIN_AFTER).await;
     }
 }

@@ -2,7 +2,7 @@
 //! away from the switch's devices. A thread, and one run of nft for the whole host.
 
 use super::ears::Heard;
-use super::said;
+use error_text::sentence;
 use host_drivers::changes::Changed;
 use host_drivers::links::Links;
 use host_drivers::sysctl::Parameters;
@@ -23,10 +23,10 @@ pub(super) async fn all(plan: Arc<HostPlan>, at_hand: Vec<(String, Arc<Parameter
                 let _ = tell.send((name, Changed { links: true, filters: false }));
             }
         }
-        Err(error) => tracing::warn!(error = said(&error), "kernel parameters cannot be looked at"),
+        Err(error) => tracing::warn!(error = sentence(&error), "kernel parameters cannot be looked at"),
     }
     if let Err(error) = quiet(&plan).await {
-        tracing::warn!(error = said(&error), "devices of the switch cannot be kept quiet");
+        tracing::warn!(error = sentence(&error), "devices of the switch cannot be kept quiet");
     }
 }
 

@@ -18,14 +18,15 @@ mod services;
 use crate::backoff::{Backoff, random};
 use crate::board::{Board, RoomsPart};
 use ears::Heard;
+use error_text::sentence;
 use host_drivers::changes::Changed;
 use host_drivers::netns;
 use host_plan::{HostPlan, Namespace, NamespaceServices};
 use host_services::MetadataService;
 use host_view::{AgentRole, PortState};
 use net_types::PortId;
+pub(crate) use room::remove;
 use room::{Outcome, Room, RoomPlan};
-pub(crate) use room::{remove, said};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -259,7 +260,7 @@ impl Rooms {
                     names.into_iter().filter(|name| is_ours(name, &self.roles) && !self.slots.contains_key(name));
                 self.leaving.extend(strays.map(|name| (name, Instant::now())));
             }
-            Err(error) => tracing::warn!(error = said(&error), "namespaces cannot be listed"),
+            Err(error) => tracing::warn!(error = sentence(&error), "namespaces cannot be listed"),
         }
     }
 
@@ -346,7 +347,7 @@ impl Rooms {
                     self.leaving.insert(name, now + LONGEST_WAIT);
                 }
                 Err(error) => {
-                    tracing::warn!(namespace = name, error = said(&error), "a namespace cannot be removed");
+                    tracing::warn!(namespace = name, error = sentence(&error), "a namespace cannot be removed");
                     self.leaving.insert(name, now + LONGEST_WAIT);
                 }
             }
@@ -515,7 +516,7 @@ async fn look(
             Ended { name, plan, room: Some(room), outcome, heard }
         }
         Err(error) => {
-            let outcome = Outcome { error: Some(said(&error)), ..Outcome::default() };
+            let outcome = Outcome { error: Some(sentence(&error)), ..Outcome::default() };
             Ended { name, plan, room: None, outcome, heard: Changed::default() }
         }
     }

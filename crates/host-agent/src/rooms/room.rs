@@ -9,6 +9,7 @@ use super::ears::{Ears, Heard};
 use super::is_our_table;
 use super::services::Services;
 use crate::AgentError;
+use error_text::sentence;
 use host_drivers::attach::{self, Attached};
 use host_drivers::changes::Changed;
 use host_drivers::links::{Link, Links};
@@ -116,7 +117,7 @@ impl Room {
         let place = Place::named(name);
         let ears = Ears::open(name, &place, tell).await;
         if let Err(error) = &ears {
-            tracing::warn!(namespace = name, error = said(error), "changes by others are not heard");
+            tracing::warn!(namespace = name, error = sentence(error), "changes by others are not heard");
         }
         let up = host_drivers::links::LinkChange { up: Some(true), ..Default::default() };
         Links::open(&place).await?.set(LOOPBACK, up).await?;
@@ -168,7 +169,7 @@ impl Room {
         let mut outcome = Outcome::default();
         self.ears.iter().for_each(Ears::ignore);
         if let Err(error) = self.realise_all(plan, &mut outcome).await {
-            outcome.error = Some(said(&error));
+            outcome.error = Some(sentence(&error));
         }
         (outcome, self.ears.as_ref().map(Ears::listen).unwrap_or_default())
     }
@@ -192,7 +193,7 @@ impl Room {
                 // An internal port comes into being by the switch; until then its port is simply not up.
                 Ok(false) => {}
                 Err(error) => {
-                    failures.insert(wanted.port, said(&error));
+                    failures.insert(wanted.port, sentence(&error));
                 }
             }
         }
@@ -204,7 +205,7 @@ impl Room {
             match self.settle(&links, (name, wanted), came_over, &found, link).await {
                 Ok(()) => complete.push(wanted.port),
                 Err(error) => {
-                    failures.insert(wanted.port, said(&error));
+                    failures.insert(wanted.port, sentence(&error));
                 }
             }
         }
@@ -268,7 +269,7 @@ impl Room {
             } else if !change.is_empty()
                 && let Err(error) = nft::apply(&self.place, change).await
             {
-                warnings.push(format!("{} is not possible here: {}", table.name, said(&error)));
+                warnings.push(format!("{} is not possible here: {}", table.name, sentence(&error)));
                 continue;
             }
             now.insert(key(table), table.clone());
@@ -401,7 +402,7 @@ impl Room {
             });
             told.left = if has_it { told.left.saturating_sub(1) } else { 0 };
             if has_it && let Err(error) = announce::send(&self.place, &told.device, told.mac, told.address).await {
-                tracing::warn!(namespace = self.name, address = %told.address, error = said(&error), "not announced");
+                tracing::warn!(namespace = self.name, address = %told.address, error = sentence(&error), "not announced");
             }
         }
         self.unannounced.retain(|told| told.left > 0 && plan.namespace.devices.contains_key(&told.device));
@@ -461,15 +462,4 @@ pub(crate) async fn remove(name: &str, plugged: &[String]) -> Result<bool, Agent
     }
     netns::delete(name)?;
     Ok(true)
-}
-
-/// An error with its reasons, in one sentence.
-pub(crate) fn said(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(reason) = source {
-        text = format!("{text}: {reason}");
-        source = reason.source();
-    }
-    text
 }

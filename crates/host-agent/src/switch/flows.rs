@@ -87,8 +87,8 @@ impl Bridges {
                 // Whatever is known of the bridge may be wrong now.
                 self.connected.remove(bridge);
                 let unreachable = matches!(error, DriverError::OpenFlowLost { .. });
-                tracing::debug!(bridge, error = crate::rooms::said(&error), "flows cannot be written");
-                Written { errors: vec![crate::rooms::said(&error)], unreachable, ..Written::default() }
+                tracing::debug!(bridge, error = error_text::sentence(&error), "flows cannot be written");
+                Written { errors: vec![error_text::sentence(&error)], unreachable, ..Written::default() }
             }
         }
     }
@@ -131,7 +131,7 @@ impl Bridges {
             // Before they are read, so that nothing falls between.
             let changes = match connection.watch_flows(FLOW_OWNER).await {
                 Err(error @ DriverError::OpenFlowRefused { .. }) => {
-                    tracing::warn!(bridge, error = crate::rooms::said(&error), "flows are looked at in time only");
+                    tracing::warn!(bridge, error = error_text::sentence(&error), "flows are looked at in time only");
                     None
                 }
                 watched => Some(watched?),
@@ -158,7 +158,7 @@ impl Bridges {
             let untold = connected.changes.is_none();
             let read = if flows || untold { connected.reread().await } else { connected.reread_meters().await };
             if let Err(error) = read {
-                tracing::debug!(bridge = name, error = crate::rooms::said(&error), "flows cannot be read");
+                tracing::debug!(bridge = name, error = error_text::sentence(&error), "flows cannot be read");
                 lost.push(name.clone());
             }
         }

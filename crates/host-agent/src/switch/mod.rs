@@ -28,9 +28,10 @@ use crate::AgentConfig;
 use crate::backoff::{Backoff, random};
 use crate::board::{Board, RoomsPart, SwitchPart};
 use crate::known::KnownView;
-use crate::rooms::{Order, said};
+use crate::rooms::Order;
 use database::{Devices, before_flows, broken_ports, desired, local_state, without_removals};
 use endpoint::EndpointKeeper;
+use error_text::sentence;
 use flows::{Bridges, Signals};
 use host_drivers::ovsdb::{Connection, Database};
 use host_plan::{Datapath, HostConfig, HostPlan, LocalState, names, plan, zones_of};
@@ -188,7 +189,7 @@ impl Switch {
                 Ok(cache) => cache,
                 // ovs-vswitchd takes no flows either while its database is away.
                 Err(error) => {
-                    self.say_only(said(&error));
+                    self.say_only(sentence(&error));
                     return false;
                 }
             };
@@ -222,7 +223,7 @@ impl Switch {
         if let Some(endpoint) = &plan.endpoint
             && let Err(error) = self.endpoint.keep(endpoint, &plan.tunnel_neighbours).await
         {
-            errors.insert(said(&error));
+            errors.insert(sentence(&error));
         }
         // That the switch has let go of a device is told by a counter, which wakes nobody.
         let all_plugged = replaced.iter().all(|name| cache.interface(name).is_some());
@@ -319,7 +320,7 @@ impl Switch {
         match database.transact(transaction).await {
             Ok(_) => true,
             Err(error) => {
-                errors.insert(said(&error));
+                errors.insert(sentence(&error));
                 false
             }
         }
@@ -352,7 +353,7 @@ impl Switch {
             self.zones.iter().filter(|(id, vlan)| owner.get(vlan) != Some(id)).map(|(_, vlan)| *vlan).collect();
         for zone in left.into_iter().flat_map(zones_of) {
             if let Err(error) = self.bridges.flush_zone(&self.host.integration_bridge, zone).await {
-                errors.insert(said(&error));
+                errors.insert(sentence(&error));
                 return;
             }
         }

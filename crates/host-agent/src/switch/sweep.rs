@@ -58,11 +58,11 @@ pub(super) async fn run(rundir: PathBuf, bridge: String, mut wanted: watch::Rece
             }
             // A switch older than 3.1 cannot; the marks hold all the same.
             Err(error @ DriverError::OpenFlowRefused { .. }) => {
-                tracing::warn!(error = crate::rooms::said(&error), "connections cannot be forgotten");
+                tracing::warn!(error = error_text::sentence(&error), "connections cannot be forgotten");
                 None
             }
             Err(error) => {
-                tracing::debug!(error = crate::rooms::said(&error), "connections cannot be looked through");
+                tracing::debug!(error = error_text::sentence(&error), "connections cannot be looked through");
                 Some(AGAIN_AFTER)
             }
         };
