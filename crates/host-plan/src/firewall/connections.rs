@@ -14,8 +14,8 @@
 //! forgotten, so that it can begin anew.
 //!
 //! An address that is only in allowed address pairs is nobody's alone: those who share it move it among themselves, to ports
-//! without port security and to other hosts, too. What its side would refuse is left to the mark. Who takes another port's own address (only a port
-//! without port security can) is judged by that port's rules.
+//! without port security and to other hosts, too. What its side would refuse is left to the mark. Who takes another port's own
+//! address (only a port without port security can) is judged by that port's rules.
 //!
 //! Connections that local IPs translate have zones of their own: those that would not begin so any more must be forgotten.
 //!
